@@ -1,0 +1,292 @@
+//! The walk over JSON text: objects and arrays by callback, values as [`Raw`] slices. Every byte
+//! that is passed is checked (RFC 8259), depth is bounded, and nothing is allocated but keys and
+//! strings that hold an escape.
+
+use std::borrow::Cow;
+
+use super::{Malformed, Raw};
+
+/// How deep arrays and objects may nest; serde_json has the same limit.
+pub const DEPTH_MAX: usize = 127;
+
+/// A cursor over JSON text.
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the beginning of `text`.
+    pub fn new(text: &'a str) -> Self {
+        Reader { text, at: 0, depth: 0 }
+    }
+
+    /// The byte at which the reader stands.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    fn fail<T>(&self, what: &'static str) -> Result<T, Malformed> {
+        Err(Malformed { what, at: self.at })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn slice(&self, from: usize) -> &'a str {
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// The first byte of the next value, which tells its kind.
+    pub fn peek_value(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.peek()
+    }
+
+    /// Checks that nothing but space is left.
+    ///
+    /// # Errors
+    /// [`Malformed`] at the first byte that is left over.
+    pub fn finish(mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => self.fail("text after the end of the value"),
+        }
+    }
+
+    /// Passes one value, whatever it is, and returns its text.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it stops being JSON.
+    pub fn value(&mut self) -> Result<Raw<'a>, Malformed> {
+        self.skip_space();
+        let from = self.at;
+        match self.peek() {
+            Some(b'"') => self.string()?,
+            Some(b'{') => self.object(|_, reader| reader.value().map(drop))?,
+            Some(b'[') => self.array(|_, reader| reader.value().map(drop))?,
+            Some(b't') => self.word("true")?,
+            Some(b'f') => self.word("false")?,
+            Some(b'n') => self.word("null")?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(_) => return self.fail("expected a value"),
+            None => return self.fail("unexpected end, expected a value"),
+        }
+        Ok(Raw::trusted(self.slice(from)))
+    }
+
+    /// Walks an object. `member` gets each key and must take its value from the reader.
+    ///
+    /// # Errors
+    /// [`Malformed`] on bad syntax, or whatever `member` returns.
+    pub fn object<E: From<Malformed>>(
+        &mut self,
+        mut member: impl FnMut(Cow<'a, str>, &mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.enter(b'{', "expected an object")?;
+        if !self.leave_if(b'}') {
+            loop {
+                self.skip_space();
+                let from = self.at;
+                if self.peek() != Some(b'"') {
+                    return self.fail("expected a key in quotes").map_err(E::from);
+                }
+                self.string()?;
+                let key = unescape(Raw::trusted(self.slice(from)).inner());
+                self.expect(b':', "expected `:` after a key")?;
+                member(key, self)?;
+                if !self.more(b'}', "expected `,` or `}`")? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Walks an array. `element` gets each index and must take the value from the reader.
+    ///
+    /// # Errors
+    /// [`Malformed`] on bad syntax, or whatever `element` returns.
+    pub fn array<E: From<Malformed>>(
+        &mut self,
+        mut element: impl FnMut(usize, &mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.enter(b'[', "expected an array")?;
+        if !self.leave_if(b']') {
+            for index in 0.. {
+                element(index, self)?;
+                if !self.more(b']', "expected `,` or `]`")? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn enter(&mut self, open: u8, what: &'static str) -> Result<(), Malformed> {
+        self.expect(open, what)?;
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return self.fail("nested too deeply");
+        }
+        Ok(())
+    }
+
+    fn leave_if(&mut self, close: u8) -> bool {
+        self.skip_space();
+        let empty = self.peek() == Some(close);
+        self.at += usize::from(empty);
+        empty
+    }
+
+    /// Passes `,` (true) or the closing byte (false).
+    fn more(&mut self, close: u8, what: &'static str) -> Result<bool, Malformed> {
+        self.skip_space();
+        let byte = self.peek();
+        if byte == Some(b',') || byte == Some(close) {
+            self.at += 1;
+            return Ok(byte == Some(b','));
+        }
+        self.fail(what)
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
+        self.skip_space();
+        if self.peek() != Some(byte) {
+            return self.fail(what);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Malformed> {
+        if !self.text.get(self.at..).unwrap_or_default().starts_with(word) {
+            return self.fail("expected a value");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let from = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == from { self.fail("expected a digit") } else { Ok(()) }
+    }
+
+    /// Passes a string, quotes included. Long runs without escapes go at memchr's speed.
+    fn string(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let Some(run) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.text.len();
+                return self.fail("unexpected end inside a string");
+            };
+            let plain = rest.get(..run).unwrap_or_default();
+            if plain.iter().fold(false, |bad, byte| bad | (*byte < 0x20)) {
+                self.at += plain.iter().position(|byte| *byte < 0x20).unwrap_or_default();
+                return self.fail("control character inside a string");
+            }
+            self.at += run + 1;
+            if rest.get(run) == Some(&b'"') {
+                return Ok(());
+            }
+            self.escape()?;
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).unwrap_or_default();
+                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return self.fail("expected four hexadecimal digits after `\\u`");
+                }
+                self.at += 5;
+            }
+            _ => return self.fail("unknown escape inside a string"),
+        }
+        Ok(())
+    }
+}
+
+/// Decodes what stands between the quotes of a checked string.
+pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
+    let Some((plain, mut rest)) = inner.split_once('\\') else { return Cow::Borrowed(inner) };
+    let mut text = String::with_capacity(inner.len());
+    text.push_str(plain);
+    loop {
+        let mut chars = rest.chars();
+        match chars.next() {
+            Some('n') => text.push('\n'),
+            Some('t') => text.push('\t'),
+            Some('r') => text.push('\r'),
+            Some('b') => text.push('\u{8}'),
+            Some('f') => text.push('\u{c}'),
+            Some('u') => {
+                let (decoded, used) = unicode(chars.as_str());
+                text.push(decoded);
+                chars = chars.as_str().get(used..).unwrap_or_default().chars();
+            }
+            Some(other) => text.push(other),
+            None => {}
+        }
+        match chars.as_str().split_once('\\') {
+            Some((plain, next)) => {
+                text.push_str(plain);
+                rest = next;
+            }
+            None => {
+                text.push_str(chars.as_str());
+                return Cow::Owned(text);
+            }
+        }
+    }
+}
+
+/// The character that starts at the digits of a `\u` escape, and how many bytes it takes.
+fn unicode(digits: &str) -> (char, usize) {
+    let unit = |at: usize| digits.get(at..at + 4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let high = unit(0).unwrap_or(0xFFFD);
+    let low = (digits.get(4..6) == Some("\\u")).then(|| unit(6)).flatten();
+    match (char::from_u32(u32::from(high)), low) {
+        (Some(plain), _) => (plain, 4),
+        (None, Some(low)) => match char::decode_utf16([high, low]).next() {
+            Some(Ok(pair)) => (pair, 10),
+            _ => (char::REPLACEMENT_CHARACTER, 4),
+        },
+        (None, None) => (char::REPLACEMENT_CHARACTER, 4),
+    }
+}

@@ -1,0 +1,128 @@
+//! Writing JSON in one pass, into a growing `String`: members in the order they are given, values
+//! either taken over as [`Raw`] text or made from plain Rust values.
+
+use super::Raw;
+
+/// Appends `text` as a JSON string with its quotes.
+pub fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    push_unquoted(out, text);
+    out.push('"');
+}
+
+/// Appends `text` escaped for the inside of a JSON string, without quotes.
+pub fn push_unquoted(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+    {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = tail.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
+                let hex = b"0123456789abcdef";
+                let digit = |nibble: u32| hex.get(nibble as usize & 15).map_or('0', |d| *d as char);
+                out.push_str("\\u00");
+                out.push(digit(control as u32 >> 4));
+                out.push(digit(control as u32));
+            }
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+}
+
+/// An object that is being written. Call [`Object::end`] to close it.
+///
+/// ```
+/// use latimer_wire::json::Object;
+/// let mut out = String::new();
+/// Object::new(&mut out).text("name", "a\"b").number("n", 3).null("x").end();
+/// assert_eq!(out, r#"{"name":"a\"b","n":3,"x":null}"#);
+/// ```
+#[must_use = "an object has to be closed with `end`"]
+pub struct Object<'o> {
+    out: &'o mut String,
+    separator: char,
+}
+
+impl<'o> Object<'o> {
+    /// Opens an object at the end of `out`.
+    pub fn new(out: &'o mut String) -> Self {
+        Object { out, separator: '{' }
+    }
+
+    /// Writes a key and leaves the value to the caller, who must append exactly one.
+    pub fn key(&mut self, key: &str) -> &mut String {
+        self.out.push(self.separator);
+        self.separator = ',';
+        push_string(self.out, key);
+        self.out.push(':');
+        self.out
+    }
+
+    /// A member whose value is text that is already JSON.
+    pub fn raw(mut self, key: &str, value: Raw<'_>) -> Self {
+        self.key(key).push_str(value.as_str());
+        self
+    }
+
+    /// Like [`Object::raw`], left out when there is none.
+    pub fn raw_if(self, key: &str, value: Option<Raw<'_>>) -> Self {
+        match value {
+            Some(value) => self.raw(key, value),
+            None => self,
+        }
+    }
+
+    /// A string member.
+    pub fn text(mut self, key: &str, value: &str) -> Self {
+        push_string(self.key(key), value);
+        self
+    }
+
+    /// A number member.
+    pub fn number(mut self, key: &str, value: u64) -> Self {
+        push_number(self.key(key), value);
+        self
+    }
+
+    /// A boolean member.
+    pub fn boolean(mut self, key: &str, value: bool) -> Self {
+        self.key(key).push_str(if value { "true" } else { "false" });
+        self
+    }
+
+    /// A `null` member.
+    pub fn null(self, key: &str) -> Self {
+        self.raw(key, Raw::NULL)
+    }
+
+    /// A member written by `write`, which must append exactly one value.
+    pub fn with(mut self, key: &str, write: impl FnOnce(&mut String)) -> Self {
+        write(self.key(key));
+        self
+    }
+
+    /// Closes the object.
+    pub fn end(self) {
+        if self.separator == '{' {
+            self.out.push('{');
+        }
+        self.out.push('}');
+    }
+}
+
+/// Appends a decimal number without going through the formatting machinery.
+fn push_number(out: &mut String, value: u64) {
+    if value >= 10 {
+        push_number(out, value / 10);
+    }
+    out.push(char::from(b'0' + (value % 10) as u8));
+}
