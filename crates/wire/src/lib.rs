@@ -1,4 +1,20 @@
-//! The protocol core of Latimer, without I/O.
+//! The protocol core of Latimer: what language-model APIs say, as pure data. No I/O, no async, no
+//! clock, no randomness: bytes, ids and times are arguments.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`sse`] | bytes ⇄ frames of server-sent events |
+//! | [`json`] | JSON that stays text: read by borrowing, written in one pass |
+//! | [`responses`] | the hub: requests, events, their grammar, responses; fold and unfold |
+//! | [`chat`] | the spoke for Chat Completions |
+//! | [`note`] | what a translation lost or changed |
+//! | [`error`] | errors in the shape clients expect |
+//!
+//! Arrows between the rooms run one way: `sse, json, note, error <- responses <- chat`.
 
+pub mod chat;
+pub mod error;
 pub mod json;
+pub mod note;
+pub mod responses;
 pub mod sse;

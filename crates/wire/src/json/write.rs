@@ -110,6 +110,26 @@ impl<'o> Object<'o> {
         self
     }
 
+    /// An array member: `write` appends each element.
+    pub fn list<T>(
+        mut self,
+        key: &str,
+        elements: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut String, T),
+    ) -> Self {
+        let out = self.key(key);
+        out.push('[');
+        let mut first = true;
+        for element in elements {
+            if !std::mem::take(&mut first) {
+                out.push(',');
+            }
+            write(out, element);
+        }
+        out.push(']');
+        self
+    }
+
     /// Closes the object.
     pub fn end(self) {
         if self.separator == '{' {

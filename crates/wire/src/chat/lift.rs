@@ -1,0 +1,452 @@
+//! A Chat Completions answer as hub events. In: chunks as they come, or one whole completion. Out:
+//! the full lifecycle of every item, in the grammar's order, at once for each chunk.
+//!
+//! Chat does not say when a text or a call is over, so an item closes when the next one begins or
+//! the answer ends. Items never overlap: what belongs to a later item while an earlier one is still
+//! open waits in line. Texts stay the JSON literals they came as.
+
+use std::collections::VecDeque;
+
+use super::chunk::{Call, Chunk};
+use super::item::{Content, Item};
+use crate::json::{Raw, push_unquoted};
+use crate::note::Notes;
+use crate::responses::{
+    Envelope, Event, Failure, Kind, LOGPROBS, Rest, Sink, Snapshot, Status, Usage,
+};
+
+/// Finish reasons, and how the response then stands: reason, status, why it is incomplete.
+const FINISH: &[(&str, Status, Option<&str>)] = &[
+    ("stop", Status::Completed, None),
+    ("tool_calls", Status::Completed, None),
+    ("function_call", Status::Completed, None),
+    ("length", Status::Incomplete, Some("max_output_tokens")),
+    ("content_filter", Status::Incomplete, Some("content_filter")),
+];
+
+/// Turns one answer of a Chat Completions backend into hub events.
+///
+/// ```
+/// use latimer_wire::chat::Lift;
+/// use latimer_wire::responses::{Envelope, Event, Request};
+/// let request = Request::parse(r#"{"model":"m","input":"Hi","stream":true}"#)?;
+/// let mut lift = Lift::new(Envelope::new(&request, "resp_1", 0), "1");
+/// let mut names = Vec::new();
+/// let mut sink = |event: &Event<'_>| names.push(event.name().to_owned());
+/// lift.push(r#"{"choices":[{"delta":{"content":"Hello"}}]}"#, 0, &mut sink);
+/// lift.push(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, 0, &mut sink);
+/// lift.push("[DONE]", 0, &mut sink);
+/// assert_eq!(names[4], "response.output_text.delta");
+/// assert_eq!(names.last().map(String::as_str), Some("response.completed"));
+/// # Ok::<(), latimer_wire::error::ApiError>(())
+/// ```
+#[derive(Debug)]
+pub struct Lift {
+    envelope: Envelope,
+    id_stem: String,
+    sequence: u64,
+    begun: bool,
+    ended: Option<Status>,
+    /// The first is open on the wire, the others wait.
+    line: VecDeque<Item>,
+    items: u64,
+    /// The finished items, as the inside of the output array.
+    output: String,
+    /// Calls that are finished, by index and id, to know their late fragments by.
+    closed_calls: Vec<(Option<u64>, Option<String>)>,
+    usage: Option<Usage>,
+    finish: Option<String>,
+    notes: Notes,
+}
+
+impl Lift {
+    /// `id_stem` makes the ids of the items; it has to be new for each response, and short.
+    pub fn new(envelope: Envelope, id_stem: &str) -> Self {
+        Lift {
+            envelope,
+            id_stem: id_stem.to_owned(),
+            sequence: 0,
+            begun: false,
+            ended: None,
+            line: VecDeque::new(),
+            items: 0,
+            output: String::new(),
+            closed_calls: Vec::new(),
+            usage: None,
+            finish: None,
+            notes: Notes::default(),
+        }
+    }
+
+    /// How the response ended; `None` while it goes on.
+    pub fn ended(&self) -> Option<Status> {
+        self.ended
+    }
+
+    /// What it used, as far as the backend has said.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// What was lost or mended on the way.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Says that the response exists. Called by itself with the first chunk.
+    pub fn begin(&mut self, sink: &mut dyn Sink) {
+        if self.begun {
+            return;
+        }
+        self.begun = true;
+        let mut response = String::new();
+        self.envelope.print(&mut response, "", &Snapshot::IN_PROGRESS);
+        for kind in [Kind::Created, Kind::InProgress] {
+            self.emit(Event { payload: Some(Raw::trusted(&response)), ..Event::new(kind) }, sink);
+        }
+    }
+
+    /// Takes the data of one frame. `now` is seconds since 1970. After the end it does nothing.
+    pub fn push(&mut self, data: &str, now: u64, sink: &mut dyn Sink) {
+        if self.ended.is_some() {
+            return;
+        }
+        if data.trim() == "[DONE]" {
+            if self.finish.is_none() && self.items + self.line.len() as u64 > 0 {
+                self.notes.add("finish_reason_missing", "the backend gave no finish reason");
+                self.finish = Some("stop".to_owned());
+            }
+            return self.end(now, sink);
+        }
+        match Chunk::parse(data) {
+            Ok(chunk) => self.chunk(&chunk, now, sink),
+            Err(error) => {
+                let message = format!("The backend sent a chunk that is not JSON: {error}.");
+                self.fail(server_error(message), now, sink);
+            }
+        }
+    }
+
+    /// Takes a whole completion: a body instead of a stream.
+    pub fn push_whole(&mut self, body: &str, now: u64, sink: &mut dyn Sink) {
+        self.push(body, now, sink);
+        self.end(now, sink);
+    }
+
+    fn chunk(&mut self, chunk: &Chunk<'_>, now: u64, sink: &mut dyn Sink) {
+        if let Some(error) = chunk.error {
+            return self.fail(failure(error), now, sink);
+        }
+        if !chunk.recognised {
+            self.notes.add("chunk_unknown", "a chunk without choices, usage or error");
+        }
+        self.begin(sink);
+        if let Some(usage) = chunk.usage {
+            self.usage = Some(read_usage(usage));
+        }
+        if let Some(reasoning) = chunk.reasoning {
+            self.text(Content::Reasoning, reasoning, sink);
+        }
+        if let Some(content) = chunk.content {
+            self.content(content, sink);
+        }
+        if let Some(refusal) = chunk.refusal {
+            self.text(Content::Refusal, refusal, sink);
+        }
+        for call in &chunk.calls {
+            self.call(call, sink);
+        }
+        if let Some(reason) = chunk.finish_reason.and_then(Raw::text) {
+            self.finish = Some(reason.into_owned());
+            self.close_all(sink);
+        }
+    }
+
+    /// Content is a string, or (Mistral) a list of text and thinking parts.
+    fn content(&mut self, content: Raw<'_>, sink: &mut dyn Sink) {
+        if content.is_string() {
+            return self.text(Content::Text, content, sink);
+        }
+        for part in content.elements() {
+            match part.member_text("type").as_deref() {
+                Some("text") => {
+                    self.text(Content::Text, part.member("text").unwrap_or(Raw::NULL), sink);
+                }
+                Some("thinking") => {
+                    for thought in part.member("thinking").map(Raw::elements).unwrap_or_default() {
+                        let text = thought.member("text").unwrap_or(Raw::NULL);
+                        self.text(Content::Reasoning, text, sink);
+                    }
+                }
+                kind => self.notes.add("content_dropped", kind.unwrap_or("part without a type")),
+            }
+        }
+    }
+
+    /// Adds text to the item of its kind that is last in line, or to a new one.
+    fn text(&mut self, content: Content, literal: Raw<'_>, sink: &mut dyn Sink) {
+        if literal.inner().is_empty() {
+            return;
+        }
+        if self.line.back().map(|item| item.content) != Some(content) {
+            self.append(Item::new(content), sink);
+        }
+        let at = self.line.len() - 1;
+        self.grow(at, literal.inner(), sink);
+    }
+
+    fn call(&mut self, call: &Call<'_>, sink: &mut dyn Sink) {
+        let whole = call.arguments.filter(|arguments| arguments.is_object()).map(|object| {
+            let mut inner = String::new();
+            push_unquoted(&mut inner, object.as_str());
+            inner
+        });
+        let inner = whole.as_deref().or(call.arguments.map(Raw::inner)).unwrap_or_default();
+        let id = call.id.map(Raw::inner);
+        let at = match self.line.iter().rposition(|item| item.is_call(call.index, id)) {
+            Some(at) => at,
+            None if self.is_late(call.index, id) => {
+                if !inner.trim().is_empty() {
+                    self.notes.add("call_fragment_late", "arguments for a call that was complete");
+                }
+                return;
+            }
+            None => {
+                self.append(Item::call(call.index, id), sink);
+                self.line.len() - 1
+            }
+        };
+        let unnamed = self.line.get_mut(at).filter(|item| item.name.is_empty());
+        if let (Some(item), Some(name)) = (unnamed, call.name) {
+            item.name = name.inner().to_owned();
+        }
+        self.open_first(sink);
+        self.grow(at, inner, sink);
+    }
+
+    fn is_late(&self, index: Option<u64>, id: Option<&str>) -> bool {
+        self.closed_calls.iter().any(|(closed_index, closed_id)| match id {
+            Some(id) => closed_id.as_deref() == Some(id),
+            None => index.is_some() && *closed_index == index,
+        })
+    }
+
+    /// Puts an item at the end of the line and closes what can be closed before it.
+    fn append(&mut self, item: Item, sink: &mut dyn Sink) {
+        self.line.push_back(item);
+        while self.line.len() > 1 && self.line.front().is_some_and(Item::is_complete) {
+            self.close_first(Status::Completed, sink);
+        }
+        self.open_first(sink);
+    }
+
+    /// Adds to the text of an item; the first in line says so at once.
+    fn grow(&mut self, at: usize, inner: &str, sink: &mut dyn Sink) {
+        let Some(item) = self.line.get_mut(at) else { return };
+        item.text.push_str(inner);
+        if at == 0 {
+            self.say(sink);
+        }
+    }
+
+    /// Emits what the first item has to say and has not said yet.
+    fn say(&mut self, sink: &mut dyn Sink) {
+        let Some(mut item) = self.line.pop_front() else { return };
+        if item.open {
+            if let Some(unsaid) = item.unsaid() {
+                let literal = format!("\"{unsaid}\"");
+                let rest = if item.content == Content::Text { LOGPROBS } else { &[] };
+                let rest = Rest::Fixed(rest);
+                let event = Event {
+                    payload: Some(Raw::trusted(&literal)),
+                    rest,
+                    ..item.event(item.content.row().delta)
+                };
+                self.emit(event, sink);
+            }
+            item.mark_said();
+        }
+        self.line.push_front(item);
+    }
+
+    /// Opens the first item in line, once it can be: a call needs its name.
+    fn open_first(&mut self, sink: &mut dyn Sink) {
+        let Some(mut item) = self.line.pop_front() else { return };
+        if !item.open && item.can_open() {
+            item.begin(self.items, &self.id_stem);
+            self.items += 1;
+            let json = item.json(Status::InProgress, true);
+            let place = Event { item_id: None, part_index: None, ..item.event(Kind::ItemAdded) };
+            self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
+            if let Some((added, _)) = item.content.row().part {
+                let part = item.part(true);
+                self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(added) }, sink);
+            }
+        }
+        self.line.push_front(item);
+        self.say(sink);
+    }
+
+    /// Finishes the first item in line.
+    fn close_first(&mut self, status: Status, sink: &mut dyn Sink) {
+        if let Some(item) = self.line.front_mut() {
+            item.complete_characters();
+            if !item.can_open() {
+                self.notes.add("call_without_name", "the backend named no function to call");
+                item.nameless = true;
+            }
+        }
+        self.open_first(sink);
+        let Some(item) = self.line.pop_front() else { return };
+        let text = format!("\"{}\"", item.text);
+        let name = format!("\"{}\"", item.name);
+        let rest = match item.content {
+            Content::Text => Rest::Fixed(LOGPROBS),
+            Content::Call => Rest::Own(vec![("name".into(), Raw::trusted(&name))]),
+            _ => Rest::Fixed(&[]),
+        };
+        let done = item.event(item.content.row().done);
+        self.emit(Event { payload: Some(Raw::trusted(&text)), rest, ..done }, sink);
+        if let Some((_, done)) = item.content.row().part {
+            let part = item.part(false);
+            self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(done) }, sink);
+        }
+        let json = item.json(status, false);
+        let place = Event { item_id: None, part_index: None, ..item.event(Kind::ItemDone) };
+        self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
+        self.push_output(&json);
+        if item.content == Content::Call {
+            self.closed_calls.push((item.call_index, item.call_id));
+        }
+    }
+
+    fn push_output(&mut self, json: &str) {
+        if !self.output.is_empty() {
+            self.output.push(',');
+        }
+        self.output.push_str(json);
+    }
+
+    /// Finishes every item. Where the answer was cut short, so was the last of them.
+    fn close_all(&mut self, sink: &mut dyn Sink) {
+        while !self.line.is_empty() {
+            let last = self.line.len() == 1;
+            let status = if last { self.outcome().0 } else { Status::Completed };
+            self.close_first(status, sink);
+        }
+    }
+
+    /// What the finish reason means.
+    fn outcome(&self) -> (Status, Option<&'static str>) {
+        let reason = self.finish.as_deref().unwrap_or_default();
+        let row = FINISH.iter().find(|(name, ..)| *name == reason);
+        row.map_or((Status::Completed, None), |(_, status, why)| (*status, *why))
+    }
+
+    /// The backend has said all it had to say, by `[DONE]` or by ending the body as it should.
+    /// Without a finish reason the answer was cut off and counts as failed.
+    pub fn end(&mut self, now: u64, sink: &mut dyn Sink) {
+        if self.ended.is_some() {
+            return;
+        }
+        let Some(finish) = self.finish.clone() else {
+            let message = "The backend ended its answer before it was complete.".to_owned();
+            return self.fail(server_error(message), now, sink);
+        };
+        if !FINISH.iter().any(|(name, ..)| *name == finish) {
+            self.notes.add("finish_reason_unknown", finish);
+        }
+        if self.usage.is_none() {
+            self.notes.add("usage_missing", "the backend reported no usage");
+        }
+        self.begin(sink);
+        self.close_all(sink);
+        let (status, reason) = self.outcome();
+        let kind = if reason.is_some() { Kind::Incomplete } else { Kind::Completed };
+        let usage = self.usage;
+        let snapshot = Snapshot {
+            status,
+            completed_at: Some(now),
+            failure: None,
+            reason,
+            usage: usage.as_ref(),
+        };
+        self.terminal(kind, &snapshot, sink);
+    }
+
+    /// Ends the response as failed: the backend said so, or the way to it broke. What was received
+    /// stays in the output, marked incomplete.
+    pub fn fail(&mut self, failure: Failure, _now: u64, sink: &mut dyn Sink) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.begin(sink);
+        for item in std::mem::take(&mut self.line) {
+            if item.open {
+                self.push_output(&item.json(Status::Incomplete, false));
+            }
+        }
+        let usage = self.usage;
+        let snapshot = Snapshot {
+            status: Status::Failed,
+            failure: Some(&failure),
+            usage: usage.as_ref(),
+            ..Snapshot::IN_PROGRESS
+        };
+        self.terminal(Kind::Failed, &snapshot, sink);
+    }
+
+    fn terminal(&mut self, kind: Kind, snapshot: &Snapshot<'_>, sink: &mut dyn Sink) {
+        let mut response = String::new();
+        self.envelope.print(&mut response, &self.output, snapshot);
+        self.emit(Event { payload: Some(Raw::trusted(&response)), ..Event::new(kind) }, sink);
+        self.ended = Some(snapshot.status);
+    }
+
+    fn emit(&mut self, event: Event<'_>, sink: &mut dyn Sink) {
+        let sequence_number = Some(self.sequence);
+        self.sequence += 1;
+        sink.event(&Event { sequence_number, ..event });
+    }
+}
+
+fn server_error(message: String) -> Failure {
+    Failure { code: "server_error".to_owned(), message }
+}
+
+/// The backend's own words for what went wrong: an object, or a plain string.
+fn failure(error: Raw<'_>) -> Failure {
+    let word = |key| error.member_text(key).filter(|word| !word.is_empty());
+    let code = word("code").or_else(|| word("type")).unwrap_or("server_error".into());
+    let message = word("message").or_else(|| error.text());
+    Failure {
+        code: code.into_owned(),
+        message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
+    }
+}
+
+/// Usage under Chat's names, or the hub's, which some backends send; details may be missing.
+fn read_usage(usage: Raw<'_>) -> Usage {
+    let count = |names: [&str; 2]| {
+        names.iter().find_map(|name| usage.member(name).and_then(Raw::count)).unwrap_or_default()
+    };
+    let detail = |lists: [&str; 2], name: &str| {
+        let lists = lists.iter().filter_map(|list| usage.member(list));
+        lists.filter_map(|list| list.member(name)?.count()).next().unwrap_or_default()
+    };
+    let inputs = ["prompt_tokens_details", "input_tokens_details"];
+    let (input, output) =
+        (count(["prompt_tokens", "input_tokens"]), count(["completion_tokens", "output_tokens"]));
+    let total = usage.member("total_tokens").and_then(Raw::count);
+    Usage {
+        input,
+        cached: detail(inputs, "cached_tokens"),
+        cache_write: detail(inputs, "cache_write_tokens"),
+        output,
+        reasoning: detail(
+            ["completion_tokens_details", "output_tokens_details"],
+            "reasoning_tokens",
+        ),
+        total: total.unwrap_or_else(|| input.saturating_add(output)),
+    }
+}

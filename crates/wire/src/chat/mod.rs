@@ -1,0 +1,15 @@
+//! The spoke for Chat Completions: requests and streams, between its form and the hub's.
+//!
+//! [`lower_request`] turns a hub request into a body for a backend, [`Lift`] the backend's answer
+//! into hub events, [`Lower`] hub events into chunks. The complete list of what maps to what is in
+//! the tables of these files; whatever has no counterpart becomes a note.
+
+mod chunk;
+mod item;
+mod lift;
+mod lower;
+mod request;
+
+pub use lift::Lift;
+pub use lower::{Lower, push_completion};
+pub use request::lower_request;

@@ -1,0 +1,68 @@
+//! What a translation lost or changed. A note is never silent: it goes into the record, the report
+//! and a response header.
+
+use crate::json::{Object, push_string};
+
+/// One loss or change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What kind of loss: one of a small set of names, for counting.
+    pub code: &'static str,
+    /// What it concerns, for a person: a tool's name, a parameter, an item's place.
+    pub detail: String,
+}
+
+/// The notes of one exchange, in the order they came up. The list is bounded: what comes after
+/// [`Notes::MAX`] is only counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    notes: Vec<Note>,
+    more: u64,
+}
+
+impl Notes {
+    /// How many notes of one exchange are kept in words.
+    pub const MAX: usize = 64;
+
+    /// Adds a note.
+    pub fn add(&mut self, code: &'static str, detail: impl Into<String>) {
+        match self.notes.len() < Self::MAX {
+            true => self.notes.push(Note { code, detail: detail.into() }),
+            false => self.more += 1,
+        }
+    }
+
+    /// The notes that were kept.
+    pub fn list(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// Takes over the notes of another stage of the same exchange.
+    pub fn extend(&mut self, other: Notes) {
+        for note in other.notes {
+            self.add(note.code, note.detail);
+        }
+        self.more += other.more;
+    }
+
+    /// Appends the notes as a JSON array of `{code, detail}`.
+    pub fn print(&self, out: &mut String) {
+        out.push('[');
+        for (index, note) in self.notes.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            Object::new(out).text("code", note.code).text("detail", &note.detail).end();
+        }
+        if self.more > 0 {
+            out.push(',');
+            push_string(out, &format!("and {} more", self.more));
+        }
+        out.push(']');
+    }
+}

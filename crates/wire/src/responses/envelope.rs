@@ -1,0 +1,174 @@
+//! What surrounds the output of a response Latimer makes: the echo of the request, the status,
+//! usage and errors. Written once per exchange, printed into every snapshot of the stream, so that
+//! the object that streams and the one that comes whole are the same.
+
+use super::kind::Status;
+use super::request::Request;
+use crate::json::{Object, Raw};
+
+/// Tokens that were used. All are counts of tokens; `cached`, `cache_write` are part of `input`,
+/// `reasoning` is part of `output`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Read by the model.
+    pub input: u64,
+    /// Of these, taken from a cache.
+    pub cached: u64,
+    /// Of these, written to a cache.
+    pub cache_write: u64,
+    /// Made by the model.
+    pub output: u64,
+    /// Of these, spent on reasoning.
+    pub reasoning: u64,
+    /// What the backend calls the total.
+    pub total: u64,
+}
+
+impl Usage {
+    /// Appends the `usage` object with every detail.
+    pub fn print(&self, out: &mut String) {
+        Object::new(out)
+            .number("input_tokens", self.input)
+            .with("input_tokens_details", |out| {
+                Object::new(out)
+                    .number("cached_tokens", self.cached)
+                    .number("cache_write_tokens", self.cache_write)
+                    .end();
+            })
+            .number("output_tokens", self.output)
+            .with("output_tokens_details", |out| {
+                Object::new(out).number("reasoning_tokens", self.reasoning).end();
+            })
+            .number("total_tokens", self.total)
+            .end();
+    }
+}
+
+/// Why a response failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The backend's own code where it gave one, else `server_error`.
+    pub code: String,
+    /// What happened and at which hop, for a person.
+    pub message: String,
+}
+
+impl Failure {
+    /// Appends the `error` object of a response.
+    pub fn print(&self, out: &mut String) {
+        Object::new(out).text("code", &self.code).text("message", &self.message).end();
+    }
+}
+
+/// Everything of a response but what the model makes.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    head: String,
+    echo: String,
+}
+
+/// The members a response takes over from its request, and what stands there by default.
+const ECHO: &[(&str, &str)] = &[
+    ("background", "false"),
+    ("conversation", "null"),
+    ("instructions", "null"),
+    ("max_output_tokens", "null"),
+    ("max_tool_calls", "null"),
+    ("metadata", "{}"),
+    ("model", "\"\""),
+    ("parallel_tool_calls", "true"),
+    ("previous_response_id", "null"),
+    ("prompt_cache_key", "null"),
+    ("reasoning", r#"{"effort":null,"summary":null}"#),
+    ("safety_identifier", "null"),
+    ("service_tier", "\"default\""),
+    ("temperature", "1.0"),
+    ("text", r#"{"format":{"type":"text"}}"#),
+    ("tool_choice", "\"auto\""),
+    ("tools", "[]"),
+    ("top_logprobs", "0"),
+    ("top_p", "1.0"),
+    ("truncation", "\"disabled\""),
+    ("user", "null"),
+];
+
+impl Envelope {
+    /// The envelope of the answer to `request`. `id` is the response's id, `created_at` seconds
+    /// since 1970.
+    pub fn new(request: &Request<'_>, id: &str, created_at: u64) -> Self {
+        let mut head = String::new();
+        Object::new(&mut head)
+            .text("id", id)
+            .text("object", "response")
+            .number("created_at", created_at)
+            .end();
+        head.pop();
+        let mut echo = String::new();
+        for (member, default) in ECHO {
+            let value = request.member(member).and_then(Raw::non_null);
+            echo.push_str(",\"");
+            echo.push_str(member);
+            echo.push_str("\":");
+            echo.push_str(value.map_or(default, Raw::as_str));
+        }
+        echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
+        Envelope { head, echo }
+    }
+
+    /// Appends the response object. `output` is the inside of the array; `reason` is why it is
+    /// incomplete; `completed_at` seconds since 1970.
+    pub fn print(&self, out: &mut String, output: &str, end: &Snapshot<'_>) {
+        out.push_str(&self.head);
+        out.push_str(",\"status\":\"");
+        out.push_str(end.status.name());
+        out.push_str("\",\"completed_at\":");
+        match end.completed_at.filter(|_| end.status == Status::Completed) {
+            Some(seconds) => out.push_str(&seconds.to_string()),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"error\":");
+        match end.failure {
+            Some(failure) => failure.print(out),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"incomplete_details\":");
+        match end.reason {
+            Some(reason) => Object::new(out).text("reason", reason).end(),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"output\":[");
+        out.push_str(output);
+        out.push_str("],\"usage\":");
+        match end.usage {
+            Some(usage) => usage.print(out),
+            None => out.push_str("null"),
+        }
+        out.push_str(&self.echo);
+    }
+}
+
+/// How a response stands at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot<'a> {
+    /// Its status.
+    pub status: Status,
+    /// Seconds since 1970; printed when it is completed.
+    pub completed_at: Option<u64>,
+    /// Why it failed.
+    pub failure: Option<&'a Failure>,
+    /// Why it is incomplete.
+    pub reason: Option<&'a str>,
+    /// What it used.
+    pub usage: Option<&'a Usage>,
+}
+
+impl Snapshot<'_> {
+    /// A response on which work goes on.
+    pub const IN_PROGRESS: Snapshot<'static> = Snapshot {
+        status: Status::InProgress,
+        completed_at: None,
+        failure: None,
+        reason: None,
+        usage: None,
+    };
+}

@@ -1,0 +1,259 @@
+//! The legal order of a stream, written once, as data: [`RULES`] for what happens inside an item,
+//! [`LIFECYCLE`] for the response around the items. [`Grammar`] walks both. The gateway holds what
+//! it emits against it; the same table judges the streams of others.
+//!
+//! Source: the SDKs' accumulators and the ordering rules of the Open Responses specification.
+
+use std::collections::BTreeMap;
+
+use super::event::Event;
+use super::kind::{Field, Role, Status};
+
+/// Where an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Open, with no part open.
+    Open,
+    /// A part is open and its text may grow.
+    Part,
+    /// The text of the open part is finished.
+    PartSaid,
+    /// A text that needs no part is growing.
+    Saying,
+    /// The item's own text is finished.
+    Said,
+    /// Finished.
+    Done,
+}
+
+/// One legal step inside an item.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The item types it holds for; none named: for all that no other rule for the same role names.
+    pub items: &'static [&'static str],
+    /// The step.
+    pub on: Role,
+    /// Where the item must stand.
+    pub from: &'static [State],
+    /// Where it stands afterwards; `None`: unchanged.
+    pub to: Option<State>,
+}
+
+const fn rule(
+    items: &'static [&'static str],
+    on: Role,
+    from: &'static [State],
+    to: Option<State>,
+) -> Rule {
+    Rule { items, on, from, to }
+}
+
+const MESSAGE: &[&str] = &["message"];
+const REASONING: &[&str] = &["reasoning"];
+const PARTED: &[&str] = &["message", "reasoning"];
+const CALLS: &[&str] = &["function_call", "mcp_call"];
+const CUSTOM: &[&str] = &["custom_tool_call"];
+const TYPED: &[&str] = &["function_call", "mcp_call", "custom_tool_call"];
+
+use State::{Open, Part, PartSaid, Said, Saying};
+
+/// What may happen inside an item.
+pub const RULES: &[Rule] = &[
+    rule(PARTED, Role::PartAdded, &[Open], Some(Part)),
+    rule(MESSAGE, Role::Delta(Field::OutputText), &[Part], Some(Part)),
+    rule(MESSAGE, Role::Done(Field::OutputText), &[Part], Some(PartSaid)),
+    rule(MESSAGE, Role::Delta(Field::Refusal), &[Part], Some(Part)),
+    rule(MESSAGE, Role::Done(Field::Refusal), &[Part], Some(PartSaid)),
+    rule(REASONING, Role::Delta(Field::SummaryText), &[Part], Some(Part)),
+    rule(REASONING, Role::Done(Field::SummaryText), &[Part], Some(PartSaid)),
+    rule(REASONING, Role::Delta(Field::ReasoningText), &[Part], Some(Part)),
+    rule(REASONING, Role::Done(Field::ReasoningText), &[Part], Some(PartSaid)),
+    rule(REASONING, Role::Delta(Field::ReasoningText), &[Open, Saying], Some(Saying)),
+    rule(REASONING, Role::Done(Field::ReasoningText), &[Open, Saying], Some(Open)),
+    rule(PARTED, Role::PartDone, &[PartSaid], Some(Open)),
+    rule(PARTED, Role::ItemDone, &[Open], Some(State::Done)),
+    rule(CALLS, Role::Delta(Field::Arguments), &[Open], Some(Open)),
+    rule(CALLS, Role::Done(Field::Arguments), &[Open], Some(Said)),
+    rule(CUSTOM, Role::Delta(Field::Input), &[Open], Some(Open)),
+    rule(CUSTOM, Role::Done(Field::Input), &[Open], Some(Said)),
+    rule(TYPED, Role::ItemDone, &[Said], Some(State::Done)),
+    rule(&[], Role::ItemDone, &[Open], Some(State::Done)),
+    rule(&[], Role::Delta(Field::Code), &[Open], Some(Open)),
+    rule(&[], Role::Done(Field::Code), &[Open], Some(Open)),
+    rule(&[], Role::Delta(Field::Nested), &[Open], Some(Open)),
+    rule(&[], Role::Done(Field::Nested), &[Open], Some(Open)),
+    rule(&[], Role::Inside, &[Open, Part, PartSaid, Said], None),
+];
+
+/// Where the response stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Nothing,
+    Created,
+    Queued,
+    Running,
+    Errored,
+    Ended,
+}
+
+/// The steps of the response itself: what happens, where it must stand, where it stands then.
+const LIFECYCLE: &[(Role, &[Stage], Stage)] = &[
+    (Role::Created, &[Stage::Nothing], Stage::Created),
+    (Role::Queued, &[Stage::Nothing, Stage::Created], Stage::Queued),
+    (Role::InProgress, &[Stage::Created, Stage::Queued], Stage::Running),
+    (Role::ItemAdded, &[Stage::Created, Stage::Queued, Stage::Running], Stage::Running),
+    (Role::Error, &[Stage::Nothing, Stage::Created, Stage::Queued, Stage::Running], Stage::Errored),
+    (Role::Terminal(Status::Completed), &[Stage::Created, Stage::Running], Stage::Ended),
+    (Role::Terminal(Status::Incomplete), &[Stage::Created, Stage::Running], Stage::Ended),
+    (
+        Role::Terminal(Status::Failed),
+        &[Stage::Created, Stage::Queued, Stage::Running, Stage::Errored],
+        Stage::Ended,
+    ),
+];
+
+/// An event that came where it must not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` (sequence number {position}): {reason}")]
+pub struct Violation {
+    /// The `type` of the event.
+    pub event: String,
+    /// How many events came before it.
+    pub position: u64,
+    /// What it breaks.
+    pub reason: &'static str,
+}
+
+/// Walks one stream and says which event breaks the order.
+#[derive(Debug)]
+pub struct Grammar {
+    stage: Stage,
+    position: u64,
+    numbered: bool,
+    items: BTreeMap<u64, Item>,
+}
+
+#[derive(Debug)]
+struct Item {
+    kind: String,
+    state: State,
+    part_index: u64,
+}
+
+impl Default for Grammar {
+    fn default() -> Self {
+        Grammar { stage: Stage::Nothing, position: 0, numbered: true, items: BTreeMap::new() }
+    }
+}
+
+impl Grammar {
+    /// Whether `event` may come next. After a violation the walk goes on as well as it can.
+    ///
+    /// # Errors
+    /// [`Violation`] names the event and what it breaks.
+    pub fn admit(&mut self, event: &Event<'_>) -> Result<(), Violation> {
+        let numbered = self.numbering(event);
+        let verdict = self.response(event).and_then(|()| self.item(event)).and(numbered);
+        self.position += 1;
+        verdict.map_err(|reason| Violation {
+            event: event.name().to_owned(),
+            position: self.position - 1,
+            reason,
+        })
+    }
+
+    /// Numbers go from 0, one by one, on every event or on none.
+    fn numbering(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+        if self.position == 0 {
+            self.numbered = event.sequence_number.is_some();
+        }
+        match event.sequence_number {
+            None if !self.numbered => Ok(()),
+            Some(number) if self.numbered && number == self.position => Ok(()),
+            _ => Err("its sequence number is not the next one"),
+        }
+    }
+
+    fn response(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+        let role = event.role();
+        if self.stage == Stage::Ended {
+            return Err("the stream had ended");
+        }
+        let Some((_, from, to)) = LIFECYCLE.iter().find(|(on, ..)| *on == role) else {
+            return Ok(());
+        };
+        let legal = from.contains(&self.stage);
+        self.stage = *to;
+        if !legal {
+            return Err("the response is not at a stage where it may come");
+        }
+        if role == Role::Terminal(Status::Completed)
+            && self.items.values().any(|item| item.state != State::Done)
+        {
+            return Err("an item is still open");
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+        let role = event.role();
+        match role {
+            Role::ItemAdded => return self.add(event),
+            Role::PartAdded | Role::PartDone | Role::Delta(_) | Role::Done(_) => {}
+            Role::ItemDone | Role::Inside => {}
+            _ => return Ok(()),
+        }
+        let index = event.output_index.ok_or("it has no output index")?;
+        let item = self.items.get_mut(&index).ok_or("no item was added at its output index")?;
+        item.part(event)?;
+        let mut legal = RULES.iter().filter(|rule| rule.on == role && rule.holds_for(&item.kind));
+        let Some(rule) = legal.find(|rule| rule.from.contains(&item.state)) else {
+            return Err("its item is not at a stage where it may come");
+        };
+        item.state = rule.to.unwrap_or(item.state);
+        Ok(())
+    }
+
+    fn add(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+        let index = event.output_index.ok_or("it has no output index")?;
+        let kind = event.payload.and_then(|item| item.member_text("type"));
+        let item = Item {
+            kind: kind.ok_or("its item has no type")?.into_owned(),
+            state: State::Open,
+            part_index: 0,
+        };
+        let dense = index == self.items.len() as u64;
+        self.items.insert(index, item);
+        if dense { Ok(()) } else { Err("its output index is not the next one") }
+    }
+}
+
+impl Item {
+    /// Parts come one after the other, numbered from 0 in each list.
+    fn part(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+        let list = event.kind.row().index.list();
+        if list.is_none() || self.state == State::Saying {
+            return Ok(());
+        }
+        match event.role() {
+            Role::PartAdded => {
+                let index = event.part_index.unwrap_or_default();
+                let next = index == self.part_index || index == 0;
+                self.part_index = index + 1;
+                if next { Ok(()) } else { Err("its part index is not the next one") }
+            }
+            _ if event.part_index.map(|index| index + 1) == Some(self.part_index) => Ok(()),
+            _ if self.state == State::Open => Ok(()),
+            _ => Err("its part is not the open one"),
+        }
+    }
+}
+
+impl Rule {
+    fn holds_for(&self, kind: &str) -> bool {
+        match self.items {
+            [] => !RULES.iter().any(|rule| rule.on == self.on && rule.items.contains(&kind)),
+            items => items.contains(&kind),
+        }
+    }
+}

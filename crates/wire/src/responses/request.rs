@@ -1,0 +1,235 @@
+//! A request of the hub: a view over the body as it came. It is read in one pass, its members and
+//! those of its items are slices of the body, and what is not known is there like the rest.
+
+use std::borrow::Cow;
+
+use crate::error::ApiError;
+use crate::json::{Malformed, Raw, Reader};
+
+/// A request to make a response.
+///
+/// ```
+/// use latimer_wire::responses::Request;
+/// let request = Request::parse(r#"{"model":"m","input":"Hello","stream":true}"#)?;
+/// assert!(request.stream);
+/// assert_eq!(request.input[0].member("role").and_then(|r| r.text()).as_deref(), Some("user"));
+/// # Ok::<(), latimer_wire::error::ApiError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    /// Whether the answer is wanted as a stream.
+    pub stream: bool,
+    /// The items the model is to read. A plain string counts as one user message.
+    pub input: Vec<Item<'a>>,
+    /// The tools the model may call.
+    pub tools: Vec<Tool<'a>>,
+    members: Members<'a>,
+}
+
+/// An input item.
+#[derive(Debug, Clone)]
+pub struct Item<'a> {
+    /// Its `type`; `message` where that is left out and a role is there.
+    pub kind: Cow<'a, str>,
+    members: Members<'a>,
+}
+
+/// A tool definition.
+#[derive(Debug, Clone)]
+pub struct Tool<'a> {
+    /// Its `type`.
+    pub kind: Cow<'a, str>,
+    members: Members<'a>,
+}
+
+/// The members of an object, in their order.
+type Members<'a> = Vec<(Cow<'a, str>, Raw<'a>)>;
+
+fn find<'a>(members: &Members<'a>, key: &str) -> Option<Raw<'a>> {
+    members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+}
+
+impl<'a> Request<'a> {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter at fault.
+    pub fn parse(body: &'a str) -> Result<Self, ApiError> {
+        let mut request = Request::default();
+        let mut reader = Reader::new(body);
+        if reader.peek_value() != Some(b'{') {
+            return Err(ApiError::invalid(
+                "",
+                "invalid_json",
+                "The body has to be a JSON object, as in {\"model\": \"...\", \"input\": \"...\"}.",
+            ));
+        }
+        reader.object(|key, reader| request.take(key, reader))?;
+        reader.finish()?;
+        if request.member("input").is_none() {
+            return Err(ApiError::invalid(
+                "input",
+                "missing_required_parameter",
+                "Missing required parameter: `input`.",
+            ));
+        }
+        Ok(request)
+    }
+
+    fn take(&mut self, key: Cow<'a, str>, reader: &mut Reader<'a>) -> Result<(), ApiError> {
+        if find(&self.members, &key).is_some() {
+            let message = format!("The parameter `{key}` is given twice.");
+            return Err(ApiError::invalid(&key, "duplicate_parameter", message));
+        }
+        let value = match (&*key, reader.peek_value()) {
+            ("input", Some(b'[')) => {
+                reader.array(|index, reader| {
+                    let path = format!("input[{index}]");
+                    self.input.push(Item::read(reader, &path)?);
+                    Ok::<(), ApiError>(())
+                })?;
+                Raw::EMPTY_ARRAY
+            }
+            _ => reader.value()?,
+        };
+        match &*key {
+            "input" if value.is_string() => self.input.push(Item::user(value)),
+            "input" if !value.is_array() => {
+                return Err(wrong_type("input", "a string or an array", value));
+            }
+            "stream" => self.stream = self.boolean("stream", value)?,
+            "model" if !value.is_string() && !value.is_null() => {
+                return Err(wrong_type("model", "a string", value));
+            }
+            "tools" if !value.is_null() => {
+                if !value.is_array() {
+                    return Err(wrong_type("tools", "an array", value));
+                }
+                for (index, tool) in value.elements().into_iter().enumerate() {
+                    self.tools.push(Tool::of(tool, &format!("tools[{index}]"))?);
+                }
+            }
+            _ => {}
+        }
+        self.members.push((key, value));
+        Ok(())
+    }
+
+    fn boolean(&self, name: &str, value: Raw<'_>) -> Result<bool, ApiError> {
+        match value.boolean() {
+            Some(flag) => Ok(flag),
+            None if value.is_null() => Ok(false),
+            None => Err(wrong_type(name, "a boolean", value)),
+        }
+    }
+
+    /// A member of the body by its key. `input` given as an array shows as `[]` here: its items
+    /// are in [`Request::input`].
+    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
+        find(&self.members, key)
+    }
+
+    /// A member that is there and not null.
+    pub fn given(&self, key: &str) -> Option<Raw<'a>> {
+        self.member(key).and_then(Raw::non_null)
+    }
+
+    /// All members of the body, in their order.
+    pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
+        &self.members
+    }
+
+    /// The model that is asked for, empty when none is named.
+    pub fn model(&self) -> Cow<'a, str> {
+        self.member("model").and_then(Raw::text).unwrap_or_default()
+    }
+}
+
+fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
+    let message = format!("Invalid type for `{param}`: expected {wanted}, got {}.", value.kind());
+    ApiError::invalid(param, "invalid_type", message)
+}
+
+impl<'a> Item<'a> {
+    fn read(reader: &mut Reader<'a>, path: &str) -> Result<Self, ApiError> {
+        if reader.peek_value() != Some(b'{') {
+            let value = reader.value()?;
+            return Err(wrong_type(path, "an object", value));
+        }
+        let mut members = Members::with_capacity(6);
+        reader.object(|key, reader| {
+            members.push((key, reader.value()?));
+            Ok::<(), Malformed>(())
+        })?;
+        let kind = match find(&members, "type").and_then(Raw::text) {
+            Some(kind) => kind,
+            None if find(&members, "role").is_some() => Cow::Borrowed("message"),
+            None if find(&members, "id").is_some() => Cow::Borrowed("item_reference"),
+            None => {
+                let path = format!("{path}.type");
+                let message = format!("Missing required parameter: `{path}`.");
+                return Err(ApiError::invalid(&path, "missing_required_parameter", message));
+            }
+        };
+        Ok(Item { kind, members })
+    }
+
+    fn user(content: Raw<'a>) -> Self {
+        let role = Raw::trusted("\"user\"");
+        let members = vec![(Cow::Borrowed("role"), role), (Cow::Borrowed("content"), content)];
+        Item { kind: Cow::Borrowed("message"), members }
+    }
+
+    /// A member by its key, null included.
+    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
+        find(&self.members, key)
+    }
+
+    /// A string member.
+    pub fn string(&self, key: &str) -> Option<Raw<'a>> {
+        self.member(key).filter(|value| value.is_string())
+    }
+
+    /// A string member that has to be there; `path` names the item in the error.
+    ///
+    /// # Errors
+    /// A 400 that names the member.
+    pub fn required(&self, key: &str, path: &str) -> Result<Raw<'a>, ApiError> {
+        let param = || format!("{path}.{key}");
+        match self.member(key).and_then(Raw::non_null) {
+            Some(value) if value.is_string() => Ok(value),
+            Some(value) => Err(wrong_type(&param(), "a string", value)),
+            None => {
+                let message = format!("Missing required parameter: `{}`.", param());
+                Err(ApiError::invalid(&param(), "missing_required_parameter", message))
+            }
+        }
+    }
+}
+
+impl<'a> Tool<'a> {
+    fn of(tool: Raw<'a>, path: &str) -> Result<Self, ApiError> {
+        if !tool.is_object() {
+            return Err(wrong_type(path, "an object", tool));
+        }
+        let members = tool.members();
+        match find(&members, "type").and_then(Raw::text) {
+            Some(kind) => Ok(Tool { kind, members }),
+            None => {
+                let path = format!("{path}.type");
+                let message = format!("Missing required parameter: `{path}`.");
+                Err(ApiError::invalid(&path, "missing_required_parameter", message))
+            }
+        }
+    }
+
+    /// A member by its key.
+    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
+        find(&self.members, key)
+    }
+
+    /// Its `name` for messages; its type where it has none.
+    pub fn name(&self) -> Cow<'a, str> {
+        self.member("name").and_then(Raw::text).unwrap_or_else(|| self.kind.clone())
+    }
+}
