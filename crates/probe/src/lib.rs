@@ -3,5 +3,14 @@
 //! Text in, text out: no sockets, no clock, and files only as the reader a caller hands over.
 
 pub mod exchange;
+pub mod markdown;
 pub mod record;
 pub mod redact;
+
+mod answer;
+mod input;
+mod python;
+mod stream;
+mod structure;
+mod tally;
+mod tool_call;

@@ -6,8 +6,8 @@
 pub const REDACTED: &str = "[REDACTED]";
 
 /// The headers whose values are shown, in lower case; a `*` at the end stands for any rest.
-/// Left out on purpose: credentials, cookies, organization, project, account and installation
-/// ids, credit balances, and `x-codex-turn-state`, which is an opaque token of the service.
+/// Left out on purpose: credentials, cookies, organization, project and account ids, credit
+/// balances, addresses, and `x-codex-turn-state`, which is an opaque token of the service.
 const SHOWN_HEADERS: &[&str] = &[
     "accept",
     "accept-encoding",
