@@ -158,17 +158,24 @@ impl Answer {
         self.calls.item(item, item_at, is_done);
         let may_be_same = |at: Option<u64>| at.is_none() || item_at.is_none() || at == item_at;
         let is_known = |piece: &Piece| piece.is_streamed && may_be_same(piece.item_at);
-        if is_done && !self.texts.iter().any(is_known) {
-            self.item_texts(item, item_at);
+        if is_done {
+            self.item_texts(item, item_at, is_known);
         }
     }
 
-    fn item_texts(&mut self, item: &Value, item_at: Option<u64>) {
+    /// Takes the texts of a whole item, except on channels where they are known already.
+    fn item_texts(
+        &mut self,
+        item: &Value,
+        item_at: Option<u64>,
+        is_known: impl Fn(&Piece) -> bool,
+    ) {
         for (kind, list, part_kind, field, channel) in PARTS {
-            let parts = item.get(list).and_then(Value::as_array);
-            if string(item, "type") != Some(kind) {
+            let is_here = |piece: &Piece| piece.channel == *channel && is_known(piece);
+            if string(item, "type") != Some(kind) || self.texts.iter().any(is_here) {
                 continue;
             }
+            let parts = item.get(list).and_then(Value::as_array);
             for (part, part_at) in parts.into_iter().flatten().zip(0..) {
                 if string(part, "type") == Some(part_kind) {
                     self.texts.push(Piece {
@@ -192,13 +199,11 @@ impl Answer {
             .and_then(|details| string(details, "reason"))
             .map(str::to_owned);
         self.tokens = response.get("usage").and_then(tokens);
-        let is_silent = self.texts.is_empty();
+        let known: Vec<_> = self.texts.iter().map(|piece| piece.channel).collect();
         let output = response.get("output").and_then(Value::as_array);
         for (item, at) in output.into_iter().flatten().zip(0..) {
             self.calls.item(item, Some(at), true);
-            if is_silent {
-                self.item_texts(item, Some(at));
-            }
+            self.item_texts(item, Some(at), |piece| known.contains(&piece.channel));
         }
     }
 }
