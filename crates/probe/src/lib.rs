@@ -1,1 +1,16 @@
-//! Pure analysis of recorded exchanges.
+//! Pure analysis of recorded exchanges: what a recording looks like ([`record`] writes it,
+//! [`exchange`] reads it), what of it may be shown ([`redact`]), and the report ([`markdown`]).
+//! Text in, text out: no sockets, no clock, and files only as the reader a caller hands over.
+
+pub mod exchange;
+pub mod markdown;
+pub mod record;
+pub mod redact;
+
+mod answer;
+mod input;
+mod python;
+mod stream;
+mod structure;
+mod tally;
+mod tool_call;

@@ -1,0 +1,243 @@
+//! What a model answered: its texts, tool calls, usage, and how it ended. In: the events of a
+//! Responses stream one by one, or a whole response object. Out: [`Answer`]. Reads what is there
+//! and never refuses: a recording is a witness, not a client.
+
+use serde_json::Value;
+
+use crate::input::string;
+use crate::tool_call::ToolCalls;
+
+/// The channels on which text arrives: the event's name without `.delta` or `.done`, and the
+/// channel. The names without `_text` are those of the Open Responses specification.
+const CHANNELS: &[(&str, Channel)] = &[
+    ("response.reasoning_summary_text", Channel::ReasoningSummary),
+    ("response.reasoning_summary", Channel::ReasoningSummary),
+    ("response.reasoning_text", Channel::Reasoning),
+    ("response.reasoning", Channel::Reasoning),
+    ("response.output_text", Channel::OutputText),
+    ("response.refusal", Channel::Refusal),
+];
+
+/// Where the same texts are in a whole item: the item's type, its list of parts, the part's type,
+/// the field with the text, and the channel.
+const PARTS: &[(&str, &str, &str, &str, Channel)] = &[
+    ("reasoning", "summary", "summary_text", "text", Channel::ReasoningSummary),
+    ("reasoning", "content", "reasoning_text", "text", Channel::Reasoning),
+    ("message", "content", "output_text", "text", Channel::OutputText),
+    ("message", "content", "refusal", "refusal", Channel::Refusal),
+];
+
+/// The events that end a stream, and the status each means.
+const ENDS: &[(&str, &str)] = &[
+    ("response.completed", "completed"),
+    ("response.failed", "failed"),
+    ("response.incomplete", "incomplete"),
+    ("response.cancelled", "cancelled"),
+];
+
+/// One kind of text in an answer, in the order in which the report shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    ReasoningSummary,
+    Reasoning,
+    OutputText,
+    Refusal,
+}
+
+/// What went wrong, in the service's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+/// What one exchange cost, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    pub(crate) total: u64,
+    pub(crate) cached: u64,
+    pub(crate) reasoning: u64,
+}
+
+/// Everything the report says about one answer.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// How the response ended; `None` while it has not, and for answers of other kinds.
+    pub(crate) status: Option<String>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) incomplete_reason: Option<String>,
+    pub(crate) calls: ToolCalls,
+    pub(crate) tokens: Option<Tokens>,
+    /// Events of a Responses stream were seen.
+    started: bool,
+    texts: Vec<Piece>,
+}
+
+/// The text of one part of one item.
+#[derive(Debug)]
+struct Piece {
+    channel: Channel,
+    /// The positions of the item in the response and of the part in the item, where given.
+    item_at: Option<u64>,
+    part_at: Option<u64>,
+    /// It came in deltas, not with the whole item.
+    is_streamed: bool,
+    text: String,
+}
+
+impl Answer {
+    /// The answer in a JSON body; of a body that is no response, only the error it may hold.
+    pub(crate) fn of_body(body: &Value) -> Self {
+        let mut answer = Answer::default();
+        if body.get("output").is_some_and(Value::is_array) {
+            answer.end(body, None);
+        } else {
+            answer.failure = body.get("error").and_then(failure);
+        }
+        answer
+    }
+
+    /// Takes the next event of a stream.
+    pub(crate) fn event(&mut self, kind: &str, event: &Value) {
+        self.started |= kind.starts_with("response.");
+        if let Some((_, status)) = ENDS.iter().find(|(end, _)| *end == kind) {
+            // Should a stream end twice, the first end counts.
+            if self.status.is_none() {
+                self.end(event.get("response").unwrap_or(&Value::Null), Some(status));
+            }
+        } else if kind == "response.output_item.added" || kind == "response.output_item.done" {
+            self.item(event, kind.ends_with(".done"));
+        } else if let Some((channel, is_done)) = channel_of(kind) {
+            self.text(channel, event, is_done);
+        } else if kind == "error" || event.get("error").is_some_and(Value::is_object) {
+            self.failure = failure(event.get("error").unwrap_or(event)).or(self.failure.take());
+        } else {
+            self.calls.event(kind, event);
+        }
+    }
+
+    /// The text of a channel; several parts stand apart by a blank line.
+    pub(crate) fn text_of(&self, channel: Channel) -> Option<String> {
+        let pieces = self.texts.iter().filter(|piece| piece.channel == channel);
+        let texts: Vec<_> =
+            pieces.map(|piece| piece.text.as_str()).filter(|text| !text.is_empty()).collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+
+    /// A Responses stream that stopped before its last event; an error is a last event as well.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.started && self.status.is_none() && self.failure.is_none()
+    }
+
+    fn text(&mut self, channel: Channel, event: &Value, is_done: bool) {
+        let part_at = number(event, "content_index").or_else(|| number(event, "summary_index"));
+        let field = match (is_done, channel) {
+            (false, _) => "delta",
+            (true, Channel::Refusal) => "refusal",
+            (true, _) => "text",
+        };
+        let Some(text) = string(event, field) else { return };
+        let item_at = number(event, "output_index");
+        let place = (channel, item_at, part_at);
+        let is_here = |piece: &Piece| (piece.channel, piece.item_at, piece.part_at) == place;
+        match self.texts.iter_mut().rev().find(|piece| is_here(piece)) {
+            Some(piece) if is_done => text.clone_into(&mut piece.text),
+            Some(piece) => piece.text.push_str(text),
+            None => {
+                let text = text.to_owned();
+                self.texts.push(Piece { channel, item_at, part_at, is_streamed: true, text });
+            }
+        }
+    }
+
+    fn item(&mut self, event: &Value, is_done: bool) {
+        let Some(item) = event.get("item") else { return };
+        let item_at = number(event, "output_index");
+        self.calls.item(item, item_at, is_done);
+        let may_be_same = |at: Option<u64>| at.is_none() || item_at.is_none() || at == item_at;
+        let is_known = |piece: &Piece| piece.is_streamed && may_be_same(piece.item_at);
+        if is_done {
+            self.item_texts(item, item_at, is_known);
+        }
+    }
+
+    /// Takes the texts of a whole item, except on channels where they are known already.
+    fn item_texts(
+        &mut self,
+        item: &Value,
+        item_at: Option<u64>,
+        is_known: impl Fn(&Piece) -> bool,
+    ) {
+        for (kind, list, part_kind, field, channel) in PARTS {
+            let is_here = |piece: &Piece| piece.channel == *channel && is_known(piece);
+            if string(item, "type") != Some(kind) || self.texts.iter().any(is_here) {
+                continue;
+            }
+            let parts = item.get(list).and_then(Value::as_array);
+            for (part, part_at) in parts.into_iter().flatten().zip(0..) {
+                if string(part, "type") == Some(part_kind) {
+                    self.texts.push(Piece {
+                        channel: *channel,
+                        item_at,
+                        part_at: Some(part_at),
+                        is_streamed: false,
+                        text: string(part, field).unwrap_or_default().to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes the whole response: what only it knows, and what the events before did not bring.
+    fn end(&mut self, response: &Value, status: Option<&str>) {
+        self.status = string(response, "status").or(status).map(str::to_owned);
+        self.failure = response.get("error").and_then(failure).or(self.failure.take());
+        self.incomplete_reason = response
+            .get("incomplete_details")
+            .and_then(|details| string(details, "reason"))
+            .map(str::to_owned);
+        self.tokens = response.get("usage").and_then(tokens);
+        let known: Vec<_> = self.texts.iter().map(|piece| piece.channel).collect();
+        let output = response.get("output").and_then(Value::as_array);
+        for (item, at) in output.into_iter().flatten().zip(0..) {
+            self.calls.item(item, Some(at), true);
+            self.item_texts(item, Some(at), |piece| known.contains(&piece.channel));
+        }
+    }
+}
+
+fn channel_of(kind: &str) -> Option<(Channel, bool)> {
+    let (name, is_done) = match kind.strip_suffix(".delta") {
+        Some(name) => (name, false),
+        None => (kind.strip_suffix(".done")?, true),
+    };
+    CHANNELS.iter().find(|(known, _)| *known == name).map(|(_, channel)| (*channel, is_done))
+}
+
+fn failure(error: &Value) -> Option<Failure> {
+    let code = error.get("code").filter(|code| !code.is_null()).or_else(|| error.get("type"));
+    let failure = Failure {
+        code: code.filter(|code| !code.is_null()).map(crate::python::display),
+        message: string(error, "message").or(error.as_str()).map(str::to_owned),
+    };
+    (failure.code.is_some() || failure.message.is_some()).then_some(failure)
+}
+
+fn tokens(usage: &Value) -> Option<Tokens> {
+    let detail = |list: &str, field: &str| usage.get(list).and_then(|list| number(list, field));
+    let (input, output) = (number(usage, "input_tokens")?, number(usage, "output_tokens")?);
+    Some(Tokens {
+        input,
+        output,
+        total: number(usage, "total_tokens").unwrap_or(input.saturating_add(output)),
+        cached: detail("input_tokens_details", "cached_tokens").unwrap_or_default(),
+        reasoning: detail("output_tokens_details", "reasoning_tokens").unwrap_or_default(),
+    })
+}
+
+/// A member that is a whole number.
+pub(crate) fn number(value: &Value, key: &str) -> Option<u64> {
+    value.get(key).and_then(Value::as_u64)
+}

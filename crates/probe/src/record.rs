@@ -1,0 +1,240 @@
+//! The line that keeps one exchange. In: the parts of a request and its answer as they came, JSON
+//! bodies as text that was checked. Out: one line of JSON, appended. Bodies are copied, never
+//! built into a tree; headers and the URL pass through [`redact`], always.
+
+use latimer_wire::json::{Object, Raw, push_string, push_unquoted};
+
+use crate::redact;
+
+/// A body as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// There was none.
+    None,
+    /// One JSON value, kept as it is written.
+    Json(Raw<'a>),
+    /// Anything else; bytes that are not UTF-8 become U+FFFD.
+    Text(&'a [u8]),
+}
+
+impl<'a> Body<'a> {
+    /// What these bytes are: nothing, one JSON value, or text.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        if bytes.is_empty() {
+            return Body::None;
+        }
+        let json = std::str::from_utf8(bytes).ok().and_then(|text| Raw::parse(text).ok());
+        // A bare JSON string would read back as text, without its quotes.
+        match json.filter(|raw| raw.is_object() || raw.is_array()) {
+            Some(raw) => Body::Json(raw),
+            None => Body::Text(bytes),
+        }
+    }
+}
+
+/// One request and its answer, about to be written down.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// When the request began: milliseconds since 1970 (UTC).
+    pub timestamp_unix_ms: u64,
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The URL; what is secret in it is taken out while writing.
+    pub url: &'a str,
+    /// The headers as they came; values are hidden while writing unless they are known harmless.
+    pub request_headers: &'a [(&'a str, &'a str)],
+    /// The body of the request.
+    pub request_body: Body<'a>,
+    /// The status of the answer; `None` when there was no answer, which leaves out the rest of it.
+    pub status: Option<u16>,
+    /// The headers of the answer, treated like those of the request.
+    pub response_headers: &'a [(&'a str, &'a str)],
+    /// The body of the answer.
+    pub response_body: Body<'a>,
+    /// What goes under the key `latimer`: an object; `None` leaves the key out.
+    pub extra: Option<Raw<'a>>,
+}
+
+impl Record<'_> {
+    /// Appends the record as one line, its line end included.
+    ///
+    /// ```
+    /// use latimer_probe::record::{Body, Record};
+    /// let record = Record {
+    ///     timestamp_unix_ms: 1500, method: "GET", url: "/v1/models",
+    ///     request_headers: &[("authorization", "Bearer sk-1")], request_body: Body::None,
+    ///     status: None, response_headers: &[], response_body: Body::None, extra: None,
+    /// };
+    /// let mut line = String::new();
+    /// record.write_line(&mut line);
+    /// assert_eq!(line, concat!(
+    ///     r#"{"timestamp":1.500,"request":{"method":"GET","url":"/v1/models","#,
+    ///     r#""headers":{"authorization":"[REDACTED]"},"body":null},"response":null}"#, "\n",
+    /// ));
+    /// ```
+    pub fn write_line(&self, out: &mut String) {
+        let seconds =
+            format!("{}.{:03}", self.timestamp_unix_ms / 1000, self.timestamp_unix_ms % 1000);
+        let record = Object::new(out)
+            .with("timestamp", |out| out.push_str(&seconds))
+            .with("request", |out| self.write_request(out))
+            .with("response", |out| self.write_response(out));
+        match self.extra {
+            Some(extra) => record.with("latimer", |out| push_on_one_line(out, extra)).end(),
+            None => record.end(),
+        }
+        out.push('\n');
+    }
+
+    fn write_request(&self, out: &mut String) {
+        Object::new(out)
+            .text("method", self.method)
+            .text("url", &redact::url(self.url))
+            .with("headers", |out| push_headers(out, self.request_headers))
+            .with("body", |out| push_body(out, self.request_body))
+            .end();
+    }
+
+    fn write_response(&self, out: &mut String) {
+        let Some(status) = self.status else {
+            return out.push_str(Raw::NULL.as_str());
+        };
+        Object::new(out)
+            .number("status_code", status.into())
+            .with("headers", |out| push_headers(out, self.response_headers))
+            .with("body", |out| push_body(out, self.response_body))
+            .end();
+    }
+}
+
+/// A header that came more than once is one member, its values joined as RFC 9110 (5.2) has it.
+fn push_headers(out: &mut String, headers: &[(&str, &str)]) {
+    let mut object = Object::new(out);
+    for (at, (name, value)) in headers.iter().enumerate() {
+        let same = |(other, _): &&(&str, &str)| other.eq_ignore_ascii_case(name);
+        if headers.iter().take(at).any(|header| same(&header)) {
+            continue;
+        }
+        let value_out = object.key(name);
+        value_out.push('"');
+        push_unquoted(value_out, redact::header(name, value));
+        for (_, more) in headers.iter().skip(at + 1).filter(same) {
+            value_out.push_str(", ");
+            push_unquoted(value_out, redact::header(name, more));
+        }
+        value_out.push('"');
+    }
+    object.end();
+}
+
+fn push_body(out: &mut String, body: Body<'_>) {
+    match body {
+        Body::None => out.push_str(Raw::NULL.as_str()),
+        Body::Json(raw) => push_on_one_line(out, raw),
+        Body::Text(bytes) => push_string(out, &String::from_utf8_lossy(bytes)),
+    }
+}
+
+/// In checked JSON a line end can only stand between tokens, where a space does as well.
+fn push_on_one_line(out: &mut String, raw: Raw<'_>) {
+    let mut pieces = raw.as_str().split(['\n', '\r']);
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        out.push(' ');
+        out.push_str(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, Record};
+    use crate::exchange::{Payload, read};
+    use latimer_wire::json::Raw;
+
+    fn line(record: &Record<'_>) -> String {
+        let mut line = String::new();
+        record.write_line(&mut line);
+        line
+    }
+
+    const EMPTY: Record<'_> = Record {
+        timestamp_unix_ms: 1_707_123_456_007,
+        method: "POST",
+        url: "/v1/responses",
+        request_headers: &[],
+        request_body: Body::None,
+        status: Some(200),
+        response_headers: &[],
+        response_body: Body::None,
+        extra: None,
+    };
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let record = Record {
+            request_headers: &[("Accept", "a\"b"), ("vary", "x"), ("accept", "c")],
+            request_body: Body::of(b"{\r\n\"n\": 1.50,\n \"t\": \"a\\nb\"}"),
+            response_body: Body::of(b"data: \xff\x01\r\n\r\n"),
+            extra: Raw::parse("{\"notes\":\n[]}").ok(),
+            ..EMPTY
+        };
+        let line = line(&record);
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
+        assert!(line.contains("{  \"n\": 1.50,  \"t\""), "the body keeps its own spelling: {line}");
+        let exchange = read(line.as_bytes()).next().expect("a line").expect("a record");
+        assert_eq!(exchange.timestamp_unix_ms, Some(1_707_123_456_007));
+        assert_eq!(exchange.request.headers.get("ACCEPT"), Some("a\"b, c"));
+        assert_eq!(exchange.request.headers.0.len(), 2);
+        let body = serde_json::json!({"n": 1.5, "t": "a\nb"});
+        assert_eq!(exchange.request.body, Payload::Json(body));
+        let response = exchange.response.expect("a response");
+        assert_eq!(response.status_code, Some(200));
+        assert_eq!(response.body, Payload::Text("data: \u{fffd}\u{1}\r\n\r\n".into()));
+        assert_eq!(exchange.latimer, Some(serde_json::json!({"notes": []})));
+    }
+
+    #[test]
+    fn no_secret_header_gets_through() {
+        const NAMES: &[&str] = &[
+            "authorization",
+            "Authorization",
+            " authorization",
+            "proxy-authorization",
+            "cookie",
+            "Set-Cookie",
+            "x-api-key",
+            "api-key",
+            "x-goog-api-key",
+            "anthropic-api-key",
+            "openai-organization",
+            "openai-project",
+            "chatgpt-account-id",
+            "x-auth-token",
+            "x-amz-security-token",
+            "cf-access-client-secret",
+            "x-codex-turn-state",
+            "x-codex-installation-id",
+            "x-codex-credits-balance",
+            "x-forwarded-for",
+            "referer",
+            "location",
+            "sec-websocket-key",
+            "sec-websocket-protocol",
+            "www-authenticate",
+            "x-vault-token",
+            "x-made-up-tomorrow",
+            "",
+        ];
+        for name in NAMES {
+            let headers = [(*name, "canary-1"), (*name, "canary-2")];
+            let record = Record {
+                url: "https://u:canary-3@h/v1?api_key=canary-4",
+                request_headers: &headers,
+                response_headers: &headers,
+                ..EMPTY
+            };
+            let line = line(&record);
+            assert!(!line.contains("canary"), "{name}: {line}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Reports compared with files: `fixtures/<case>.jsonl` with `<case>.md`, and the first report of
+//! this kind with its input, where the `shared` folder stands beside the checkout. With
+//! `UPDATE_FIXTURES=1` the expected files are written anew, to be looked at.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use latimer_probe::exchange::read;
+use latimer_probe::markdown::{Layout, Options, render};
+
+fn report(recording: &[u8], source: &str, layout: Layout) -> String {
+    let options = Options { source, generated_unix_s: 1_770_884_779, layout };
+    let mut report = String::new();
+    let rendered = render(read(recording), &options, &mut report);
+    assert!(rendered.is_ok(), "reading from memory does not stop");
+    report
+}
+
+fn shared() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let found = folder.is_dir().then_some(folder);
+    if found.is_none() {
+        println!("skipped: there is no folder `shared` beside the checkout");
+    }
+    found
+}
+
+#[test]
+fn the_first_report_comes_out_again() {
+    let Some(shared) = shared() else { return };
+    let input = fs::read(shared.join("samples/sample_traffic.jsonl")).expect("the sample");
+    let seed = fs::read_to_string(shared.join("seeds/000_bf227d0fe6d019a5.txt")).expect("the seed");
+    let source = "docs/tutorials/probe/traffic-capture/inputs/sample_traffic.jsonl";
+    assert_eq!(report(&input, source, Layout::Seed), seed);
+
+    let default = report(&input, source, Layout::Default);
+    let differing = default.lines().zip(seed.lines()).filter(|(ours, theirs)| ours != theirs);
+    assert!(differing.clone().all(|pair| pair == ("````", "```")));
+    assert_eq!(differing.count(), 4, "two quoted texts hold a fence");
+}
+
+#[test]
+fn every_fixture_gives_its_report() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let update = std::env::var_os("UPDATE_FIXTURES").is_some();
+    let mut cases = 0;
+    for entry in fs::read_dir(&folder).expect("the fixtures") {
+        let input = entry.expect("a fixture").path();
+        if input.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        cases += 1;
+        let name = input.file_name().expect("a name").to_string_lossy().into_owned();
+        let report = report(&fs::read(&input).expect("a recording"), &name, Layout::Default);
+        let expected = input.with_extension("md");
+        if update {
+            fs::write(&expected, &report).expect("the expected report is written");
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(report, expected, "{name}");
+    }
+    assert!(cases > 0, "the fixtures are found");
+}
