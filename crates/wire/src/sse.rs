@@ -75,6 +75,9 @@ impl Decoder {
 
     /// Adds bytes as they came from the wire.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.refused {
+            return;
+        }
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.line -= self.start;

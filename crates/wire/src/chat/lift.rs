@@ -142,7 +142,7 @@ impl Lift {
         }
         self.begin(sink);
         if let Some(usage) = chunk.usage {
-            self.usage = Some(read_usage(usage));
+            self.usage = Some(Usage::read(usage));
         }
         if let Some(reasoning) = chunk.reasoning {
             self.text(Content::Reasoning, reasoning, sink);
@@ -422,31 +422,5 @@ fn failure(error: Raw<'_>) -> Failure {
     Failure {
         code: code.into_owned(),
         message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
-    }
-}
-
-/// Usage under Chat's names, or the hub's, which some backends send; details may be missing.
-fn read_usage(usage: Raw<'_>) -> Usage {
-    let count = |names: [&str; 2]| {
-        names.iter().find_map(|name| usage.member(name).and_then(Raw::count)).unwrap_or_default()
-    };
-    let detail = |lists: [&str; 2], name: &str| {
-        let lists = lists.iter().filter_map(|list| usage.member(list));
-        lists.filter_map(|list| list.member(name)?.count()).next().unwrap_or_default()
-    };
-    let inputs = ["prompt_tokens_details", "input_tokens_details"];
-    let (input, output) =
-        (count(["prompt_tokens", "input_tokens"]), count(["completion_tokens", "output_tokens"]));
-    let total = usage.member("total_tokens").and_then(Raw::count);
-    Usage {
-        input,
-        cached: detail(inputs, "cached_tokens"),
-        cache_write: detail(inputs, "cache_write_tokens"),
-        output,
-        reasoning: detail(
-            ["completion_tokens_details", "output_tokens_details"],
-            "reasoning_tokens",
-        ),
-        total: total.unwrap_or_else(|| input.saturating_add(output)),
     }
 }

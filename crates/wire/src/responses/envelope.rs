@@ -25,6 +25,32 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Reads a `usage` object, under the hub's names or those of Chat Completions: backends mix
+    /// them. What is missing counts as 0, a missing total as the sum.
+    pub fn read(usage: Raw<'_>) -> Usage {
+        let count = |names: [&str; 2]| {
+            let mut values = names.iter().filter_map(|name| usage.member(name));
+            values.find_map(Raw::count).unwrap_or_default()
+        };
+        let detail = |lists: [&str; 2], name: &str| {
+            let mut lists = lists.iter().filter_map(|list| usage.member(list));
+            lists.find_map(|list| list.member(name)?.count()).unwrap_or_default()
+        };
+        let inputs = ["input_tokens_details", "prompt_tokens_details"];
+        let outputs = ["output_tokens_details", "completion_tokens_details"];
+        let input = count(["input_tokens", "prompt_tokens"]);
+        let output = count(["output_tokens", "completion_tokens"]);
+        let total = usage.member("total_tokens").and_then(Raw::count);
+        Usage {
+            input,
+            cached: detail(inputs, "cached_tokens"),
+            cache_write: detail(inputs, "cache_write_tokens"),
+            output,
+            reasoning: detail(outputs, "reasoning_tokens"),
+            total: total.unwrap_or_else(|| input.saturating_add(output)),
+        }
+    }
+
     /// Appends the `usage` object with every detail.
     pub fn print(&self, out: &mut String) {
         Object::new(out)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::envelope::Failure;
 use super::event::{Event, Sink};
 use super::kind::{Field, Index, Role, Status};
 use super::response::{Response, push_changed};
@@ -90,23 +91,43 @@ impl Fold {
     /// The response. Without a terminal event it is `failed`, with the stream's `error` event or
     /// `stream_incomplete` as its error, and its open items are `incomplete`.
     pub fn finish(self) -> Response {
-        let snapshot =
-            self.snapshot.unwrap_or(Response::of(Raw::trusted(r#"{"object":"response"}"#)));
-        if self.ended.is_some() && (!snapshot.output().is_empty() || self.items.is_empty()) {
-            return snapshot;
-        }
-        let items: Vec<String> = self.items.into_values().map(Item::finish).collect();
-        let output = format!("[{}]", items.join(","));
-        let output = ("output", Raw::trusted(&output));
         if self.ended.is_some() {
-            return snapshot.with(&[output]);
+            let whole = self.items.is_empty()
+                || self.snapshot.as_ref().is_some_and(|response| !response.output().is_empty());
+            let (snapshot, output) = self.parts();
+            let output = [("output", Raw::trusted(&output))];
+            return snapshot.with(if whole { &[] } else { &output });
         }
-        let error = self.error.as_deref().map(Raw::trusted);
+        let error = self.error.clone();
+        let error = error.as_deref().map(Raw::trusted);
         let error = error.map(|error| error.member("error").unwrap_or(error));
-        let error = error.unwrap_or(Raw::trusted(
+        self.broken(error.unwrap_or(Raw::trusted(
             r#"{"code":"stream_incomplete","message":"the stream ended without a terminal event"}"#,
-        ));
-        snapshot.with(&[("status", Raw::trusted("\"failed\"")), ("error", error), output])
+        )))
+    }
+
+    /// The response of a stream that broke off for a reason that is known: `failed`, with all that
+    /// had come.
+    pub fn fail(self, failure: &Failure) -> Response {
+        let mut error = String::new();
+        failure.print(&mut error);
+        self.broken(Raw::trusted(&error))
+    }
+
+    fn broken(self, error: Raw<'_>) -> Response {
+        let (snapshot, output) = self.parts();
+        snapshot.with(&[
+            ("status", Raw::trusted("\"failed\"")),
+            ("error", error),
+            ("output", Raw::trusted(&output)),
+        ])
+    }
+
+    /// The latest snapshot, and the output the items make.
+    fn parts(self) -> (Response, String) {
+        let nothing = || Response::of(Raw::trusted(r#"{"object":"response"}"#));
+        let items: Vec<String> = self.items.into_values().map(Item::finish).collect();
+        (self.snapshot.unwrap_or_else(nothing), format!("[{}]", items.join(",")))
     }
 }
 

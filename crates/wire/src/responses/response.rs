@@ -8,6 +8,13 @@ pub struct Response {
     json: String,
 }
 
+impl Default for Response {
+    /// The empty object.
+    fn default() -> Self {
+        Response { json: "{}".to_owned() }
+    }
+}
+
 impl Response {
     /// Checks that `json` is one JSON object and takes it.
     ///

@@ -1,0 +1,148 @@
+//! A request body: read within its limits and decompressed. In: the body as it streams in. Out: all
+//! its bytes, or an error in OpenAI's shape that says which limit it broke.
+
+use std::io::Read;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use latimer_wire::error::ApiError;
+
+use crate::config::{Limits, Timeouts};
+
+/// The codings a body may come in; zstd windows over 8 MiB are refused (RFC 8878, section 3.1.1.1.2).
+const CODINGS: &str = "zstd, gzip, deflate, br";
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Reads a whole body as it came over the wire.
+///
+/// # Errors
+/// 413 when it is too long, 408 when it stops coming, 400 when it breaks off.
+pub(crate) async fn read(
+    mut incoming: Incoming,
+    limits: &Limits,
+    timeouts: &Timeouts,
+) -> Result<Bytes, ApiError> {
+    let too_long = || {
+        let limit = limits.body_bytes;
+        let message = format!("Latimer: the request body is longer than {limit} bytes.");
+        ApiError { status: 413, ..ApiError::invalid("", "body_too_large", message) }
+    };
+    if incoming.size_hint().lower() > limits.body_bytes as u64 {
+        return Err(too_long());
+    }
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    loop {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx));
+        let frame = tokio::time::timeout(Timeouts::of(timeouts.body_ms), frame).await;
+        let data = match frame {
+            Err(_) => {
+                let message = format!("Latimer: nothing came for {} ms.", timeouts.body_ms);
+                return Err(ApiError {
+                    status: 408,
+                    ..ApiError::invalid("", "body_timeout", message)
+                });
+            }
+            Ok(None) if more.is_empty() => return Ok(first),
+            Ok(None) => return Ok(more.freeze()),
+            Ok(Some(Err(error))) => {
+                let message = format!("Latimer: the request body broke off: {error}.");
+                return Err(ApiError::invalid("", "body_incomplete", message));
+            }
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        };
+        if first.len().max(more.len()) + data.len() > limits.body_bytes {
+            return Err(too_long());
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if more.is_empty() {
+                more.reserve(incoming.size_hint().lower() as usize + first.len() + data.len());
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&data);
+        }
+    }
+}
+
+/// The codings named in `content-encoding`, in the order they were applied.
+fn codings(headers: &HeaderMap) -> Vec<String> {
+    let named = headers.get_all(header::CONTENT_ENCODING).iter();
+    named
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_ascii_lowercase())
+        .filter(|coding| !coding.is_empty() && coding != "identity")
+        .collect()
+}
+
+/// Undoes the codings named in `content-encoding`.
+///
+/// # Errors
+/// 415 for a coding that is not known, 413 when the result is too long, 400 when it is damaged.
+pub(crate) async fn decode(
+    headers: &HeaderMap,
+    body: Bytes,
+    limits: &Limits,
+) -> Result<Bytes, ApiError> {
+    let codings = codings(headers);
+    if codings.is_empty() {
+        return Ok(body);
+    }
+    if codings.len() > 1 {
+        let message = "Latimer: a request body may be compressed once, not several times.";
+        return Err(ApiError {
+            status: 415,
+            ..ApiError::invalid("", "unsupported_encoding", message)
+        });
+    }
+    let limit = limits.decoded_body_bytes;
+    let work = move || codings.iter().try_fold(body, |body, coding| undo(coding, &body, limit));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(ApiError::server(500, "internal_error", "Latimer: decompression was stopped."))
+    })
+}
+
+fn undo(coding: &str, body: &[u8], limit: usize) -> Result<Bytes, ApiError> {
+    match coding {
+        "gzip" | "x-gzip" => drain(flate2::read::MultiGzDecoder::new(body), coding, limit),
+        // What is called deflate is a zlib stream (RFC 9110, 8.4.1.2); some senders leave it bare.
+        "deflate" if body.first().is_some_and(|byte| byte & 0x0f == 8) => {
+            drain(flate2::read::ZlibDecoder::new(body), coding, limit)
+        }
+        "deflate" => drain(flate2::read::DeflateDecoder::new(body), coding, limit),
+        "br" => drain(brotli_decompressor::Decompressor::new(body, 1 << 16), coding, limit),
+        "zstd" => {
+            let damaged = |error: std::io::Error| damaged(coding, &error);
+            let mut decoder = zstd::stream::read::Decoder::new(body).map_err(damaged)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
+            drain(decoder, coding, limit)
+        }
+        unknown => {
+            let message = format!(
+                "Latimer: the content encoding `{unknown}` is not supported. Supported: {CODINGS}."
+            );
+            Err(ApiError { status: 415, ..ApiError::invalid("", "unsupported_encoding", message) })
+        }
+    }
+}
+
+fn damaged(coding: &str, error: &std::io::Error) -> ApiError {
+    let message = format!("Latimer: the {coding} request body cannot be decompressed: {error}.");
+    ApiError::invalid("", "invalid_encoding", message)
+}
+
+fn drain(decoder: impl Read, coding: &str, limit: usize) -> Result<Bytes, ApiError> {
+    let mut decoded = Vec::new();
+    let mut bounded = decoder.take(limit as u64 + 1);
+    bounded.read_to_end(&mut decoded).map_err(|error| damaged(coding, &error))?;
+    if decoded.len() > limit {
+        let message = format!("Latimer: the decompressed body is longer than {limit} bytes.");
+        return Err(ApiError { status: 413, ..ApiError::invalid("", "body_too_large", message) });
+    }
+    Ok(Bytes::from(decoded))
+}

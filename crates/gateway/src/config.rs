@@ -1,0 +1,291 @@
+//! What an operator can set, and what it means. In: a TOML file and what the command line adds.
+//! Out: [`Settings`] that are complete and checked. Every key has a default; a key that is not
+//! known is an error that names it and its line.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The configuration as it is written. All keys are optional.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen: address and port. Default 127.0.0.1:8300.
+    pub listen: Option<SocketAddr>,
+    /// Allow an address that other machines can reach, although no keys protect it.
+    pub open: bool,
+    /// Directory of the recording. Default `latimer`.
+    pub record: Option<PathBuf>,
+    /// Whether to record at all. Default true.
+    pub recording: Option<bool>,
+    /// The model backend. Without one the embedded mock model answers.
+    pub upstream: Option<UpstreamConfig>,
+    /// Bounds on what is held in memory.
+    pub limits: Limits,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+}
+
+/// A model backend as it is written.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// Base address, usually ending in `/v1`.
+    pub url: Option<String>,
+    /// What it speaks. Default `chat`.
+    pub dialect: Option<Dialect>,
+    /// The environment variable that holds its key. Without one the caller's own is passed on.
+    pub api_key_env: Option<String>,
+    /// The model to ask it for, whatever the client names.
+    pub model: Option<String>,
+}
+
+/// What a backend speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenAI Chat Completions, `POST {base}/chat/completions`.
+    Chat,
+    /// OpenAI Responses, `POST {base}/responses`: bytes go through untouched.
+    Responses,
+}
+
+/// Bounds. All sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// A request body as it comes over the wire.
+    pub body_bytes: usize,
+    /// A request body after decompression.
+    pub decoded_body_bytes: usize,
+    /// One event of a backend's stream.
+    pub event_bytes: usize,
+    /// A backend's answer that comes whole.
+    pub answer_bytes: usize,
+    /// How much of an answer is kept for the recording.
+    pub recorded_bytes: usize,
+    /// Client connections at the same time.
+    pub connections: usize,
+    /// Backend connections that are kept open while idle.
+    pub idle_upstream_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            body_bytes: 64 << 20,
+            decoded_body_bytes: 256 << 20,
+            event_bytes: 16 << 20,
+            answer_bytes: 64 << 20,
+            recorded_bytes: 64 << 20,
+            connections: 8_000,
+            idle_upstream_connections: 256,
+        }
+    }
+}
+
+/// Waiting times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a connection to the backend, name and TLS included.
+    pub connect_ms: u64,
+    /// From the request to the head of the backend's answer.
+    pub first_byte_ms: u64,
+    /// Between two reads of the backend's answer. Codex gives up after 300,000.
+    pub idle_ms: u64,
+    /// Silence towards the client after which a comment is sent to keep proxies from cutting.
+    pub keep_alive_ms: u64,
+    /// Between two reads of a request body.
+    pub body_ms: u64,
+    /// How long a backend connection is kept while idle.
+    pub idle_upstream_ms: u64,
+    /// How long open answers may go on after the signal to stop.
+    pub drain_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect_ms: 10_000,
+            first_byte_ms: 600_000,
+            idle_ms: 280_000,
+            keep_alive_ms: 15_000,
+            body_ms: 30_000,
+            idle_upstream_ms: 90_000,
+            drain_ms: 300_000,
+        }
+    }
+}
+
+/// A configuration that is complete.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Directory of the recording; none: nothing is recorded.
+    pub record: Option<PathBuf>,
+    /// The backend; none: the embedded mock model.
+    pub upstream: Option<Target>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Waiting times.
+    pub timeouts: Timeouts,
+}
+
+/// A backend, ready to be asked.
+#[derive(Clone)]
+pub struct Target {
+    /// Base address without a slash at its end.
+    pub url: http::Uri,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Its key. It is never printed.
+    pub api_key: Option<String>,
+    /// The model to ask it for.
+    pub model: Option<String>,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target")
+            .field("url", &self.url)
+            .field("dialect", &self.dialect)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A configuration that cannot be used; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is not right; the text names key, line and column.
+    #[error("the configuration {path} is not valid:\n{error}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        error: Box<toml::de::Error>,
+    },
+    /// The backend's address is not one.
+    #[error(
+        "the upstream `{url}` is not an address: {reason}. Write it as in \
+         `http://127.0.0.1:8080/v1` or `https://api.example.com/v1`"
+    )]
+    Upstream {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key's variable is not set.
+    #[error("the environment variable {name}, named as the upstream's key, is not set or is empty")]
+    NoKey {
+        /// The variable.
+        name: String,
+    },
+    /// Other machines could use the gateway and its key.
+    #[error(
+        "{listen} can be reached by other machines, and nothing protects it: Latimer has no access \
+         keys yet. Listen on 127.0.0.1, or say `--open` (`open = true`) if something else guards it"
+    )]
+    Exposed {
+        /// The address.
+        listen: SocketAddr,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, and the key and the line where it is wrong.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Invalid { path: path.to_owned(), error: Box::new(error) })
+    }
+
+    /// Fills in the defaults and checks what is written. `env` looks up environment variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what cannot be used.
+    pub fn resolve(self, env: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
+        let listen = self.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8300));
+        if !listen.ip().is_loopback() && !self.open {
+            return Err(ConfigError::Exposed { listen });
+        }
+        let record = self.recording.unwrap_or(true);
+        let directory = self.record.unwrap_or_else(|| PathBuf::from("latimer"));
+        let upstream = self.upstream.map(|upstream| upstream.resolve(env)).transpose()?;
+        Ok(Settings {
+            listen,
+            record: record.then_some(directory),
+            upstream: upstream.flatten(),
+            limits: self.limits,
+            timeouts: self.timeouts,
+        })
+    }
+}
+
+impl UpstreamConfig {
+    fn resolve(self, env: impl Fn(&str) -> Option<String>) -> Result<Option<Target>, ConfigError> {
+        let Some(url) = self.url else { return Ok(None) };
+        let api_key = match self.api_key_env {
+            None => None,
+            Some(name) => match env(&name).filter(|key| !key.trim().is_empty()) {
+                Some(key) => Some(key.trim().to_owned()),
+                None => return Err(ConfigError::NoKey { name }),
+            },
+        };
+        Ok(Some(Target {
+            url: base_address(&url)?,
+            dialect: self.dialect.unwrap_or(Dialect::Chat),
+            api_key,
+            model: self.model,
+        }))
+    }
+}
+
+/// Checks a base address. One without a path gets `/v1`, which is what nearly every backend uses.
+fn base_address(url: &str) -> Result<http::Uri, ConfigError> {
+    let wrong = |reason: String| ConfigError::Upstream { url: url.to_owned(), reason };
+    let uri: http::Uri = url
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        _ => return Err(wrong("it has to begin with http:// or https://".to_owned())),
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(wrong("it names no host".to_owned()));
+    }
+    if uri.query().is_some() {
+        return Err(wrong("it must not have a query".to_owned()));
+    }
+    if !matches!(uri.path(), "" | "/") {
+        return Ok(uri);
+    }
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/v1"));
+    http::Uri::from_parts(parts).map_err(|error| wrong(error.to_string()))
+}
+
+impl Timeouts {
+    /// Milliseconds as a duration.
+    pub(crate) fn of(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+}

@@ -1,0 +1,145 @@
+//! Which headers cross the gateway, in both directions, as tables; and small readings of headers.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use latimer_wire::note::Notes;
+
+/// Headers that concern one connection only (RFC 9110, 7.6.1), and those every hop makes itself.
+const OF_ONE_HOP: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Not passed to a backend of the same dialect either: the answer has to be readable here, and the
+/// body goes out decompressed.
+const NOT_TO_BACKEND: &[&str] = &["accept-encoding", "content-encoding", "expect"];
+
+/// Not passed to the client: Codex takes a differing `openai-model` for a rerouted, suspicious
+/// session and warns its user (reference: Codex 0.169, measured).
+const NOT_TO_CLIENT: &[&str] = &["openai-model"];
+
+/// What an answer that was translated takes over from the backend's.
+const FROM_TRANSLATED: &[&str] = &["x-request-id", "retry-after", "openai-processing-ms"];
+
+/// Error families by status, where the backend named none.
+const ERROR_KINDS: &[(u16, &str)] = &[
+    (400, "invalid_request_error"),
+    (401, "authentication_error"),
+    (403, "permission_error"),
+    (404, "not_found_error"),
+    (422, "invalid_request_error"),
+    (429, "rate_limit_error"),
+];
+
+/// The family an error status stands for.
+pub(crate) fn error_kind(status: u16) -> std::borrow::Cow<'static, str> {
+    ERROR_KINDS.iter().find(|(code, _)| *code == status).map_or("server_error", |row| row.1).into()
+}
+
+/// Headers as text, for the record.
+pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+fn authorization(from: &HeaderMap, key: Option<&str>) -> Option<HeaderValue> {
+    let Some(key) = key else { return from.get(header::AUTHORIZATION).cloned() };
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// For a backend of another dialect: nothing of the client's but its key, where we have none.
+pub(crate) fn translated(from: &HeaderMap, key: Option<&str>, stream: bool) -> HeaderMap {
+    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("latimer/", env!("CARGO_PKG_VERSION"))),
+    );
+    headers.extend(authorization(from, key).map(|value| (header::AUTHORIZATION, value)));
+    headers
+}
+
+/// For a backend of the same dialect: all but what belongs to one hop.
+pub(crate) fn passed_on(from: &HeaderMap, key: Option<&str>) -> HeaderMap {
+    let mut headers = without(from, &[OF_ONE_HOP, NOT_TO_BACKEND]);
+    if let Some(value) = authorization(from, key) {
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    headers
+}
+
+/// From a backend of the same dialect.
+pub(crate) fn answered(from: &HeaderMap) -> HeaderMap {
+    without(from, &[OF_ONE_HOP, NOT_TO_CLIENT])
+}
+
+fn without(from: &HeaderMap, tables: &[&[&str]]) -> HeaderMap {
+    let crosses = |name: &HeaderName| !tables.iter().any(|table| table.contains(&name.as_str()));
+    let kept = from.iter().filter(|(name, _)| crosses(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn of_translated(from: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for name in FROM_TRANSLATED {
+        headers.extend(from.get(*name).map(|v| (HeaderName::from_static(name), v.clone())));
+    }
+    headers
+}
+
+/// For a stream of events that was translated.
+pub(crate) fn events(from: &HeaderMap) -> HeaderMap {
+    let mut headers = of_translated(from);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers
+}
+
+/// For a whole answer that was translated.
+pub(crate) fn json(from: &HeaderMap) -> HeaderMap {
+    let mut headers = of_translated(from);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+}
+
+/// For an error: when to come back, and rate limits.
+pub(crate) fn of_error(from: &HeaderMap) -> HeaderMap {
+    let mut headers = of_translated(from);
+    for (name, value) in from {
+        if name.as_str().starts_with("x-ratelimit-") || name == "retry-after-ms" {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    headers
+}
+
+/// For an answer after which the connection cannot be used: its request was not read to the end.
+pub(crate) fn closing() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers
+}
+
+/// The notes as one header, by kind: `tool_dropped=2, item_dropped=1`.
+pub(crate) fn notes(notes: &Notes) -> Option<HeaderValue> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for note in notes.list() {
+        *counts.entry(note.code).or_default() += 1;
+    }
+    let words: Vec<_> = counts.iter().map(|(code, count)| format!("{code}={count}")).collect();
+    HeaderValue::from_str(&words.join(", ")).ok().filter(|_| !words.is_empty())
+}

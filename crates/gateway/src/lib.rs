@@ -1,0 +1,24 @@
+//! The gateway: the only crate with sockets. It stands between a program that speaks the Responses
+//! API and a model backend, translates where they differ, and records every exchange.
+//!
+//! Begin with [`mod@exchange`], the path of one request. Around it: [`server`] listens, [`body`]
+//! reads requests, [`upstream`] asks the backend, [`translation`] and [`stream`] carry the answer,
+//! [`capture`] records, [`headers`] says which headers cross, [`config`] what can be set, and
+//! [`mock`] is a model backend from a script.
+//!
+//! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
+//! no key is logged; a caller never chooses where a request goes.
+
+pub(crate) mod body;
+pub mod capture;
+pub mod config;
+pub(crate) mod exchange;
+pub(crate) mod headers;
+pub mod mock;
+pub mod server;
+pub(crate) mod stream;
+pub(crate) mod translation;
+pub mod upstream;
+
+pub use config::{Config, ConfigError, Dialect, Settings, UpstreamConfig};
+pub use server::{Server, StartError};

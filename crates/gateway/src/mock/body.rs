@@ -1,0 +1,101 @@
+//! The body of a mock's answer: frames at their pace, and the fault that the script asks for.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::time::Sleep;
+
+use super::script::{Fault, FaultKind};
+
+/// Frames still to come.
+pub(crate) struct MockBody {
+    frames: VecDeque<Bytes>,
+    delay: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    after: After,
+}
+
+/// What happens when the frames are out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    End,
+    BreakOff,
+    Stall,
+}
+
+/// The script asked for the connection to break.
+#[derive(Debug, thiserror::Error)]
+#[error("broken off as the script says")]
+pub(crate) struct Scripted;
+
+impl MockBody {
+    pub fn whole(body: String) -> Self {
+        MockBody {
+            frames: VecDeque::from([Bytes::from(body)]),
+            delay: Duration::ZERO,
+            timer: None,
+            after: After::End,
+        }
+    }
+
+    pub fn stream(mut frames: Vec<String>, delay: Duration, fault: Option<Fault>) -> Self {
+        let mut after = After::End;
+        if let Some(fault) = fault {
+            let rest = frames.split_off(fault.after.min(frames.len()));
+            after = match fault.kind {
+                FaultKind::Cut => After::BreakOff,
+                FaultKind::Half => {
+                    let half = rest.first().map(|frame| {
+                        frame.chars().take(frame.chars().count() / 2).collect::<String>()
+                    });
+                    frames.extend(half);
+                    After::BreakOff
+                }
+                FaultKind::Stall => After::Stall,
+                FaultKind::End => After::End,
+                FaultKind::Error => {
+                    let error = r#"{"error":{"message":"The mock ran out of luck.","type":"server_error","code":"mock_error"}}"#;
+                    frames.push(format!("data: {error}\n\n"));
+                    After::End
+                }
+            };
+        }
+        let frames = match delay.is_zero() {
+            true => VecDeque::from([Bytes::from(frames.concat())]),
+            false => frames.into_iter().map(Bytes::from).collect(),
+        };
+        MockBody { frames, delay, timer: None, after }
+    }
+}
+
+impl Body for MockBody {
+    type Data = Bytes;
+    type Error = Scripted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Scripted>>> {
+        if !self.delay.is_zero() {
+            let delay = self.delay;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(delay)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+        }
+        match self.frames.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(Frame::data(frame)))),
+            None => match self.after {
+                After::End => Poll::Ready(None),
+                After::BreakOff => Poll::Ready(Some(Err(Scripted))),
+                After::Stall => Poll::Pending,
+            },
+        }
+    }
+}

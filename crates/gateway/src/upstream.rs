@@ -1,0 +1,407 @@
+//! The only room that opens connections to a model. In: a request. Out: the head of the answer and
+//! its body, whose bytes come as one piece per read of the socket.
+//!
+//! The connection is driven by whoever reads the body, not by a task of its own: dropping the body
+//! closes the connection at once, which is how a client that leaves cancels its backend. A
+//! connection that ended well goes back to a small pool. It is looked at before it is used again,
+//! and a request on a reused connection that dies before the answer begins is sent once more.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, Uri, header};
+use http_body::Body;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use latimer_wire::error::ApiError;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::config::{Limits, Timeouts};
+
+/// A byte stream to a backend: a socket, TLS over one, or the embedded mock.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+type Driver = Pin<Box<Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>>;
+
+/// Opens a stream to a backend that lives in this process.
+pub(crate) type Embedded = Arc<dyn Fn() -> Box<dyn Stream> + Send + Sync>;
+
+/// One backend and the connections to it.
+pub struct Upstream {
+    base: Uri,
+    tls: Option<TlsConnector>,
+    embedded: Option<Embedded>,
+    idle: Mutex<Vec<Line>>,
+    idle_max: usize,
+    timeouts: Timeouts,
+}
+
+/// A connection and the handle that sends on it.
+struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Driver,
+    since: Instant,
+}
+
+/// Why a backend did not answer. The text names the hop.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No connection came about.
+    #[error("cannot reach the backend {host}: {reason}")]
+    Unreachable {
+        /// The backend.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// No connection within the time allowed.
+    #[error("cannot reach the backend {host}: no connection within {after_ms} ms")]
+    ConnectTimeout {
+        /// The backend.
+        host: String,
+        /// How long it was waited.
+        after_ms: u64,
+    },
+    /// TLS failed.
+    #[error("cannot agree on TLS with the backend {host}: {reason}")]
+    Tls {
+        /// The backend.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection ended before the answer began.
+    #[error("the backend {host} closed the connection before it answered: {reason}")]
+    Closed {
+        /// The backend.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// No answer began within the time allowed.
+    #[error("the backend {host} did not begin to answer within {after_ms} ms")]
+    FirstByteTimeout {
+        /// The backend.
+        host: String,
+        /// How long it was waited.
+        after_ms: u64,
+    },
+}
+
+impl From<UpstreamError> for ApiError {
+    fn from(error: UpstreamError) -> Self {
+        let (status, code) = match error {
+            UpstreamError::Unreachable { .. } => (502, "upstream_unreachable"),
+            UpstreamError::ConnectTimeout { .. } => (504, "upstream_connect_timeout"),
+            UpstreamError::Tls { .. } => (502, "upstream_tls"),
+            UpstreamError::Closed { .. } => (502, "upstream_closed"),
+            UpstreamError::FirstByteTimeout { .. } => (504, "upstream_timeout"),
+        };
+        ApiError::server(status, code, format!("Latimer: {error}."))
+    }
+}
+
+/// What came of sending a request.
+pub struct Reply {
+    /// Status and headers.
+    pub head: http::response::Parts,
+    /// The body.
+    pub body: ReplyBody,
+    /// How often it was sent: 2 when a reused connection had died.
+    pub attempts: u32,
+}
+
+impl Upstream {
+    /// A backend at `base`. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// When the machine's trusted certificates cannot be used and `base` is https.
+    pub fn new(base: Uri, limits: &Limits, timeouts: &Timeouts) -> Result<Self, rustls::Error> {
+        let tls = match base.scheme_str() {
+            Some("https") => Some(tls_connector()?),
+            _ => None,
+        };
+        Ok(Upstream {
+            base,
+            tls,
+            embedded: None,
+            idle: Mutex::new(Vec::new()),
+            idle_max: limits.idle_upstream_connections,
+            timeouts: timeouts.clone(),
+        })
+    }
+
+    /// A backend in this process.
+    pub(crate) fn embedded(open: Embedded, limits: &Limits, timeouts: &Timeouts) -> Self {
+        Upstream {
+            base: Uri::from_static("http://mock.embedded/v1"),
+            tls: None,
+            embedded: Some(open),
+            idle: Mutex::new(Vec::new()),
+            idle_max: limits.idle_upstream_connections,
+            timeouts: timeouts.clone(),
+        }
+    }
+
+    /// Host and port, as the messages name the backend.
+    pub fn host(&self) -> String {
+        match self.base.authority() {
+            Some(authority) => authority.as_str().rsplit('@').next().unwrap_or_default().to_owned(),
+            None => String::new(),
+        }
+    }
+
+    /// The address of `path` below the base.
+    pub fn address(&self, path: &str) -> String {
+        let scheme = self.base.scheme_str().unwrap_or("http");
+        format!("{scheme}://{}{}", self.host(), self.path(path))
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base.path().trim_end_matches('/'))
+    }
+
+    /// Sends a request to `path` below the base and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when no answer begins.
+    pub async fn send(
+        self: &Arc<Self>,
+        method: http::Method,
+        path: &str,
+        headers: http::HeaderMap,
+        body: Bytes,
+    ) -> Result<Reply, UpstreamError> {
+        let build = || {
+            let mut request = Request::new(Full::new(body.clone()));
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = self.path(path).parse().unwrap_or_default();
+            *request.headers_mut() = headers.clone();
+            if let Ok(host) = self.host().parse() {
+                request.headers_mut().insert(header::HOST, host);
+            }
+            request
+        };
+        let mut attempts = 1;
+        let reused = self.take_idle().await;
+        let was_reused = reused.is_some();
+        let line = match reused {
+            Some(line) => line,
+            None => self.connect().await?,
+        };
+        let outcome = match self.exchange(line, build()).await {
+            Err(UpstreamError::Closed { .. }) if was_reused => {
+                attempts += 1;
+                self.exchange(self.connect().await?, build()).await
+            }
+            outcome => outcome,
+        };
+        let (response, line) = outcome?;
+        let (head, incoming) = response.into_parts();
+        let body = ReplyBody { incoming, line: Some(line), upstream: Arc::clone(self), end: None };
+        Ok(Reply { head, body, attempts })
+    }
+
+    /// An idle connection that is still alive. Each is polled once: what the backend closed while
+    /// it lay idle shows itself then.
+    async fn take_idle(&self) -> Option<Line> {
+        loop {
+            let mut line = self.idle.lock().unwrap_or_else(|lock| lock.into_inner()).pop()?;
+            let fresh = line.since.elapsed() < Timeouts::of(self.timeouts.idle_upstream_ms);
+            let alive = std::future::poll_fn(|cx| {
+                let open = line.driver.as_mut().poll(cx).is_pending();
+                Poll::Ready(open && line.sender.is_ready())
+            });
+            if fresh && alive.await {
+                return Some(line);
+            }
+        }
+    }
+
+    fn put_idle(&self, line: Line) {
+        let mut idle = self.idle.lock().unwrap_or_else(|lock| lock.into_inner());
+        if idle.len() < self.idle_max {
+            idle.push(Line { since: Instant::now(), ..line });
+        }
+    }
+
+    async fn connect(&self) -> Result<Line, UpstreamError> {
+        let after_ms = self.timeouts.connect_ms;
+        let connecting = tokio::time::timeout(Timeouts::of(after_ms), self.open());
+        let stream = connecting
+            .await
+            .map_err(|_| UpstreamError::ConnectTimeout { host: self.host(), after_ms })??;
+        let handshake = Builder::new().handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|error| self.closed(&error))?;
+        Ok(Line { sender, driver: Box::pin(connection), since: Instant::now() })
+    }
+
+    async fn open(&self) -> Result<Box<dyn Stream>, UpstreamError> {
+        if let Some(open) = &self.embedded {
+            return Ok(open());
+        }
+        let host = self.base.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = self.base.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let unreachable = |error: std::io::Error| UpstreamError::Unreachable {
+            host: self.host(),
+            reason: error.to_string(),
+        };
+        let socket = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        socket.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(socket)) };
+        let failed = |reason: String| UpstreamError::Tls { host: self.host(), reason };
+        let name = rustls::pki_types::ServerName::try_from(host.to_owned())
+            .map_err(|error| failed(error.to_string()))?;
+        let stream = tls.connect(name, socket).await.map_err(|error| failed(error.to_string()))?;
+        Ok(Box::new(stream))
+    }
+
+    /// Sends on a line and drives it until the head of the answer is there.
+    async fn exchange(
+        &self,
+        mut line: Line,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Line), UpstreamError> {
+        let mut sending = Box::pin(line.sender.send_request(request));
+        let driver = &mut line.driver;
+        let mut driving = true;
+        let answer = std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
+                    return Poll::Ready(answer);
+                }
+                if !driving {
+                    return Poll::Pending;
+                }
+                driving = driver.as_mut().poll(cx).is_pending();
+                if driving {
+                    return sending.as_mut().poll(cx);
+                }
+            }
+        });
+        let after_ms = self.timeouts.first_byte_ms;
+        let answer = tokio::time::timeout(Timeouts::of(after_ms), answer)
+            .await
+            .map_err(|_| UpstreamError::FirstByteTimeout { host: self.host(), after_ms })?;
+        drop(sending);
+        answer.map(|response| (response, line)).map_err(|error| self.closed(&error))
+    }
+
+    fn closed(&self, error: &hyper::Error) -> UpstreamError {
+        UpstreamError::Closed { host: self.host(), reason: error.to_string() }
+    }
+}
+
+fn tls_connector() -> Result<TlsConnector, rustls::Error> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The body of an answer. Dropped before its end, it closes the connection.
+pub struct ReplyBody {
+    incoming: Incoming,
+    line: Option<Line>,
+    upstream: Arc<Upstream>,
+    /// The body is over: well, or by an error that was not given out yet.
+    end: Option<Option<hyper::Error>>,
+}
+
+impl ReplyBody {
+    /// All bytes that are there now, as one piece; `None` at the end of the body.
+    ///
+    /// Reading and driving alternate until the connection has nothing more to give, so what came
+    /// with one read of the socket comes out together.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        let mut first = Bytes::new();
+        let mut gathered = BytesMut::new();
+        let mut driven = false;
+        while self.end.is_none() {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    match (first.is_empty(), gathered.is_empty()) {
+                        (true, _) => first = data,
+                        (false, true) => {
+                            gathered.extend_from_slice(&first);
+                            gathered.extend_from_slice(&data);
+                        }
+                        (false, false) => gathered.extend_from_slice(&data),
+                    }
+                    driven = false;
+                    continue;
+                }
+                Poll::Ready(end) => {
+                    if end.is_none() {
+                        self.release(cx);
+                    }
+                    self.end = Some(end.and_then(Result::err));
+                    break;
+                }
+                Poll::Pending if driven => break,
+                Poll::Pending => {
+                    driven = true;
+                    self.drive(cx);
+                }
+            }
+        }
+        match (first.is_empty(), gathered.is_empty()) {
+            (true, _) => match &mut self.end {
+                Some(error) => Poll::Ready(error.take().map(Err)),
+                None => Poll::Pending,
+            },
+            (false, true) => Poll::Ready(Some(Ok(first))),
+            (false, false) => Poll::Ready(Some(Ok(gathered.freeze()))),
+        }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        let over = |line: &mut Line| line.driver.as_mut().poll(cx).is_ready();
+        if self.line.as_mut().is_some_and(over) {
+            self.line = None;
+        }
+    }
+
+    /// Puts the connection back, if the backend keeps it open.
+    fn release(&mut self, cx: &mut Context<'_>) {
+        self.drive(cx);
+        if let Some(line) = self.line.take().filter(|line| line.sender.is_ready()) {
+            self.upstream.put_idle(line);
+        }
+    }
+
+    /// Reads the whole body, up to `limit` bytes, waiting at most `idle` between two reads.
+    ///
+    /// # Errors
+    /// In words, when it is longer, stops coming or breaks off.
+    pub async fn collect(mut self, limit: usize, idle: Duration) -> Result<Bytes, String> {
+        let mut whole = BytesMut::new();
+        loop {
+            let read = std::future::poll_fn(|cx| self.poll_read(cx));
+            match tokio::time::timeout(idle, read).await {
+                Err(_) => return Err(format!("nothing came for {} ms", idle.as_millis())),
+                Ok(None) => return Ok(whole.freeze()),
+                Ok(Some(Err(error))) => return Err(error.to_string()),
+                Ok(Some(Ok(bytes))) if whole.len() + bytes.len() > limit => {
+                    return Err(format!("it is longer than {limit} bytes"));
+                }
+                Ok(Some(Ok(bytes))) => whole.extend_from_slice(&bytes),
+            }
+        }
+    }
+}

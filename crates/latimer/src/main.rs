@@ -1,0 +1,42 @@
+//! The command line: it reads what was typed, wires the libraries together, and says what went
+//! wrong in a sentence. What it does is in the libraries.
+
+mod args;
+mod report;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => tracing::Level::WARN,
+        (false, 0) => tracing::Level::INFO,
+        (false, 1) => tracing::Level::DEBUG,
+        (false, _) => tracing::Level::TRACE,
+    };
+    let level = match &args.command {
+        Command::Run(_) if level == tracing::Level::INFO => tracing::Level::WARN,
+        _ => level,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = match args.command {
+        Command::Serve(serve) => serve::serve(serve),
+        Command::Mock(mock) => serve::mock(mock),
+        Command::Run(run) => run::run(run),
+        Command::Report(report) => report::report(report),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("latimer: {error:#}");
+        ExitCode::FAILURE
+    })
+}
