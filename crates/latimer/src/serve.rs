@@ -44,9 +44,11 @@ pub fn mock(args: args::Mock) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The runtime that everything with sockets runs on.
+/// The runtime that everything with sockets runs on: one thread. Several would wake each other
+/// through the kernel for every read (measured: 0.14 instead of 0.095 ms of CPU a request).
 pub fn runtime() -> Result<Runtime> {
-    Runtime::new().context("cannot start the runtime")
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("cannot start the runtime")
 }
 
 /// Ready at the first Ctrl-C or SIGTERM. The second ends the process at once.
