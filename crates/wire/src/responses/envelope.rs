@@ -54,6 +54,17 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A service's own words for what went wrong: an object, or a plain string.
+    pub fn of(error: Raw<'_>) -> Self {
+        let word = |key| error.member_text(key).filter(|word| !word.is_empty());
+        let code = word("code").or_else(|| word("type")).unwrap_or("server_error".into());
+        let message = word("message").or_else(|| error.text());
+        Failure {
+            code: code.into_owned(),
+            message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
+        }
+    }
+
     /// Appends the `error` object of a response.
     pub fn print(&self, out: &mut String) {
         Object::new(out).text("code", &self.code).text("message", &self.message).end();

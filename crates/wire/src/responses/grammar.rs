@@ -210,7 +210,10 @@ impl Grammar {
         let Some(rule) = legal.find(|rule| rule.from.contains(&item.state)) else {
             return Err("its item is not at a stage where it may come");
         };
-        item.state = rule.to.unwrap_or(item.state);
+        item.state = match rule.to {
+            Some(State::Part) if role == Role::PartAdded && !has_text(event) => State::PartSaid,
+            to => to.unwrap_or(item.state),
+        };
         Ok(())
     }
 
@@ -247,6 +250,13 @@ impl Item {
             _ => Err("its part is not the open one"),
         }
     }
+}
+
+/// Whether the part that opens is of a type whose text comes in deltas. One that is not known may
+/// close without.
+fn has_text(event: &Event<'_>) -> bool {
+    let kind = event.payload.and_then(|part| part.member_text("type"));
+    kind.is_none_or(|kind| Field::of_part(&kind).is_some())
 }
 
 impl Rule {
