@@ -61,8 +61,12 @@ impl<'a> Chunk<'a> {
         }
         reader.object(|key, reader| {
             match (&*key, reader.peek_value()) {
-                ("delta" | "message", Some(b'{')) => {
+                ("delta", Some(b'{')) => {
                     return reader.object(|key, reader| choice.delta(&key, reader));
+                }
+                ("message", Some(b'{')) => {
+                    reader.object(|key, reader| choice.delta(&key, reader))?;
+                    choice.number_calls();
                 }
                 ("finish_reason", _) => choice.finish_reason = reader.value()?.non_null(),
                 ("index", _) => index = reader.value()?.count().unwrap_or_default(),
@@ -80,6 +84,13 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
+    /// The calls of a whole message are told apart by their place, where nothing else does.
+    fn number_calls(&mut self) {
+        for (place, call) in (0..).zip(&mut self.calls) {
+            call.index.get_or_insert(place);
+        }
+    }
+
     fn delta(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), Malformed> {
         match (key, reader.peek_value()) {
             ("tool_calls", Some(b'[')) => {
@@ -94,12 +105,10 @@ impl<'a> Chunk<'a> {
                 });
             }
             ("content", _) => self.content = reader.value()?.non_null(),
-            ("reasoning_content", _) => {
-                self.reasoning = reader.value()?.non_null().or(self.reasoning);
-            }
-            ("reasoning", _) => {
-                let reasoning = reader.value()?;
-                self.reasoning = self.reasoning.or(Some(reasoning).filter(|text| text.is_string()));
+            // Some backends send both, with the same text or one of them empty.
+            ("reasoning_content" | "reasoning", _) => {
+                let text = Some(reader.value()?).filter(|text| !text.inner().is_empty());
+                self.reasoning = self.reasoning.or(text);
             }
             ("refusal", _) => self.refusal = reader.value()?.non_null(),
             _ => drop(reader.value()?),

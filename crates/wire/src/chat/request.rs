@@ -49,6 +49,9 @@ pub fn lower_request(
     messages.all(request, notes)?;
     object = tools(object, request, notes)?;
     for (hub, chat) in PARAMETERS {
+        if *hub == "parallel_tool_calls" && !has_functions(request) {
+            continue;
+        }
         object = object.raw_if(chat, request.given(hub));
     }
     let reasoning = request.given("reasoning").and_then(|reasoning| reasoning.member("effort"));
@@ -70,6 +73,11 @@ pub fn lower_request(
         }
     }
     Ok(body)
+}
+
+/// Without a tool some backends refuse what is said about tools.
+fn has_functions(request: &Request<'_>) -> bool {
+    request.tools.iter().any(|tool| tool.kind == "function")
 }
 
 fn refuse(request: &Request<'_>) -> Result<(), ApiError> {
