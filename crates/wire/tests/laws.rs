@@ -12,7 +12,7 @@ use common::{
 use latimer_wire::chat::{Lower, lower_request, push_completion};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Kind, Request, Response, unfold};
+use latimer_wire::responses::{Event, Field, Kind, Request, Response, Role, unfold};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -188,6 +188,16 @@ fn changed(events: &[String], change: impl Fn(&mut Value) -> bool) -> Vec<String
     values.iter().map(Value::to_string).collect()
 }
 
+/// The events with sequence numbers from 0.
+fn renumbered(events: &[String]) -> Vec<String> {
+    let number = |(number, event): (usize, &String)| {
+        let mut event = value(event);
+        event["sequence_number"] = json!(number);
+        event.to_string()
+    };
+    events.iter().enumerate().map(number).collect()
+}
+
 fn empty_the_snapshot(event: &mut Value) -> bool {
     if let Some(output) = event.pointer_mut("/response/output") {
         *output = json!([]);
@@ -234,6 +244,25 @@ proptest! {
         prop_assert_eq!(&folded["status"], "failed");
         prop_assert_eq!(&folded["error"]["code"], "stream_incomplete");
         prop_assert_eq!(violations(cut), vec![]);
+    }
+
+    #[test]
+    fn a_step_left_out_or_taken_twice_is_seen(
+        response in any_response(&["completed"]), piece in piece(), at in any::<prop::sample::Index>(),
+    ) {
+        let events = unfolded(&response, piece);
+        let at = at.index(events.len());
+        let role = parse(&events[at]).role();
+        let may_repeat = matches!(role, Role::Delta(_) | Role::Done(Field::Code));
+        let may_miss = may_repeat || matches!(role, Role::InProgress | Role::Terminal(_));
+        let mut missing = events.clone();
+        missing.remove(at);
+        prop_assert_eq!(violations(&renumbered(&missing)).is_empty(), may_miss, "{}", &events[at]);
+        let mut twice = events;
+        twice.insert(at, twice[at].clone());
+        prop_assert_eq!(violations(&renumbered(&twice)).is_empty(), may_repeat, "{}", &twice[at]);
+        let numbering = violations(&twice).len();
+        prop_assert!(numbering > 0, "a number that comes twice is seen by itself");
     }
 
     #[test]
