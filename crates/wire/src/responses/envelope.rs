@@ -123,7 +123,8 @@ impl Envelope {
             echo.push_str(value.map_or(default, Raw::as_str));
         }
         echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
-        Envelope { head, echo }
+        // Between the tokens of JSON a line end is as good as a space, and an event is one line.
+        Envelope { head, echo: echo.replace(['\n', '\r'], " ") }
     }
 
     /// Appends the response object. `output` is the inside of the array; `reason` is why it is
