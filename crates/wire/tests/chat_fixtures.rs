@@ -1,7 +1,7 @@
 //! The cases of `fixtures/chat`: a hub request lowered for the backend, and the backend's stream
 //! lifted, however its bytes are cut. A new case is a request and a stream; `UPDATE_FIXTURES=1`
 //! writes what they become, to be read before it is committed.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod common;
 

@@ -369,6 +369,30 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_backend_sends_becomes_a_legal_stream(
+        chunks in prop::collection::vec(chunk(), 0..12), done in any::<bool>(),
+    ) {
+        let lifted = lift(chunks.into_iter().chain(done.then(|| "[DONE]".to_owned())));
+        prop_assert_eq!(violations(&lifted), vec![]);
+        let end = terminal(&lifted);
+        prop_assert_eq!(&fold(&lifted), &end);
+        let rebuilt = fold(&changed(&lifted, empty_the_snapshot));
+        prop_assert_eq!(&rebuilt, &end);
+    }
+
+    #[test]
+    fn whatever_events_come_make_a_response(events in prop::collection::vec(stray_event(), 0..20)) {
+        violations(&events);
+        let folded = fold(&events);
+        prop_assert!(folded["status"].is_string() && folded.is_object());
+        let mut lower = Lower::new("chatcmpl_1", "m", NOW, true);
+        let mut out = String::new();
+        events.iter().for_each(|event| lower.push(&parse(event), &mut out));
+        let frames = frames([out.as_bytes()]);
+        frames.iter().filter(|data| *data != "[DONE]").for_each(|data| drop(value(data)));
+    }
+
+    #[test]
     fn a_longer_history_keeps_the_bytes_of_the_shorter(
         items in prop::collection::vec(history_item(), 1..8), instructions in prop::option::of(text()),
     ) {
@@ -386,6 +410,71 @@ proptest! {
         let common = &common[..common.len().saturating_sub(1)];
         prop_assert!(longer.starts_with(common), "{longer}\ndoes not continue\n{shorter}");
     }
+}
+
+/// A chunk as a backend might send it: fragments of calls under any index and id, texts in any
+/// member, halves of surrogate pairs, a finish reason at any time.
+fn chunk() -> impl Strategy<Value = String> {
+    let words = |words: &'static [&'static str]| prop::sample::select(words);
+    let fragment = (
+        words(&["", r#""index":0,"#, r#""index":1,"#, r#""index":null,"#]),
+        words(&["", r#""id":"a","#, r#""id":"b","#, r#""id":"","#, r#""id":null,"#]),
+        words(&["", r#""name":"f","#, r#""name":"g","#, r#""name":null,"#]),
+        words(&[
+            r#""""#,
+            r#""{\"x\":""#,
+            r#""1}""#,
+            r#""{}""#,
+            r#""{\"x\":1}""#,
+            r#"{"x":1}"#,
+            "null",
+        ]),
+    )
+        .prop_map(|(index, id, name, arguments)| {
+            format!(r#"{{{index}{id}"function":{{{name}"arguments":{arguments}}}}}"#)
+        });
+    let literal = words(&["\"\"", "\"a\"", r#""\ud83d""#, r#""\ude00b""#, r#""\\ud83d""#, "null"]);
+    let calls = prop::collection::vec(fragment, 1..3).prop_map(|calls| calls.join(","));
+    let delta = prop_oneof![
+        3 => literal.clone().prop_map(|text| format!(r#""content":{text}"#)),
+        1 => literal.clone().prop_map(|text| format!(r#""reasoning_content":{text}"#)),
+        1 => literal.clone().prop_map(|text| format!(r#""reasoning":{text},"content":"b""#)),
+        1 => literal.prop_map(|text| format!(r#""refusal":{text}"#)),
+        6 => calls.prop_map(|calls| format!(r#""tool_calls":[{calls}]"#)),
+    ];
+    let finish = prop_oneof![
+        20 => Just("null"),
+        1 => words(&["\"stop\"", "\"tool_calls\"", "\"length\"", "\"error\"", "\"warp\""]),
+    ];
+    let other =
+        words(&["", "{}", r#"{"choices":[]}"#, r#"{"error":"no"}"#, r#"{"usage":{}}"#, "x"]);
+    prop_oneof![
+        40 => (delta, finish).prop_map(|(delta, finish)| {
+            format!(r#"{{"choices":[{{"delta":{{{delta}}},"finish_reason":{finish}}}]}}"#)
+        }),
+        1 => other.prop_map(str::to_owned),
+    ]
+}
+
+/// An event of any kind, with any index and any payload, also those that make no sense.
+fn stray_event() -> impl Strategy<Value = String> {
+    let index = || prop_oneof![Just(None), (0..3_u64).prop_map(Some), Just(Some(u64::MAX))];
+    let payload = prop_oneof![
+        anything(),
+        text().prop_map(Value::from),
+        prop_oneof![message(false), reasoning(), function_call(), other_call()],
+        part(false),
+        any_response(ENDS),
+    ];
+    (prop::sample::select(Kind::ALL), index(), index(), payload).prop_map(
+        |(kind, output_index, part_index, payload)| {
+            let row = kind.row();
+            let mut event = json!({"type":row.name, "output_index":output_index});
+            event[row.payload] = payload;
+            event[row.index.member().unwrap_or("x")] = json!(part_index);
+            event.to_string()
+        },
+    )
 }
 
 fn history_item() -> impl Strategy<Value = Value> {

@@ -1,7 +1,7 @@
 //! What several tests need: events as they are printed, walked by the grammar, folded, and lifted
 //! from chat frames. Everything is compared as `serde_json::Value`, so no test trusts our reader.
 #![allow(dead_code, reason = "no test needs all of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use latimer_wire::chat::Lift;
 use latimer_wire::responses::{Envelope, Event, Fold, Grammar, Request, Violation};
