@@ -202,6 +202,14 @@ fn depth_is_bounded_where_serde_json_bounds_it() {
 }
 
 #[test]
+fn width_is_not_depth() {
+    for value in ["[]", "{}", "[[1]]", "{\"a\":{}}"] {
+        let text = format!("[{}]", vec![value; 2 * DEPTH_MAX].join(","));
+        assert_eq!(Raw::parse(&text).unwrap().elements().len(), 2 * DEPTH_MAX);
+    }
+}
+
+#[test]
 fn numbers_keep_their_digits() {
     for digits in ["12345678901234567890123", "0.10000000000000000000001", "1E+2", "-0", "-0.0e-0"]
     {

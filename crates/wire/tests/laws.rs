@@ -499,3 +499,12 @@ fn the_type_of_the_frame_stands_in() {
     let event = Event::parse(r#"{"type":"response.created"}"#, Some("error")).unwrap();
     assert_eq!(event.kind, Kind::Created);
 }
+
+#[test]
+fn the_last_of_two_equal_members_counts() {
+    let twice = r#"{"type":"response.output_text.delta","delta":"a","x":1,"delta":"b","x":2}"#;
+    let mut out = String::new();
+    parse(twice).print(&mut out);
+    assert_eq!(value(&out), value(twice));
+    assert_eq!(parse(twice).payload.and_then(Raw::text).as_deref(), Some("b"));
+}

@@ -105,6 +105,7 @@ const LIMITS: &[Limit] = &[
     ("many short lines", b"data: a\ndata: b\ndata: c\n\n", 20, Err(0)),
     ("keep-alives do not count", b": 3456\n: 3456\n\n: 3456\ndata: a\n\n", 9, Ok(1)),
     ("with CRLF neither", b": 345\r\n: 345\r\n\r\ndata:\r\n\r\n", 9, Ok(1)),
+    ("nor does half a CRLF", b"\r\n\r\ndata:\r\n\r\n", 8, Ok(1)),
     ("within an event they do", b"data: a\n: 3456\n: 3456\n\n", 16, Err(0)),
     ("one too long a comment", b": 3456789abcd\n", 12, Err(0)),
     ("a line that never ends", b"data: abcdefghijklm", 12, Err(0)),
