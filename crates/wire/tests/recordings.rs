@@ -196,13 +196,17 @@ fn said(chunks: &[Value]) -> (Said, &'static str, Value) {
         _ => "failed",
     };
     let tokens = |path: &str| usage.pointer(path).and_then(Value::as_u64).unwrap_or_default();
+    // Where the total says so, reasoning was not counted as output; the hub counts it as such.
+    let reasoning = tokens("/completion_tokens_details/reasoning_tokens");
+    let apart = tokens("/total_tokens") - tokens("/prompt_tokens") - tokens("/completion_tokens");
+    let reasoning_apart = if apart == reasoning { reasoning } else { 0 };
     let usage = json!({
         "input_tokens": tokens("/prompt_tokens"),
         "input_tokens_details": {
             "cached_tokens": tokens("/prompt_tokens_details/cached_tokens"), "cache_write_tokens": 0},
-        "output_tokens": tokens("/completion_tokens"),
+        "output_tokens": tokens("/completion_tokens") + reasoning_apart,
         "output_tokens_details": {
-            "reasoning_tokens": tokens("/completion_tokens_details/reasoning_tokens")},
+            "reasoning_tokens": reasoning},
         "total_tokens": tokens("/total_tokens"),
     });
     (said, status, usage)

@@ -33,8 +33,17 @@ impl<'a> Chunk<'a> {
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let mut chunk = Chunk::default();
         let mut reader = Reader::new(text);
-        reader.object(|key, reader| chunk.member(&key, reader))?;
+        let mut object = None;
+        reader.object(|key, reader| match &*key {
+            "object" => reader.value().map(|value| object = value.text()),
+            key => chunk.member(key, reader),
+        })?;
         reader.finish()?;
+        if object.as_deref() == Some("error") {
+            // An error that is the whole chunk, as older vLLM sends it.
+            chunk.error = chunk.error.or(Some(Raw::parse(text)?));
+            chunk.recognised = true;
+        }
         Ok(chunk)
     }
 
@@ -68,6 +77,7 @@ impl<'a> Chunk<'a> {
                     reader.object(|key, reader| choice.delta(&key, reader))?;
                     choice.number_calls();
                 }
+                ("error", _) => choice.error = reader.value()?.non_null(),
                 ("finish_reason", _) => choice.finish_reason = reader.value()?.non_null(),
                 ("index", _) => index = reader.value()?.count().unwrap_or_default(),
                 _ => drop(reader.value()?),
@@ -75,6 +85,7 @@ impl<'a> Chunk<'a> {
             Ok::<(), Malformed>(())
         })?;
         if index == 0 {
+            self.error = self.error.or(choice.error);
             self.finish_reason = choice.finish_reason;
             self.content = choice.content;
             self.reasoning = choice.reasoning;

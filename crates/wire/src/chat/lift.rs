@@ -452,15 +452,17 @@ fn read_usage(usage: Raw<'_>) -> Usage {
     let (input, output) =
         (count(["prompt_tokens", "input_tokens"]), count(["completion_tokens", "output_tokens"]));
     let total = usage.member("total_tokens").and_then(Raw::count);
+    let outputs = ["completion_tokens_details", "output_tokens_details"];
+    let reasoning = detail(outputs, "reasoning_tokens");
+    // Some services (xAI) do not count reasoning as output; their total tells.
+    let all = input.saturating_add(output).saturating_add(reasoning);
+    let output = if total == Some(all) { output.saturating_add(reasoning) } else { output };
     Usage {
         input,
         cached: detail(inputs, "cached_tokens"),
         cache_write: detail(inputs, "cache_write_tokens"),
         output,
-        reasoning: detail(
-            ["completion_tokens_details", "output_tokens_details"],
-            "reasoning_tokens",
-        ),
+        reasoning,
         total: total.unwrap_or_else(|| input.saturating_add(output)),
     }
 }

@@ -230,7 +230,9 @@ impl Messages<'_> {
             return self.plain("user", &joined(content, path, notes));
         }
         self.begin("user");
-        self.out.push_str(",\"content\":[");
+        self.out.push_str(",\"content\":");
+        let content_at = self.out.len();
+        self.out.push('[');
         let mut first = true;
         for (index, part) in parts.into_iter().enumerate() {
             let before = self.out.len();
@@ -245,7 +247,14 @@ impl Messages<'_> {
                 notes.add("content_dropped", format!("{path}.content[{index}]: {kind}"));
             }
         }
-        self.out.push_str("]}");
+        match first {
+            // Backends refuse an empty list.
+            true => {
+                self.out.truncate(content_at);
+                self.out.push_str("\"\"}");
+            }
+            false => self.out.push_str("]}"),
+        }
     }
 
     fn call(&mut self, item: &Item<'_>, path: &str) -> Result<(), ApiError> {
