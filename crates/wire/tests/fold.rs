@@ -90,6 +90,26 @@ const STREAMS: &[(&str, &[&str], &str)] = &[
         r#"{"status":"failed","output":[{"type":"message"}]}"#,
     ),
     (
+        "a part that opens after its text began",
+        &[
+            r#"{"type":"output_item.added","output_index":0,"item":{"type":"message"}}"#,
+            r#"{"type":"output_text.delta","output_index":0,"content_index":0,"delta":"a"}"#,
+            r#"{"type":"content_part.added","output_index":0,"content_index":0,
+                "part":{"type":"output_text","text":"","annotations":[]}}"#,
+            r#"{"type":"output_text.delta","output_index":0,"content_index":0,"delta":"b"}"#,
+        ],
+        r#"{"output":[{"type":"message",
+            "content":[{"type":"output_text","text":"ab","annotations":[]}]}]}"#,
+    ),
+    (
+        "a text that could belong to anything",
+        &[
+            r#"{"type":"apply_patch_call_operation_diff.delta","output_index":0,"delta":"a"}"#,
+            r#"{"type":"completed","response":{"output":[]}}"#,
+        ],
+        r#"{"output":[]}"#,
+    ),
+    (
         "a flat error",
         &[r#"{"type":"error","code":"rate_limit_exceeded","message":"slow down","param":null}"#],
         r#"{"status":"failed","error":{"code":"rate_limit_exceeded","message":"slow down"}}"#,

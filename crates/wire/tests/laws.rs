@@ -304,6 +304,11 @@ proptest! {
         let mut frame = String::new();
         parse(&text).print_frame(&mut frame);
         prop_assert_eq!(frames([frame.as_bytes()]), vec![out]);
+        let pretty = serde_json::to_string_pretty(&value(&text)).unwrap();
+        let mut frame = String::new();
+        parse(&pretty).print_frame(&mut frame);
+        prop_assert_eq!(frame.matches('\n').count(), 2 + usize::from(frame.starts_with("event: ")));
+        prop_assert_eq!(same(value(&frames([frame.as_bytes()])[0])), same(value(&pretty)));
     }
 
     #[test]

@@ -64,11 +64,7 @@ impl Fold {
             (Role::ItemAdded | Role::ItemDone, Some(item)) => self.item(event).take(event, item),
             (Role::PartAdded | Role::PartDone, Some(part)) => {
                 if let Some(item) = self.open_item(event) {
-                    *item.part(event) = Part {
-                        json: part.as_str().to_owned(),
-                        done: event.role() == Role::PartDone,
-                        text: None,
-                    };
+                    item.part(event).take(event, part);
                 }
             }
             (Role::Delta(field) | Role::Done(field), _) => {
@@ -129,7 +125,8 @@ impl Fold {
             failure.print(&mut error);
             changes.push(("error", Raw::trusted(&error)));
         }
-        let items = self.items.into_values().map(|item| item.finish(status));
+        let items = self.items.into_values().filter(|item| !item.json.is_empty());
+        let items = items.map(|item| item.finish(status));
         let output = format!("[{}]", items.collect::<Vec<_>>().join(","));
         if output != "[]" && (self.ended.is_none() || snapshot.output().is_empty()) {
             changes.push(("output", Raw::trusted(&output)));
@@ -149,7 +146,8 @@ fn failure(event: &Event<'_>) -> Failure {
     Failure { code: code.into_owned(), message: message.into_owned() }
 }
 
-/// An item as far as an event about it tells: what it must be to hold such a text or part.
+/// An item as far as an event about it tells: what it must be to hold such a text or part. Nothing
+/// where many could.
 fn unannounced(event: &Event<'_>) -> String {
     let row = event.kind.row();
     let kind = match (row.index, row.role) {
@@ -159,7 +157,8 @@ fn unannounced(event: &Event<'_>) -> String {
         _ => {
             let brings =
                 |(.., delta, done): &&(_, _, Kind, Kind)| [*delta, *done].contains(&event.kind);
-            ITEM_TEXTS.iter().find(brings).map_or("", |row| row.0)
+            let Some((kind, ..)) = ITEM_TEXTS.iter().find(brings) else { return String::new() };
+            kind
         }
     };
     let mut json = String::new();
@@ -236,6 +235,15 @@ impl Item {
 }
 
 impl Part {
+    /// Takes the part as it opened, or, for good, as it was finished.
+    fn take(&mut self, event: &Event<'_>, part: Raw<'_>) {
+        if self.done {
+            return;
+        }
+        self.json = part.as_str().to_owned();
+        self.done = event.role() == Role::PartDone;
+    }
+
     fn finish(self) -> String {
         let Some((field, inner)) = self.text.filter(|_| !self.done) else { return self.json };
         let kind = format!("\"{}\"", field.part().unwrap_or_default());
