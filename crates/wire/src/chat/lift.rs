@@ -119,7 +119,9 @@ impl Lift {
             return;
         }
         if data == "[DONE]" {
-            if self.finish.is_none() && self.items + self.line.len() as u64 > 0 {
+            // Only what looks whole is taken for whole: arguments that stop midway were cut off.
+            let whole = self.line.iter().all(|item| item.text.is_empty() || item.is_complete());
+            if self.finish.is_none() && whole && self.items + self.line.len() as u64 > 0 {
                 self.notes.add("finish_reason_missing", "the backend gave no finish reason");
                 self.finish = Some("stop".to_owned());
             }
