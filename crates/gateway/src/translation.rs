@@ -122,7 +122,7 @@ impl Translation {
                 chat.end(now, hop);
                 Ok(chat.written())
             }
-            Translation::Same(same) => same.fail(&incomplete(hop)),
+            Translation::Same(same) => same.fail(incomplete(hop)),
         }
     }
 
@@ -133,7 +133,7 @@ impl Translation {
                 chat.lift.fail(failure, now, &mut chat.writer);
                 Ok(chat.written())
             }
-            Translation::Same(same) => same.fail(&failure),
+            Translation::Same(same) => same.fail(failure),
         }
     }
 
@@ -261,7 +261,7 @@ impl Same {
     }
 
     /// Ends a stream that broke off: with an event of our own where one may stand, else not at all.
-    fn fail(&mut self, failure: &Failure) -> Result<Bytes, CutInsideEvent> {
+    fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
         if self.fold.ended().is_some() || self.unreadable {
             return Ok(Bytes::new());
         }

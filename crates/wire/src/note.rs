@@ -1,7 +1,7 @@
 //! What a translation lost or changed. A note is never silent: it goes into the record, the report
 //! and a response header.
 
-use crate::json::{Object, push_string};
+use crate::json::Object;
 
 /// One loss or change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,8 @@ impl Notes {
         self.more += other.more;
     }
 
-    /// Appends the notes as a JSON array of `{code, detail}`.
+    /// Appends the notes as a JSON array of `{code, detail}`; the last may say how many more there
+    /// were.
     pub fn print(&self, out: &mut String) {
         out.push('[');
         for (index, note) in self.notes.iter().enumerate() {
@@ -61,7 +62,10 @@ impl Notes {
         }
         if self.more > 0 {
             out.push(',');
-            push_string(out, &format!("and {} more", self.more));
+            Object::new(out)
+                .text("code", "more_notes")
+                .text("detail", &self.more.to_string())
+                .end();
         }
         out.push(']');
     }

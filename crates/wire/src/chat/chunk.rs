@@ -33,8 +33,17 @@ impl<'a> Chunk<'a> {
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let mut chunk = Chunk::default();
         let mut reader = Reader::new(text);
-        reader.object(|key, reader| chunk.member(&key, reader))?;
+        let mut object = None;
+        reader.object(|key, reader| match &*key {
+            "object" => reader.value().map(|value| object = value.text()),
+            key => chunk.member(key, reader),
+        })?;
         reader.finish()?;
+        if object.as_deref() == Some("error") {
+            // An error that is the whole chunk, as older vLLM sends it.
+            chunk.error = chunk.error.or(Some(Raw::parse(text)?));
+            chunk.recognised = true;
+        }
         Ok(chunk)
     }
 
@@ -61,9 +70,14 @@ impl<'a> Chunk<'a> {
         }
         reader.object(|key, reader| {
             match (&*key, reader.peek_value()) {
-                ("delta" | "message", Some(b'{')) => {
+                ("delta", Some(b'{')) => {
                     return reader.object(|key, reader| choice.delta(&key, reader));
                 }
+                ("message", Some(b'{')) => {
+                    reader.object(|key, reader| choice.delta(&key, reader))?;
+                    choice.number_calls();
+                }
+                ("error", _) => choice.error = reader.value()?.non_null(),
                 ("finish_reason", _) => choice.finish_reason = reader.value()?.non_null(),
                 ("index", _) => index = reader.value()?.count().unwrap_or_default(),
                 _ => drop(reader.value()?),
@@ -71,6 +85,7 @@ impl<'a> Chunk<'a> {
             Ok::<(), Malformed>(())
         })?;
         if index == 0 {
+            self.error = self.error.or(choice.error);
             self.finish_reason = choice.finish_reason;
             self.content = choice.content;
             self.reasoning = choice.reasoning;
@@ -78,6 +93,13 @@ impl<'a> Chunk<'a> {
             self.calls = choice.calls;
         }
         Ok(())
+    }
+
+    /// The calls of a whole message are told apart by their place, where nothing else does.
+    fn number_calls(&mut self) {
+        for (place, call) in (0..).zip(&mut self.calls) {
+            call.index.get_or_insert(place);
+        }
     }
 
     fn delta(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), Malformed> {
@@ -94,12 +116,10 @@ impl<'a> Chunk<'a> {
                 });
             }
             ("content", _) => self.content = reader.value()?.non_null(),
-            ("reasoning_content", _) => {
-                self.reasoning = reader.value()?.non_null().or(self.reasoning);
-            }
-            ("reasoning", _) => {
-                let reasoning = reader.value()?;
-                self.reasoning = self.reasoning.or(Some(reasoning).filter(|text| text.is_string()));
+            // Some backends send both, with the same text or one of them empty.
+            ("reasoning_content" | "reasoning", _) => {
+                let text = Some(reader.value()?).filter(|text| !text.inner().is_empty());
+                self.reasoning = self.reasoning.or(text);
             }
             ("refusal", _) => self.refusal = reader.value()?.non_null(),
             _ => drop(reader.value()?),

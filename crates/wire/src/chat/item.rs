@@ -1,7 +1,7 @@
 //! An item that grows out of chunks: what it is made of, what of it was said already, and how it
 //! looks as JSON while it is open and when it is done.
 
-use crate::json::{Object, Raw, Reader};
+use crate::json::{Object, Raw};
 use crate::responses::{Event, Kind, Status};
 
 /// What an item is made of.
@@ -69,7 +69,10 @@ pub(super) struct Item {
     pub open: bool,
     pub text: String,
     pub call_index: Option<u64>,
-    pub call_id: Option<String>,
+    /// The call's id as the backend gave it, perhaps later than it was needed.
+    pub given_id: Option<String>,
+    /// The call's id on the wire, from the moment the item is open.
+    call_id: String,
     pub name: String,
     /// The call is to go out although it has no name.
     pub nameless: bool,
@@ -86,7 +89,8 @@ impl Item {
             open: false,
             text: String::new(),
             call_index: None,
-            call_id: None,
+            given_id: None,
+            call_id: String::new(),
             name: String::new(),
             nameless: false,
             said: 0,
@@ -97,19 +101,15 @@ impl Item {
 
     /// A call by the names the backend gave it.
     pub fn call(index: Option<u64>, id: Option<&str>) -> Self {
-        let call_id = id.map(str::to_owned);
-        Item { call_index: index, call_id, ..Item::new(Content::Call) }
+        let given_id = id.map(str::to_owned);
+        Item { call_index: index, given_id, ..Item::new(Content::Call) }
     }
 
-    /// Whether a fragment belongs to this call: by its id where both have one, else by its index.
-    /// A fragment with neither belongs to the call that came last.
+    /// Whether a fragment may belong to this call: neither its index nor its id says otherwise.
     pub fn is_call(&self, index: Option<u64>, id: Option<&str>) -> bool {
-        let same_id = match (id, self.call_id.as_deref()) {
-            (Some(id), Some(own)) => Some(id == own),
-            _ => None,
-        };
-        let same_index = index.is_none() || index == self.call_index;
-        self.content == Content::Call && same_id.unwrap_or(same_index)
+        self.content == Content::Call
+            && agree(index, self.call_index)
+            && agree(id, self.given_id.as_deref())
     }
 
     pub fn can_open(&self) -> bool {
@@ -117,15 +117,17 @@ impl Item {
     }
 
     /// Whether it can be closed because something else begins. A call can once its arguments are
-    /// a whole JSON value: fragments of two calls may come in turns.
+    /// a whole JSON object: fragments of two calls may come in turns.
     pub fn is_complete(&self) -> bool {
         if self.content != Content::Call {
             return true;
         }
-        let literal = format!("\"{}\"", self.text);
-        let arguments = Raw::trusted(&literal).text().unwrap_or_default();
-        let mut reader = Reader::new(&arguments);
-        self.can_open() && reader.value().is_ok() && reader.finish().is_ok()
+        // Looked at first, so that long arguments are not read again for each item that waits.
+        let may_be_whole = self.text.starts_with('{') && self.text.ends_with('}');
+        self.can_open() && may_be_whole && {
+            let literal = format!("\"{}\"", self.text);
+            Raw::parse(&Raw::trusted(&literal).text().unwrap_or_default()).is_ok()
+        }
     }
 
     /// Gives the item its place in the output and its ids.
@@ -133,8 +135,9 @@ impl Item {
         self.open = true;
         self.output_index = output_index;
         self.id = format!("\"{}{id_stem}{output_index:02x}\"", self.content.row().prefix);
-        if self.content == Content::Call && self.call_id.is_none() {
-            self.call_id = Some(format!("call_{id_stem}{output_index:02x}"));
+        if self.content == Content::Call {
+            let made = || format!("call_{id_stem}{output_index:02x}");
+            self.call_id = self.given_id.clone().unwrap_or_else(made);
         }
     }
 
@@ -145,6 +148,17 @@ impl Item {
             item_id: Some(Raw::trusted(&self.id)),
             part_index: self.content.row().part.map(|_| 0),
             ..Event::new(kind)
+        }
+    }
+
+    /// Adds the inside of a literal.
+    pub fn grow(&mut self, inner: &str) {
+        match self.text.len() - trailing_surrogate(&self.text) {
+            whole if whole == self.text.len() => push_mended(&mut self.text, inner),
+            whole => {
+                let joined = self.text.split_off(whole) + inner;
+                push_mended(&mut self.text, &joined);
+            }
         }
     }
 
@@ -194,7 +208,7 @@ impl Item {
             Content::Call => object
                 .text("type", "function_call")
                 .text("status", status.name())
-                .with("call_id", |out| push_literal(out, self.call_id.as_deref().unwrap_or("")))
+                .with("call_id", |out| push_literal(out, &self.call_id))
                 .with("name", |out| push_literal(out, &self.name))
                 .with("arguments", |out| push_literal(out, text))
                 .end(),
@@ -222,18 +236,59 @@ fn push_literal(out: &mut String, inner: &str) {
     out.push('"');
 }
 
+/// Whether two names may mean the same thing: a missing one says nothing.
+pub(super) fn agree<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.is_none() || other.is_none() || one == other
+}
+
 /// The length of an escaped surrogate, as in `\ud83d`.
 const SURROGATE_BYTES: usize = 6;
+
+/// Half of a character outside the basic plane, as an escape says it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Surrogate {
+    High,
+    Low,
+}
+
+/// The surrogate that an escape at the beginning of `inner` says.
+fn surrogate(inner: &str) -> Option<Surrogate> {
+    let hex = inner.strip_prefix("\\u")?.get(..4)?;
+    match u16::from_str_radix(hex, 16).ok()? {
+        0xD800..0xDC00 => Some(Surrogate::High),
+        0xDC00..0xE000 => Some(Surrogate::Low),
+        _ => None,
+    }
+}
+
+/// Appends the inside of a literal. A surrogate without its other half becomes U+FFFD, since strict
+/// clients refuse a text that holds one; at the very end a first half stays, the other may come.
+fn push_mended(out: &mut String, inner: &str) {
+    use Surrogate::{High, Low};
+    let mut rest = inner;
+    while let Some((plain, escape)) =
+        memchr::memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
+    {
+        out.push_str(plain);
+        let next = escape.get(SURROGATE_BYTES..).unwrap_or_default();
+        let (said, length) = match (surrogate(escape), surrogate(next)) {
+            (None, _) => (escape.get(..2), 2),
+            (Some(High), Some(Low)) => (escape.get(..2 * SURROGATE_BYTES), 2 * SURROGATE_BYTES),
+            (Some(High), _) if next.is_empty() => (Some(escape), SURROGATE_BYTES),
+            (Some(_), _) => (Some("\u{fffd}"), SURROGATE_BYTES),
+        };
+        out.push_str(said.unwrap_or_default());
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+}
 
 /// How many bytes at the end of a literal's inside are the first half of a surrogate pair: some
 /// backends cut between the two escapes of one character.
 fn trailing_surrogate(inner: &str) -> usize {
     let Some(at) = inner.len().checked_sub(SURROGATE_BYTES) else { return 0 };
     let Some((before, escape)) = inner.split_at_checked(at) else { return 0 };
-    let high = escape
-        .strip_prefix("\\u")
-        .and_then(|hex| u16::from_str_radix(hex, 16).ok())
-        .is_some_and(|unit| (0xD800..0xDC00).contains(&unit));
+    let high = surrogate(escape) == Some(Surrogate::High);
     let escaped = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
     if high && !escaped { SURROGATE_BYTES } else { 0 }
 }

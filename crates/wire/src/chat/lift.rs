@@ -5,10 +5,10 @@
 //! the answer ends. Items never overlap: what belongs to a later item while an earlier one is still
 //! open waits in line. Texts stay the JSON literals they came as.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::chunk::{Call, Chunk};
-use super::item::{Content, Item};
+use super::item::{Content, Item, agree};
 use crate::json::{Raw, push_unquoted};
 use crate::note::Notes;
 use crate::responses::{
@@ -21,7 +21,10 @@ const FINISH: &[(&str, Status, Option<&str>)] = &[
     ("tool_calls", Status::Completed, None),
     ("function_call", Status::Completed, None),
     ("length", Status::Incomplete, Some("max_output_tokens")),
+    ("model_length", Status::Incomplete, Some("max_output_tokens")),
     ("content_filter", Status::Incomplete, Some("content_filter")),
+    ("error", Status::Failed, None),
+    ("insufficient_system_resource", Status::Failed, None),
 ];
 
 /// Turns one answer of a Chat Completions backend into hub events.
@@ -52,8 +55,9 @@ pub struct Lift {
     items: u64,
     /// The finished items, as the inside of the output array.
     output: String,
-    /// Calls that are finished, by index and id, to know their late fragments by.
-    closed_calls: Vec<(Option<u64>, Option<String>)>,
+    /// Calls that are finished, to know their late fragments by: id and index, and index alone.
+    closed_ids: BTreeMap<String, Option<u64>>,
+    closed_indices: BTreeSet<u64>,
     usage: Option<Usage>,
     finish: Option<String>,
     notes: Notes,
@@ -71,7 +75,8 @@ impl Lift {
             line: VecDeque::new(),
             items: 0,
             output: String::new(),
-            closed_calls: Vec::new(),
+            closed_ids: BTreeMap::new(),
+            closed_indices: BTreeSet::new(),
             usage: None,
             finish: None,
             notes: Notes::default(),
@@ -106,13 +111,17 @@ impl Lift {
         }
     }
 
-    /// Takes the data of one frame. `now` is seconds since 1970. After the end it does nothing.
+    /// Takes the data of one frame. `now` is seconds since 1970. After the end it does nothing;
+    /// data that is empty says nothing.
     pub fn push(&mut self, data: &str, now: u64, sink: &mut dyn Sink) {
-        if self.ended.is_some() {
+        let data = data.trim_ascii();
+        if self.ended.is_some() || data.is_empty() {
             return;
         }
-        if data.trim() == "[DONE]" {
-            if self.finish.is_none() && self.items + self.line.len() as u64 > 0 {
+        if data == "[DONE]" {
+            // Only what looks whole is taken for whole: arguments that stop midway were cut off.
+            let whole = self.line.iter().all(|item| item.text.is_empty() || item.is_complete());
+            if self.finish.is_none() && whole && self.items + self.line.len() as u64 > 0 {
                 self.notes.add("finish_reason_missing", "the backend gave no finish reason");
                 self.finish = Some("stop".to_owned());
             }
@@ -135,7 +144,7 @@ impl Lift {
 
     fn chunk(&mut self, chunk: &Chunk<'_>, now: u64, sink: &mut dyn Sink) {
         if let Some(error) = chunk.error {
-            return self.fail(failure(error), now, sink);
+            return self.fail(Failure::of(error), now, sink);
         }
         if !chunk.recognised {
             self.notes.add("chunk_unknown", "a chunk without choices, usage or error");
@@ -158,7 +167,9 @@ impl Lift {
         }
         if let Some(reason) = chunk.finish_reason.and_then(Raw::text) {
             self.finish = Some(reason.into_owned());
-            self.close_all(sink);
+            if self.outcome().0 != Status::Failed {
+                self.close_all(sink);
+            }
         }
     }
 
@@ -195,6 +206,8 @@ impl Lift {
         self.grow(at, literal.inner(), sink);
     }
 
+    /// Adds a fragment to its call: the last that neither index nor id exclude. Without an id, a
+    /// name with arguments begins a new call where that one has all of its own.
     fn call(&mut self, call: &Call<'_>, sink: &mut dyn Sink) {
         let whole = call.arguments.filter(|arguments| arguments.is_object()).map(|object| {
             let mut inner = String::new();
@@ -203,9 +216,12 @@ impl Lift {
         });
         let inner = whole.as_deref().or(call.arguments.map(Raw::inner)).unwrap_or_default();
         let id = call.id.map(Raw::inner);
-        let at = match self.line.iter().rposition(|item| item.is_call(call.index, id)) {
+        let begins = call.name.is_some() && id.is_none() && !inner.trim_ascii().is_empty();
+        let found = self.line.iter().rposition(|item| item.is_call(call.index, id));
+        let full = |at: &usize| begins && self.line.get(*at).is_some_and(Item::is_complete);
+        let at = match found.filter(|at| !full(at)) {
             Some(at) => at,
-            None if self.is_late(call.index, id) => {
+            None if !begins && self.is_late(call.index, id) => {
                 if !inner.trim().is_empty() {
                     self.notes.add("call_fragment_late", "arguments for a call that was complete");
                 }
@@ -216,19 +232,21 @@ impl Lift {
                 self.line.len() - 1
             }
         };
-        let unnamed = self.line.get_mut(at).filter(|item| item.name.is_empty());
-        if let (Some(item), Some(name)) = (unnamed, call.name) {
-            item.name = name.inner().to_owned();
+        if let Some(item) = self.line.get_mut(at) {
+            if item.name.is_empty() {
+                item.name = call.name.map(Raw::inner).unwrap_or_default().to_owned();
+            }
+            item.given_id = item.given_id.take().or_else(|| id.map(str::to_owned));
         }
         self.open_first(sink);
         self.grow(at, inner, sink);
     }
 
     fn is_late(&self, index: Option<u64>, id: Option<&str>) -> bool {
-        self.closed_calls.iter().any(|(closed_index, closed_id)| match id {
-            Some(id) => closed_id.as_deref() == Some(id),
-            None => index.is_some() && *closed_index == index,
-        })
+        match id {
+            Some(id) => self.closed_ids.get(id).is_some_and(|closed| agree(index, *closed)),
+            None => index.is_some_and(|index| self.closed_indices.contains(&index)),
+        }
     }
 
     /// Puts an item at the end of the line and closes what can be closed before it.
@@ -243,7 +261,7 @@ impl Lift {
     /// Adds to the text of an item; the first in line says so at once.
     fn grow(&mut self, at: usize, inner: &str, sink: &mut dyn Sink) {
         let Some(item) = self.line.get_mut(at) else { return };
-        item.text.push_str(inner);
+        item.grow(inner);
         if at == 0 {
             self.say(sink);
         }
@@ -316,7 +334,8 @@ impl Lift {
         self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
         self.push_output(&json);
         if item.content == Content::Call {
-            self.closed_calls.push((item.call_index, item.call_id));
+            self.closed_indices.extend(item.call_index);
+            self.closed_ids.extend(item.given_id.map(|id| (id, item.call_index)));
         }
     }
 
@@ -359,9 +378,14 @@ impl Lift {
         if self.usage.is_none() {
             self.notes.add("usage_missing", "the backend reported no usage");
         }
+        let (status, reason) = self.outcome();
+        if status == Status::Failed {
+            let finish = self.finish.as_deref().unwrap_or_default();
+            let message = format!("The backend ended its answer with `{finish}`.");
+            return self.fail(server_error(message), now, sink);
+        }
         self.begin(sink);
         self.close_all(sink);
-        let (status, reason) = self.outcome();
         let kind = if reason.is_some() { Kind::Incomplete } else { Kind::Completed };
         let usage = self.usage;
         let snapshot = Snapshot {
@@ -381,8 +405,11 @@ impl Lift {
             return;
         }
         self.begin(sink);
-        for item in std::mem::take(&mut self.line) {
-            if item.open {
+        // What waited in line is said now, as far as it came.
+        while let Some(item) = self.line.front_mut() {
+            item.complete_characters();
+            self.open_first(sink);
+            if let Some(item) = self.line.pop_front().filter(|item| item.open) {
                 self.push_output(&item.json(Status::Incomplete, false));
             }
         }
@@ -414,6 +441,7 @@ fn server_error(message: String) -> Failure {
     Failure { code: "server_error".to_owned(), message }
 }
 
+<<<<<<< HEAD
 /// The backend's own words for what went wrong: an object, or a plain string.
 fn failure(error: Raw<'_>) -> Failure {
     let word = |key| error.member_text(key).filter(|word| !word.is_empty());
@@ -422,5 +450,32 @@ fn failure(error: Raw<'_>) -> Failure {
     Failure {
         code: code.into_owned(),
         message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
+=======
+/// Usage under Chat's names, or the hub's, which some backends send; details may be missing.
+fn read_usage(usage: Raw<'_>) -> Usage {
+    let count = |names: [&str; 2]| {
+        names.iter().find_map(|name| usage.member(name).and_then(Raw::count)).unwrap_or_default()
+    };
+    let detail = |lists: [&str; 2], name: &str| {
+        let lists = lists.iter().filter_map(|list| usage.member(list));
+        lists.filter_map(|list| list.member(name)?.count()).next().unwrap_or_default()
+    };
+    let inputs = ["prompt_tokens_details", "input_tokens_details"];
+    let (input, output) =
+        (count(["prompt_tokens", "input_tokens"]), count(["completion_tokens", "output_tokens"]));
+    let total = usage.member("total_tokens").and_then(Raw::count);
+    let outputs = ["completion_tokens_details", "output_tokens_details"];
+    let reasoning = detail(outputs, "reasoning_tokens");
+    // Some services (xAI) do not count reasoning as output; their total tells.
+    let all = input.saturating_add(output).saturating_add(reasoning);
+    let output = if total == Some(all) { output.saturating_add(reasoning) } else { output };
+    Usage {
+        input,
+        cached: detail(inputs, "cached_tokens"),
+        cache_write: detail(inputs, "cache_write_tokens"),
+        output,
+        reasoning,
+        total: total.unwrap_or_else(|| input.saturating_add(output)),
+>>>>>>> wire
     }
 }

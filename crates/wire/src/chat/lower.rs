@@ -54,11 +54,11 @@ impl Lower {
                 });
             }
             Role::Delta(Field::Arguments) if event.kind == Kind::ArgumentsDelta => {
-                let place = self.calls.iter().position(|at| Some(*at) == event.output_index);
-                let index = place.unwrap_or_default() as u64;
+                let place = self.calls.iter().rposition(|at| Some(*at) == event.output_index);
+                let Some(index) = place else { return };
                 self.delta(out, |delta| {
                     delta.list("tool_calls", [payload], |out, arguments| {
-                        push_fragment(out, index, arguments);
+                        push_fragment(out, index as u64, arguments);
                     })
                 });
             }
@@ -109,13 +109,17 @@ impl Lower {
 pub fn push_completion(out: &mut String, response: &Response, id: &str, created: u64) {
     let json = response.json();
     let model = json.member("model").unwrap_or(Raw::NULL);
-    let (mut text, mut reasoning, mut calls) = (String::new(), String::new(), Vec::new());
+    let (mut text, mut refusal, mut reasoning) = (String::new(), String::new(), String::new());
+    let mut calls = Vec::new();
     for item in response.output() {
         match item.member_text("type").as_deref() {
-            Some("message") => collect(&mut text, item.member("content")),
+            Some("message") => {
+                collect(&mut text, item.member("content"), "text");
+                collect(&mut refusal, item.member("content"), "refusal");
+            }
             Some("reasoning") => {
-                collect(&mut reasoning, item.member("summary"));
-                collect(&mut reasoning, item.member("content"));
+                collect(&mut reasoning, item.member("summary"), "text");
+                collect(&mut reasoning, item.member("content"), "text");
             }
             Some("function_call") => calls.push(item),
             _ => {}
@@ -129,14 +133,15 @@ pub fn push_completion(out: &mut String, response: &Response, id: &str, created:
         .raw("model", model)
         .with("choices", |out| {
             out.push_str("[{\"index\":0,\"message\":");
-            let (content, thought) = (literal(&text), literal(&reasoning));
             let mut message = Object::new(out).text("role", "assistant");
-            message = match text.is_empty() && !calls.is_empty() {
+            message = match text.is_empty() && !(calls.is_empty() && refusal.is_empty()) {
                 true => message.null("content"),
-                false => message.raw("content", Raw::trusted(&content)),
+                false => message.raw("content", Raw::trusted(&literal(&text))),
             };
-            if !reasoning.is_empty() {
-                message = message.raw("reasoning_content", Raw::trusted(&thought));
+            for (member, inner) in [("refusal", &refusal), ("reasoning_content", &reasoning)] {
+                if !inner.is_empty() {
+                    message = message.raw(member, Raw::trusted(&literal(inner)));
+                }
             }
             if !calls.is_empty() {
                 message = message.list("tool_calls", calls, |out, call| {
@@ -152,11 +157,10 @@ pub fn push_completion(out: &mut String, response: &Response, id: &str, created:
         .end();
 }
 
-/// Adds the texts of a list of parts.
-fn collect(inner: &mut String, parts: Option<Raw<'_>>) {
+/// Adds the texts that a list of parts holds under `member`.
+fn collect(inner: &mut String, parts: Option<Raw<'_>>, member: &str) {
     for part in parts.map(Raw::elements).unwrap_or_default() {
-        let text = part.member("text").or_else(|| part.member("refusal"));
-        inner.push_str(text.map(Raw::inner).unwrap_or_default());
+        inner.push_str(part.member(member).map(Raw::inner).unwrap_or_default());
     }
 }
 
@@ -213,8 +217,11 @@ fn push_usage(out: &mut String, usage: Raw<'_>) {
         .number("completion_tokens", count("output_tokens"))
         .number("total_tokens", count("total_tokens"))
         .with("prompt_tokens_details", |out| {
-            let cached = detail("input_tokens_details", "cached_tokens");
-            Object::new(out).number("cached_tokens", cached).end();
+            let tokens = |name| detail("input_tokens_details", name);
+            Object::new(out)
+                .number("cached_tokens", tokens("cached_tokens"))
+                .number("cache_write_tokens", tokens("cache_write_tokens"))
+                .end();
         })
         .with("completion_tokens_details", |out| {
             let reasoning = detail("output_tokens_details", "reasoning_tokens");

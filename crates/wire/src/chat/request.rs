@@ -49,6 +49,9 @@ pub fn lower_request(
     messages.all(request, notes)?;
     object = tools(object, request, notes)?;
     for (hub, chat) in PARAMETERS {
+        if *hub == "parallel_tool_calls" && !has_functions(request) {
+            continue;
+        }
         object = object.raw_if(chat, request.given(hub));
     }
     let reasoning = request.given("reasoning").and_then(|reasoning| reasoning.member("effort"));
@@ -70,6 +73,11 @@ pub fn lower_request(
         }
     }
     Ok(body)
+}
+
+/// Without a tool some backends refuse what is said about tools.
+fn has_functions(request: &Request<'_>) -> bool {
+    request.tools.iter().any(|tool| tool.kind == "function")
 }
 
 fn refuse(request: &Request<'_>) -> Result<(), ApiError> {
@@ -222,7 +230,9 @@ impl Messages<'_> {
             return self.plain("user", &joined(content, path, notes));
         }
         self.begin("user");
-        self.out.push_str(",\"content\":[");
+        self.out.push_str(",\"content\":");
+        let content_at = self.out.len();
+        self.out.push('[');
         let mut first = true;
         for (index, part) in parts.into_iter().enumerate() {
             let before = self.out.len();
@@ -237,7 +247,14 @@ impl Messages<'_> {
                 notes.add("content_dropped", format!("{path}.content[{index}]: {kind}"));
             }
         }
-        self.out.push_str("]}");
+        match first {
+            // Backends refuse an empty list.
+            true => {
+                self.out.truncate(content_at);
+                self.out.push_str("\"\"}");
+            }
+            false => self.out.push_str("]}"),
+        }
     }
 
     fn call(&mut self, item: &Item<'_>, path: &str) -> Result<(), ApiError> {

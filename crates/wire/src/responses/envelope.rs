@@ -80,6 +80,17 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A service's own words for what went wrong: an object, or a plain string.
+    pub fn of(error: Raw<'_>) -> Self {
+        let word = |key| error.member_text(key).filter(|word| !word.is_empty());
+        let code = word("code").or_else(|| word("type")).unwrap_or("server_error".into());
+        let message = word("message").or_else(|| error.text());
+        Failure {
+            code: code.into_owned(),
+            message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
+        }
+    }
+
     /// Appends the `error` object of a response.
     pub fn print(&self, out: &mut String) {
         Object::new(out).text("code", &self.code).text("message", &self.message).end();
@@ -138,7 +149,8 @@ impl Envelope {
             echo.push_str(value.map_or(default, Raw::as_str));
         }
         echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
-        Envelope { head, echo }
+        // Between the tokens of JSON a line end is as good as a space, and an event is one line.
+        Envelope { head, echo: echo.replace(['\n', '\r'], " ") }
     }
 
     /// Appends the response object. `output` is the inside of the array; `reason` is why it is

@@ -109,7 +109,8 @@ impl<'a> Event<'a> {
         let mut reader = Reader::new(text);
         reader.object(|key, reader| {
             let value = reader.value()?;
-            match (&*key, value.count().filter(|_| !value.is_string())) {
+            // Only digits that print back as they came: `1.0` is kept as an unknown member.
+            match (&*key, value.as_str().parse().ok()) {
                 ("type", _) if value.is_string() => name = value.text(),
                 ("item_id", _) if value.is_string() => event.item_id = Some(value),
                 ("sequence_number", Some(number)) => event.sequence_number = Some(number),
@@ -130,9 +131,13 @@ impl<'a> Event<'a> {
             event.other = name;
         }
         let payload = event.kind.row().payload;
-        if let Some(at) = rest.iter().position(|(key, _)| key == payload) {
-            event.payload = Some(rest.remove(at).1);
-        }
+        rest.retain(|(key, value)| {
+            let found = key == payload;
+            if found {
+                event.payload = Some(*value);
+            }
+            !found
+        });
         for (number, member) in indices.into_iter().flatten() {
             if event.kind.row().index.member() == Some(member) {
                 event.part_index = Some(number);

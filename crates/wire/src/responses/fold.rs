@@ -6,21 +6,23 @@ use std::collections::BTreeMap;
 
 use super::envelope::Failure;
 use super::event::{Event, Sink};
-use super::kind::{Field, Index, Role, Status};
+use super::kind::{Field, ITEM_TEXTS, Index, Kind, Role, Status};
 use super::response::{Response, push_changed};
-use crate::json::{Raw, push_string};
+use crate::json::{Object, Raw};
 
 /// Collects the events of one stream.
 ///
-/// Items are told apart by `output_index`; an event without one belongs to the latest item.
+/// Items are told apart by `output_index`; an event without one belongs to the latest item, and
+/// opens a new one where that is finished. What follows a terminal event does not count.
 #[derive(Debug, Default)]
 pub struct Fold {
     snapshot: Option<Response>,
     ended: Option<Status>,
-    error: Option<String>,
+    error: Option<Failure>,
     items: BTreeMap<u64, Item>,
 }
 
+/// An item in the making; `json` is how it looked when it opened, or, once done, all of it.
 #[derive(Debug, Default)]
 struct Item {
     json: String,
@@ -46,41 +48,53 @@ impl Sink for Fold {
 impl Fold {
     /// Takes the next event.
     pub fn push(&mut self, event: &Event<'_>) {
-        let payload = event.payload;
-        match event.role() {
-            Role::Created | Role::Queued | Role::InProgress if self.ended.is_none() => {
-                self.snapshot = payload.map(Response::of).or(self.snapshot.take());
+        if self.ended.is_some() {
+            return;
+        }
+        let object = event.payload.filter(|payload| payload.is_object());
+        match (event.role(), object) {
+            (Role::Created | Role::Queued | Role::InProgress, Some(response)) => {
+                self.snapshot = Some(Response::of(response));
             }
-            Role::Terminal(status) if self.ended.is_none() => {
-                self.snapshot = payload.map(Response::of).or(self.snapshot.take());
+            (Role::Terminal(status), response) => {
+                self.snapshot = response.map(Response::of).or(self.snapshot.take());
                 self.ended = Some(status);
             }
-            Role::Error if self.error.is_none() => {
-                let mut error = String::new();
-                event.print(&mut error);
-                self.error = Some(error);
+            (Role::Error, _) if self.error.is_none() => self.error = Some(failure(event)),
+            (Role::ItemAdded | Role::ItemDone, Some(item)) => self.item(event).take(event, item),
+            (Role::PartAdded | Role::PartDone, Some(part)) => {
+                if let Some(item) = self.open_item(event) {
+                    item.part(event).take(event, part);
+                }
             }
-            Role::ItemAdded => self.item(event).begin(payload),
-            Role::ItemDone => {
-                let item = self.item(event);
-                item.begin(payload);
-                item.done = payload.is_some();
+            (Role::Delta(field) | Role::Done(field), _) => {
+                if let Some(item) = self.open_item(event) {
+                    item.text(event, field);
+                }
             }
-            Role::PartAdded => self.item(event).part(event).json = owned(payload),
-            Role::PartDone => {
-                let part = self.item(event).part(event);
-                part.json = owned(payload);
-                part.done = payload.is_some();
-            }
-            Role::Delta(field) => self.item(event).text(event, field, false),
-            Role::Done(field) => self.item(event).text(event, field, true),
             _ => {}
         }
     }
 
     fn item(&mut self, event: &Event<'_>) -> &mut Item {
-        let latest = self.items.keys().next_back().copied().unwrap_or_default();
-        self.items.entry(event.output_index.unwrap_or(latest)).or_default()
+        let index = event.output_index.unwrap_or_else(|| match self.items.last_key_value() {
+            None => 0,
+            Some((latest, item)) if item.done || event.role() == Role::ItemAdded => {
+                latest.saturating_add(1)
+            }
+            Some((latest, _)) => *latest,
+        });
+        self.items.entry(index).or_default()
+    }
+
+    /// The item an event adds to; none where it is finished. An item that nobody announced is made
+    /// up from what the event says.
+    fn open_item(&mut self, event: &Event<'_>) -> Option<&mut Item> {
+        let item = self.item(event);
+        if item.json.is_empty() {
+            item.json = unannounced(event);
+        }
+        (!item.done).then_some(item)
     }
 
     /// The status of the terminal event; `None` while there was none.
@@ -88,57 +102,92 @@ impl Fold {
         self.ended
     }
 
-    /// The response. Without a terminal event it is `failed`, with the stream's `error` event or
-    /// `stream_incomplete` as its error, and its open items are `incomplete`.
-    pub fn finish(self) -> Response {
-        if self.ended.is_some() {
-            let whole = self.items.is_empty()
-                || self.snapshot.as_ref().is_some_and(|response| !response.output().is_empty());
-            let (snapshot, output) = self.parts();
-            let output = [("output", Raw::trusted(&output))];
-            return snapshot.with(if whole { &[] } else { &output });
-        }
-        let error = self.error.clone();
-        let error = error.as_deref().map(Raw::trusted);
-        let error = error.map(|error| error.member("error").unwrap_or(error));
-        self.broken(error.unwrap_or(Raw::trusted(
-            r#"{"code":"stream_incomplete","message":"the stream ended without a terminal event"}"#,
-        )))
-    }
-
     /// The response of a stream that broke off for a reason that is known: `failed`, with all that
     /// had come.
-    pub fn fail(self, failure: &Failure) -> Response {
+    pub fn fail(self, failure: Failure) -> Response {
+        Fold { error: Some(failure), ended: None, ..self }.finish()
+    }
+
+    /// The response. Without a terminal event it is `failed`, with the stream's `error` event or
+    /// `stream_incomplete` as its error. Items that were not finished are `incomplete`, unless the
+    /// response is completed.
+    pub fn finish(self) -> Response {
+        let snapshot =
+            self.snapshot.unwrap_or(Response::of(Raw::trusted(r#"{"object":"response"}"#)));
+        let status = self.ended.unwrap_or(Status::Failed);
+        let mut changes = Vec::new();
+        let stated = snapshot.json().member_text("status");
+        let running = matches!(stated.as_deref(), None | Some("queued" | "in_progress"));
+        let status_name = format!("\"{}\"", status.name());
+        if running || self.ended.is_none() {
+            changes.push(("status", Raw::trusted(&status_name)));
+        }
         let mut error = String::new();
-        failure.print(&mut error);
-        self.broken(Raw::trusted(&error))
-    }
-
-    fn broken(self, error: Raw<'_>) -> Response {
-        let (snapshot, output) = self.parts();
-        snapshot.with(&[
-            ("status", Raw::trusted("\"failed\"")),
-            ("error", error),
-            ("output", Raw::trusted(&output)),
-        ])
-    }
-
-    /// The latest snapshot, and the output the items make.
-    fn parts(self) -> (Response, String) {
-        let nothing = || Response::of(Raw::trusted(r#"{"object":"response"}"#));
-        let items: Vec<String> = self.items.into_values().map(Item::finish).collect();
-        (self.snapshot.unwrap_or_else(nothing), format!("[{}]", items.join(",")))
+        if self.ended.is_none() {
+            let failure = self.error.unwrap_or_else(|| Failure {
+                code: "stream_incomplete".to_owned(),
+                message: "the stream ended without a terminal event".to_owned(),
+            });
+            failure.print(&mut error);
+            changes.push(("error", Raw::trusted(&error)));
+        }
+        let items = self.items.into_values().filter(|item| !item.json.is_empty());
+        let items = items.map(|item| item.finish(status));
+        let output = format!("[{}]", items.collect::<Vec<_>>().join(","));
+        if output != "[]" && (self.ended.is_none() || snapshot.output().is_empty()) {
+            changes.push(("output", Raw::trusted(&output)));
+        }
+        if changes.is_empty() { snapshot } else { snapshot.with(&changes) }
     }
 }
 
-fn owned(payload: Option<Raw<'_>>) -> String {
-    payload.map(Raw::as_str).unwrap_or_default().to_owned()
+/// The words of an `error` event, which has them itself or in a member of that name.
+fn failure(event: &Event<'_>) -> Failure {
+    let member = |name| event.rest.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
+    if let Some(error) = member("error").and_then(Raw::non_null) {
+        return Failure::of(error);
+    }
+    let code = member("code").and_then(Raw::text).unwrap_or("server_error".into());
+    let message = event.payload.and_then(Raw::text).unwrap_or_default();
+    Failure { code: code.into_owned(), message: message.into_owned() }
+}
+
+/// An item as far as an event about it tells: what it must be to hold such a text or part. Nothing
+/// where many could.
+fn unannounced(event: &Event<'_>) -> String {
+    let row = event.kind.row();
+    let kind = match (row.index, row.role) {
+        (Index::Summary, _) | (_, Role::Delta(Field::ReasoningText)) => "reasoning",
+        (_, Role::Done(Field::ReasoningText)) => "reasoning",
+        (Index::Content, _) => "message",
+        _ => {
+            let brings =
+                |(.., delta, done): &&(_, _, Kind, Kind)| [*delta, *done].contains(&event.kind);
+            let Some((kind, ..)) = ITEM_TEXTS.iter().find(brings) else { return String::new() };
+            kind
+        }
+    };
+    let mut json = String::new();
+    let object = Object::new(&mut json).raw_if("id", event.item_id).text("type", kind);
+    let object = object.text("status", Status::InProgress.name());
+    if kind == "message" {
+        object.text("role", "assistant").end()
+    } else {
+        object.end()
+    }
+    json
 }
 
 impl Item {
-    fn begin(&mut self, payload: Option<Raw<'_>>) {
-        if !self.done {
-            self.json = owned(payload);
+    /// Takes the item as it opened, or, for good, as it was finished.
+    fn take(&mut self, event: &Event<'_>, item: Raw<'_>) {
+        if self.done {
+            return;
+        }
+        self.json = item.as_str().to_owned();
+        if event.role() == Role::ItemDone {
+            (self.done, self.text) = (true, None);
+            self.parts.clear();
         }
     }
 
@@ -148,7 +197,7 @@ impl Item {
     }
 
     /// A delta adds to its text, the end of a text replaces what the deltas made.
-    fn text(&mut self, event: &Event<'_>, field: Field, whole: bool) {
+    fn text(&mut self, event: &Event<'_>, field: Field) {
         let Some(literal) = event.payload.filter(|payload| payload.is_string()) else { return };
         let text = match (event.kind.row().index, field.member()) {
             (Index::Content | Index::Summary, Some(_)) => {
@@ -157,16 +206,20 @@ impl Item {
             (Index::None, Some(member)) => &mut self.text.get_or_insert((member, String::new())).1,
             _ => return,
         };
-        if whole {
+        if matches!(event.role(), Role::Done(_)) {
             text.clear();
         }
         text.push_str(literal.inner());
     }
 
-    fn finish(self) -> String {
+    fn finish(self, response: Status) -> String {
         if self.done {
             return self.json;
         }
+        let status = match response {
+            Status::Completed => "\"completed\"",
+            _ => "\"incomplete\"",
+        };
         let text = self.text.map(|(member, inner)| (member, format!("\"{inner}\"")));
         let mut lists: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for ((list, _), part) in self.parts {
@@ -179,27 +232,30 @@ impl Item {
             .collect();
         let mut changes: Vec<_> =
             lists.iter().map(|(member, value)| (*member, Raw::trusted(value))).collect();
-        changes.push(("status", Raw::trusted("\"incomplete\"")));
+        let opened = Raw::trusted(&self.json);
+        changes.extend(opened.member("status").map(|_| ("status", Raw::trusted(status))));
         let mut json = String::new();
-        push_changed(&mut json, Raw::trusted(&self.json), &changes);
+        push_changed(&mut json, opened, &changes);
         json
     }
 }
 
 impl Part {
+    /// Takes the part as it opened, or, for good, as it was finished.
+    fn take(&mut self, event: &Event<'_>, part: Raw<'_>) {
+        if self.done {
+            return;
+        }
+        self.json = part.as_str().to_owned();
+        self.done = event.role() == Role::PartDone;
+    }
+
     fn finish(self) -> String {
         let Some((field, inner)) = self.text.filter(|_| !self.done) else { return self.json };
-        let kind = match field {
-            Field::Refusal => "refusal",
-            Field::ReasoningText => "reasoning_text",
-            Field::SummaryText => "summary_text",
-            _ => "output_text",
-        };
-        let mut literal = String::new();
-        push_string(&mut literal, kind);
+        let kind = format!("\"{}\"", field.part().unwrap_or_default());
         let text = format!("\"{inner}\"");
         let member = field.member().unwrap_or("text");
-        let changes = [("type", Raw::trusted(&literal)), (member, Raw::trusted(&text))];
+        let changes = [("type", Raw::trusted(&kind)), (member, Raw::trusted(&text))];
         let mut json = String::new();
         push_changed(&mut json, Raw::trusted(&self.json), &changes);
         json

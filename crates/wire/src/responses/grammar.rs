@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::event::Event;
-use super::kind::{Field, Role, Status};
+use super::kind::{Field, Index, Role, Status};
 
 /// Where an item stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ const LIFECYCLE: &[(Role, &[Stage], Stage)] = &[
 
 /// An event that came where it must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{event}` (sequence number {position}): {reason}")]
+#[error("event {position}, `{event}`: {reason}")]
 pub struct Violation {
     /// The `type` of the event.
     pub event: String,
@@ -130,6 +130,7 @@ pub struct Grammar {
     stage: Stage,
     position: u64,
     numbered: bool,
+    next_number: u64,
     items: BTreeMap<u64, Item>,
 }
 
@@ -137,12 +138,19 @@ pub struct Grammar {
 struct Item {
     kind: String,
     state: State,
-    part_index: u64,
+    /// How many parts were opened: of `content`, of `summary`.
+    parts: [u64; 2],
 }
 
 impl Default for Grammar {
     fn default() -> Self {
-        Grammar { stage: Stage::Nothing, position: 0, numbered: true, items: BTreeMap::new() }
+        Grammar {
+            stage: Stage::Nothing,
+            position: 0,
+            numbered: true,
+            next_number: 0,
+            items: BTreeMap::new(),
+        }
     }
 }
 
@@ -167,10 +175,11 @@ impl Grammar {
         if self.position == 0 {
             self.numbered = event.sequence_number.is_some();
         }
-        match event.sequence_number {
-            None if !self.numbered => Ok(()),
-            Some(number) if self.numbered && number == self.position => Ok(()),
-            _ => Err("its sequence number is not the next one"),
+        let expected = self.numbered.then_some(self.next_number);
+        self.next_number = event.sequence_number.unwrap_or(self.next_number).saturating_add(1);
+        match event.sequence_number == expected {
+            true => Ok(()),
+            false => Err("its sequence number is not the next one"),
         }
     }
 
@@ -206,12 +215,15 @@ impl Grammar {
         let index = event.output_index.ok_or("it has no output index")?;
         let item = self.items.get_mut(&index).ok_or("no item was added at its output index")?;
         item.part(event)?;
-        let mut legal = RULES.iter().filter(|rule| rule.on == role && rule.holds_for(&item.kind));
-        let Some(rule) = legal.find(|rule| rule.from.contains(&item.state)) else {
-            return Err("its item is not at a stage where it may come");
+        let mut rules = RULES.iter().filter(|rule| rule.on == role && rule.holds_for(&item.kind));
+        let legal = rules.clone().find(|rule| rule.from.contains(&item.state));
+        // After an illegal step the item stands where the step leads, so that one fault is one.
+        let to = legal.or(rules.next()).and_then(|rule| rule.to);
+        item.state = match to {
+            Some(State::Part) if role == Role::PartAdded && !has_text(event) => State::PartSaid,
+            to => to.unwrap_or(item.state),
         };
-        item.state = rule.to.unwrap_or(item.state);
-        Ok(())
+        legal.map(|_| ()).ok_or("its item is not at a stage where it may come")
     }
 
     fn add(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
@@ -220,33 +232,43 @@ impl Grammar {
         let item = Item {
             kind: kind.ok_or("its item has no type")?.into_owned(),
             state: State::Open,
-            part_index: 0,
+            parts: [0; 2],
         };
-        let dense = index == self.items.len() as u64;
+        let next = self.items.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
         self.items.insert(index, item);
-        if dense { Ok(()) } else { Err("its output index is not the next one") }
+        if index == next { Ok(()) } else { Err("its output index is not the next one") }
     }
 }
 
 impl Item {
     /// Parts come one after the other, numbered from 0 in each list.
     fn part(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
-        let list = event.kind.row().index.list();
-        if list.is_none() || self.state == State::Saying {
-            return Ok(());
-        }
+        let [content, summary] = &mut self.parts;
+        let opened = match event.kind.row().index {
+            Index::Content => content,
+            Index::Summary => summary,
+            Index::None | Index::Command => return Ok(()),
+        };
+        let index = event.part_index.unwrap_or_default();
         match event.role() {
+            Role::PartAdded if index == *opened => *opened += 1,
             Role::PartAdded => {
-                let index = event.part_index.unwrap_or_default();
-                let next = index == self.part_index || index == 0;
-                self.part_index = index + 1;
-                if next { Ok(()) } else { Err("its part index is not the next one") }
+                *opened = index.saturating_add(1);
+                return Err("its part index is not the next one");
             }
-            _ if event.part_index.map(|index| index + 1) == Some(self.part_index) => Ok(()),
-            _ if self.state == State::Open => Ok(()),
-            _ => Err("its part is not the open one"),
+            _ if matches!(self.state, State::Open | State::Saying) => {}
+            _ if opened.checked_sub(1) == Some(index) => {}
+            _ => return Err("its part is not the open one"),
         }
+        Ok(())
     }
+}
+
+/// Whether the part that opens is of a type whose text comes in deltas. One that is not known may
+/// close without.
+fn has_text(event: &Event<'_>) -> bool {
+    let kind = event.payload.and_then(|part| part.member_text("type"));
+    kind.is_none_or(|kind| Field::of_part(&kind).is_some())
 }
 
 impl Rule {

@@ -95,6 +95,23 @@ impl Field {
             Field::Nested => None,
         }
     }
+
+    /// The type of the parts that hold such a text.
+    pub const fn part(self) -> Option<&'static str> {
+        match self {
+            Field::OutputText => Some("output_text"),
+            Field::Refusal => Some("refusal"),
+            Field::ReasoningText => Some("reasoning_text"),
+            Field::SummaryText => Some("summary_text"),
+            Field::Arguments | Field::Input | Field::Code | Field::Nested => None,
+        }
+    }
+
+    /// The text that a part of this type holds; `None` for types that are not known.
+    pub fn of_part(kind: &str) -> Option<Field> {
+        let parts = [Field::OutputText, Field::Refusal, Field::ReasoningText, Field::SummaryText];
+        parts.into_iter().find(|field| field.part() == Some(kind))
+    }
 }
 
 /// The part an event plays in a stream.
@@ -246,3 +263,11 @@ kinds! {
     TranscriptDelta      "response.audio.transcript.delta"            "delta"    None    Aside;
     TranscriptDone       "response.audio.transcript.done"             ""         None    Aside;
 }
+
+/// The texts that items hold besides their parts: item type, member, and the events that bring it.
+pub(crate) const ITEM_TEXTS: &[(&str, &str, Kind, Kind)] = &[
+    ("function_call", "arguments", Kind::ArgumentsDelta, Kind::ArgumentsDone),
+    ("custom_tool_call", "input", Kind::InputDelta, Kind::InputDone),
+    ("mcp_call", "arguments", Kind::McpArgumentsDelta, Kind::McpArgumentsDone),
+    ("code_interpreter_call", "code", Kind::CodeDelta, Kind::CodeDone),
+];

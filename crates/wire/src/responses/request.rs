@@ -66,6 +66,7 @@ impl<'a> Request<'a> {
         }
         reader.object(|key, reader| request.take(key, reader))?;
         reader.finish()?;
+        request.once_each()?;
         if request.member("input").is_none() {
             return Err(ApiError::invalid(
                 "input",
@@ -77,10 +78,6 @@ impl<'a> Request<'a> {
     }
 
     fn take(&mut self, key: Cow<'a, str>, reader: &mut Reader<'a>) -> Result<(), ApiError> {
-        if find(&self.members, &key).is_some() {
-            let message = format!("The parameter `{key}` is given twice.");
-            return Err(ApiError::invalid(&key, "duplicate_parameter", message));
-        }
         let value = match (&*key, reader.peek_value()) {
             ("input", Some(b'[')) => {
                 reader.array(|index, reader| {
@@ -113,6 +110,19 @@ impl<'a> Request<'a> {
         }
         self.members.push((key, value));
         Ok(())
+    }
+
+    /// Two readers may take a different one of two members with one name, so there must not be two.
+    fn once_each(&self) -> Result<(), ApiError> {
+        let mut keys: Vec<&str> = self.members.iter().map(|(key, _)| &**key).collect();
+        keys.sort_unstable();
+        match keys.windows(2).find_map(|pair| pair.first().filter(|key| pair.last() == Some(key))) {
+            None => Ok(()),
+            Some(key) => {
+                let message = format!("The parameter `{key}` is given twice.");
+                Err(ApiError::invalid(key, "duplicate_parameter", message))
+            }
+        }
     }
 
     fn boolean(&self, name: &str, value: Raw<'_>) -> Result<bool, ApiError> {

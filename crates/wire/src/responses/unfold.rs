@@ -5,20 +5,17 @@
 use std::num::NonZeroUsize;
 
 use super::event::{Event, LOGPROBS, Member, Rest, Sink};
-use super::kind::{Index, Kind};
+use super::kind::{Field, ITEM_TEXTS, Index, Kind};
 use super::response::{Response, push_changed};
 use crate::json::{Raw, push_string};
 
 /// Gives `sink` the events of `response`; texts go in pieces of at most `piece` characters.
 pub fn unfold(response: &Response, piece: NonZeroUsize, sink: &mut dyn Sink) {
     let mut unfolding = Unfolding { piece, sequence: 0, sink };
-    let begun = response.with(&[
-        ("status", Raw::trusted("\"in_progress\"")),
-        ("output", Raw::EMPTY_ARRAY),
-        ("usage", Raw::NULL),
-        ("error", Raw::NULL),
-        ("incomplete_details", Raw::NULL),
-    ]);
+    let mut begun = vec![("status", IN_PROGRESS), ("output", Raw::EMPTY_ARRAY)];
+    let at_the_end = ["completed_at", "error", "incomplete_details", "usage"].into_iter();
+    begun.extend(at_the_end.filter(|key| has(response.json(), key)).map(|key| (key, Raw::NULL)));
+    let begun = response.with(&begun);
     unfolding.emit(Event { payload: Some(begun.json()), ..Event::new(Kind::Created) });
     unfolding.emit(Event { payload: Some(begun.json()), ..Event::new(Kind::InProgress) });
     for (index, item) in (0..).zip(response.output()) {
@@ -38,23 +35,24 @@ struct Unfolding<'s> {
     sink: &'s mut dyn Sink,
 }
 
-/// The texts that an item of a type holds besides its parts: member, and the events that bring it.
-const ITEM_TEXTS: &[(&str, &str, Kind, Kind)] = &[
-    ("function_call", "arguments", Kind::ArgumentsDelta, Kind::ArgumentsDone),
-    ("custom_tool_call", "input", Kind::InputDelta, Kind::InputDone),
-    ("mcp_call", "arguments", Kind::McpArgumentsDelta, Kind::McpArgumentsDone),
-    ("code_interpreter_call", "code", Kind::CodeDelta, Kind::CodeDone),
+/// The events that bring the texts of parts.
+const PART_TEXTS: &[(Field, Kind, Kind)] = &[
+    (Field::OutputText, Kind::OutputTextDelta, Kind::OutputTextDone),
+    (Field::Refusal, Kind::RefusalDelta, Kind::RefusalDone),
+    (Field::ReasoningText, Kind::ReasoningTextDelta, Kind::ReasoningTextDone),
+    (Field::SummaryText, Kind::SummaryTextDelta, Kind::SummaryTextDone),
 ];
 
-/// The texts that parts hold: part type, member, and the events that bring it.
-const PART_TEXTS: &[(&str, &str, Kind, Kind)] = &[
-    ("output_text", "text", Kind::OutputTextDelta, Kind::OutputTextDone),
-    ("refusal", "refusal", Kind::RefusalDelta, Kind::RefusalDone),
-    ("reasoning_text", "text", Kind::ReasoningTextDelta, Kind::ReasoningTextDone),
-    ("summary_text", "text", Kind::SummaryTextDelta, Kind::SummaryTextDone),
-];
+/// The lists of parts that an item of a type holds, in the order they are made.
+const PART_LISTS: &[(&str, &[Index])] =
+    &[("message", &[Index::Content]), ("reasoning", &[Index::Summary, Index::Content])];
 
 const EMPTY_STRING: Raw<'static> = Raw::trusted("\"\"");
+const IN_PROGRESS: Raw<'static> = Raw::trusted("\"in_progress\"");
+
+fn has(object: Raw<'_>, key: &str) -> bool {
+    object.member(key).is_some()
+}
 
 impl Unfolding<'_> {
     fn emit(&mut self, mut event: Event<'_>) {
@@ -65,14 +63,18 @@ impl Unfolding<'_> {
 
     fn item(&mut self, index: u64, item: Raw<'_>) {
         let kind = item.member_text("type").unwrap_or_default();
-        let text = ITEM_TEXTS.iter().find(|(name, ..)| *name == kind);
-        let mut begun = vec![("status", Raw::trusted("\"in_progress\""))];
-        let lists = [Index::Summary, Index::Content].map(|list| {
-            let name = list.list().unwrap_or_default();
+        let text = ITEM_TEXTS.iter().find(|(name, member, ..)| {
+            *name == kind && item.member(member).is_some_and(Raw::is_string)
+        });
+        let lists = PART_LISTS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |row| row.1);
+        let mut begun = Vec::new();
+        if has(item, "status") {
+            begun.push(("status", IN_PROGRESS));
+        }
+        for name in lists.iter().filter_map(|list| list.list()) {
             let parts = item.member(name).filter(|parts| parts.is_array());
             begun.extend(parts.map(|_| (name, Raw::EMPTY_ARRAY)));
-            (list, parts.map(Raw::elements).unwrap_or_default())
-        });
+        }
         begun.extend(text.map(|(_, member, ..)| (*member, EMPTY_STRING)));
         let mut added = String::new();
         push_changed(&mut added, item, &begun);
@@ -83,9 +85,10 @@ impl Unfolding<'_> {
         };
         let whole = Event { item_id: None, ..place.clone() };
         self.emit(Event { payload: Some(Raw::trusted(&added)), ..whole.clone() });
-        for (list, parts) in lists {
-            for (part_index, part) in (0..).zip(parts) {
-                self.part(list, &Event { part_index: Some(part_index), ..place.clone() }, part);
+        for list in lists {
+            let parts = list.list().and_then(|name| item.member(name));
+            for (part_index, part) in (0..).zip(parts.map(Raw::elements).unwrap_or_default()) {
+                self.part(*list, &Event { part_index: Some(part_index), ..place.clone() }, part);
             }
         }
         if let Some((_, member, delta, done)) = text {
@@ -102,15 +105,16 @@ impl Unfolding<'_> {
             _ => (Kind::ContentPartAdded, Kind::ContentPartDone),
         };
         let kind = part.member_text("type").unwrap_or_default();
-        let text = PART_TEXTS.iter().find(|(name, ..)| *name == kind);
+        let text = PART_TEXTS.iter().find(|(field, ..)| field.part() == Some(&kind));
+        let member = text.and_then(|(field, ..)| field.member());
         let mut begun = String::new();
         push_changed(
             &mut begun,
             part,
-            &text.map(|(_, member, ..)| (*member, EMPTY_STRING)).into_iter().collect::<Vec<_>>(),
+            &member.map(|member| (member, EMPTY_STRING)).into_iter().collect::<Vec<_>>(),
         );
         self.emit(Event { kind: added, payload: Some(Raw::trusted(&begun)), ..place.clone() });
-        if let Some((_, member, delta, done)) = text {
+        if let (Some((_, delta, done)), Some(member)) = (text, member) {
             self.text(place, part.member(member), *delta, Event::new(*done));
         }
         self.emit(Event { kind: done, payload: Some(part), ..place.clone() });
@@ -124,7 +128,8 @@ impl Unfolding<'_> {
         kind: Kind,
         done: Event<'e>,
     ) {
-        let text = literal.and_then(Raw::text).unwrap_or_default();
+        let literal = literal.filter(|literal| literal.is_string()).unwrap_or(EMPTY_STRING);
+        let text = literal.text().unwrap_or_default();
         let extra: &[Member<'_>] = if kind == Kind::OutputTextDelta { LOGPROBS } else { &[] };
         let mut rest = &*text;
         while !rest.is_empty() {
@@ -141,7 +146,7 @@ impl Unfolding<'_> {
             rest = tail;
         }
         self.emit(Event {
-            payload: Some(literal.unwrap_or(EMPTY_STRING)),
+            payload: Some(literal),
             rest: Rest::Own(extra.iter().chain(done.rest.iter()).cloned().collect()),
             kind: done.kind,
             ..place.clone()

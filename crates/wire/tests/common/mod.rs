@@ -1,0 +1,108 @@
+//! What several tests need: events as they are printed, walked by the grammar, folded, and lifted
+//! from chat frames. Everything is compared as `serde_json::Value`, so no test trusts our reader.
+#![allow(dead_code, reason = "no test needs all of it")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+use latimer_wire::chat::Lift;
+use latimer_wire::responses::{Envelope, Event, Fold, Grammar, Request, Violation};
+use latimer_wire::sse::Decoder;
+use serde_json::Value;
+
+/// The time of every test, in seconds since 1970.
+pub const NOW: u64 = 1_700_000_000;
+
+pub fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The events that `speak` gives its sink, printed.
+pub fn printed(speak: impl FnOnce(&mut dyn latimer_wire::responses::Sink)) -> Vec<String> {
+    let mut events = Vec::new();
+    speak(&mut |event: &Event<'_>| {
+        let mut text = String::new();
+        event.print(&mut text);
+        events.push(text);
+    });
+    events
+}
+
+pub fn parse(event: &str) -> Event<'_> {
+    Event::parse(event, None).unwrap_or_else(|error| panic!("{error}: {event}"))
+}
+
+/// What the grammar has against a stream.
+pub fn violations<'e>(events: impl IntoIterator<Item = &'e String>) -> Vec<Violation> {
+    let mut grammar = Grammar::default();
+    events.into_iter().filter_map(|event| grammar.admit(&parse(event)).err()).collect()
+}
+
+pub fn fold<'e>(events: impl IntoIterator<Item = &'e String>) -> Value {
+    let mut fold = Fold::default();
+    events.into_iter().for_each(|event| fold.push(&parse(event)));
+    value(fold.finish().json().as_str())
+}
+
+/// A lift for the answer to `request`.
+pub fn lift_for(request: &str) -> Lift {
+    Lift::new(Envelope::new(&Request::parse(request).unwrap(), "resp_1", NOW), "1")
+}
+
+/// The events that a stream of chat frames becomes.
+pub fn lift<T: AsRef<str>>(frames: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut lift = lift_for(r#"{"input":"Hi"}"#);
+    printed(|sink| {
+        frames.into_iter().for_each(|frame| lift.push(frame.as_ref(), NOW, sink));
+        lift.end(NOW, sink);
+    })
+}
+
+/// The data of all frames in `pieces` of one stream.
+pub fn frames<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<String> {
+    let mut decoder = Decoder::new(1 << 24);
+    let mut frames = Vec::new();
+    for piece in pieces {
+        decoder.push(piece);
+        while let Some(frame) = decoder.next().unwrap() {
+            frames.push(frame.data.into_owned());
+        }
+    }
+    frames
+}
+
+/// The response that the last of `events` holds.
+pub fn terminal(events: &[String]) -> Value {
+    value(events.last().unwrap())["response"].take()
+}
+
+/// What a response says, without how it is cut into items.
+#[derive(Debug, Default, PartialEq)]
+pub struct Said {
+    pub text: String,
+    pub refusal: String,
+    pub reasoning: String,
+    /// Call id, name, arguments.
+    pub calls: Vec<[String; 3]>,
+}
+
+impl Said {
+    pub fn of(response: &Value) -> Said {
+        let mut said = Said::default();
+        for item in response["output"].as_array().unwrap() {
+            let parts = ["summary", "content"].into_iter().filter_map(|list| item[list].as_array());
+            for part in parts.flatten() {
+                let text = part["text"].as_str().or(part["refusal"].as_str()).unwrap_or_default();
+                match part["type"].as_str().unwrap() {
+                    "output_text" => said.text.push_str(text),
+                    "refusal" => said.refusal.push_str(text),
+                    "summary_text" | "reasoning_text" => said.reasoning.push_str(text),
+                    other => panic!("a part of type {other}"),
+                }
+            }
+            if item["type"] == "function_call" {
+                let member = |name: &str| item[name].as_str().unwrap().to_owned();
+                said.calls.push([member("call_id"), member("name"), member("arguments")]);
+            }
+        }
+        said
+    }
+}

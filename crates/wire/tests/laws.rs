@@ -1,0 +1,515 @@
+//! The laws that hold for every response: fold and unfold are each other's inverse, the grammar
+//! admits what we emit, events keep their value, and Chat Completions carries what it can.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+mod common;
+
+use std::num::NonZeroUsize;
+
+use common::{
+    NOW, Said, fold, frames, lift, lift_for, parse, printed, terminal, value, violations,
+};
+use latimer_wire::chat::{Lower, lower_request, push_completion};
+use latimer_wire::json::Raw;
+use latimer_wire::note::Notes;
+use latimer_wire::responses::{Event, Field, Kind, Request, Response, Role, unfold};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        Just(String::new()),
+        prop::collection::vec(
+            prop::sample::select(vec![
+                "\"",
+                "\\",
+                "\\u",
+                "\n",
+                "\r\n",
+                "\t",
+                "\0",
+                "\u{7f}",
+                "\u{2028}",
+                "\u{1f600}",
+                "é",
+                "{",
+                "}",
+                "data: ",
+                "ud83d",
+                "a ",
+                "{\"a\":1}",
+            ]),
+            0..8,
+        )
+        .prop_map(|tokens| tokens.concat()),
+    ]
+}
+
+/// A small value that nobody looks into.
+fn anything() -> impl Strategy<Value = Value> {
+    let object = prop::collection::vec((text(), any::<i64>().prop_map(Value::from)), 0..3)
+        .prop_map(|members| Value::Object(members.into_iter().collect()));
+    let words = vec![json!(null), json!(1.5), json!([1, {}]), json!("x")];
+    prop_oneof![object, prop::sample::select(words)]
+}
+
+/// The object without its members that are null, unless they are to be kept.
+fn sparse(mut object: Value, keep_null: bool) -> Value {
+    object.as_object_mut().unwrap().retain(|_, value| keep_null || !value.is_null());
+    object
+}
+
+fn part(of_chat: bool) -> impl Strategy<Value = Value> {
+    let output_text = text().prop_map(
+        |text| json!({"type":"output_text","text":text,"annotations":[{"type":"x"}],"logprobs":[]}),
+    );
+    let refusal = text().prop_map(|text| json!({"type":"refusal","refusal":text}));
+    let unknown = text().prop_map(|text| json!({"type":"output_hologram","frames":[text]}));
+    prop_oneof![4 => output_text, 1 => refusal, u32::from(!of_chat) => unknown]
+}
+
+fn texts(kind: &'static str) -> impl Strategy<Value = Value> {
+    prop::collection::vec(text().prop_map(move |text| json!({"type":kind,"text":text})), 0..3)
+        .prop_map(Value::from)
+}
+
+fn message(of_chat: bool) -> BoxedStrategy<Value> {
+    prop::collection::vec(part(of_chat), 0..4)
+        .prop_map(|content| json!({"type":"message","role":"assistant","content":content}))
+        .boxed()
+}
+
+fn reasoning() -> BoxedStrategy<Value> {
+    (texts("summary_text"), prop::option::of(texts("reasoning_text")), prop::option::of(text()))
+        .prop_map(|(summary, content, encrypted)| {
+            json!({"type":"reasoning","summary":summary,"content":content,"encrypted_content":encrypted})
+        })
+        .boxed()
+}
+
+fn function_call() -> BoxedStrategy<Value> {
+    (text(), text())
+        .prop_map(|(name, arguments)| {
+            json!({"type":"function_call","call_id":"c","name":format!("f{name}"),"arguments":arguments})
+        })
+        .boxed()
+}
+
+fn other_call() -> BoxedStrategy<Value> {
+    let custom = text().prop_map(
+        |input| json!({"type":"custom_tool_call","call_id":"c","name":"n","input":input}),
+    );
+    let mcp = text().prop_map(
+        |arguments| json!({"type":"mcp_call","name":"n","arguments":arguments,"output":"o"}),
+    );
+    let code = prop::option::of(text())
+        .prop_map(|code| json!({"type":"code_interpreter_call","code":code,"outputs":[]}));
+    let unknown = (anything(), texts("summary_text")).prop_map(
+        |(action, content)| json!({"type":"warp_call","action":action,"content":content,"code":"x"}),
+    );
+    prop_oneof![custom, mcp, code, unknown].boxed()
+}
+
+/// A response of such items; `statuses` are those it may have.
+fn response(
+    items: impl Strategy<Value = Value> + 'static,
+    statuses: &'static [&'static str],
+) -> BoxedStrategy<Value> {
+    let item =
+        (items, any::<bool>(), any::<bool>()).prop_map(|(members, keep_null, has_status)| {
+            let mut item = sparse(members, keep_null);
+            if has_status {
+                item["status"] = json!("completed");
+            }
+            item
+        });
+    let usage = prop::option::of((0..9_u64, 0..9_u64, 0..9_u64, 0..9_u64, any::<u64>()));
+    let reason = prop::sample::select(vec!["max_output_tokens", "content_filter"]);
+    let output = prop::collection::vec(item, 0..5);
+    (output, prop::sample::select(statuses), reason, usage, anything())
+        .prop_map(|(mut output, status, reason, usage, extra)| {
+            for (index, item) in output.iter_mut().enumerate() {
+                item["id"] = json!(format!("id_{index}"));
+                if item["call_id"].is_string() {
+                    item["call_id"] = json!(format!("call_{index}"));
+                }
+            }
+            json!({
+                "id":"resp_1", "object":"response", "created_at":NOW, "status":status,
+                "completed_at": (status == "completed").then_some(NOW), "model":"m",
+                "error": (status == "failed").then(|| json!({"code":"x","message":"no"})),
+                "incomplete_details": (status == "incomplete").then(|| json!({"reason":reason})),
+                "output":output, "metadata":extra, "warp":extra,
+                "usage": usage.map(|(input, cached, written, reasoning, total)| json!({
+                    "input_tokens":input + cached + written,
+                    "input_tokens_details":{"cached_tokens":cached,"cache_write_tokens":written},
+                    "output_tokens":reasoning + 1,
+                    "output_tokens_details":{"reasoning_tokens":reasoning},
+                    "total_tokens":total,
+                })),
+            })
+        })
+        .boxed()
+}
+
+const ENDS: &[&str] = &["completed", "incomplete", "failed"];
+
+fn any_response(statuses: &'static [&'static str]) -> BoxedStrategy<Value> {
+    let items = prop_oneof![message(false), reasoning(), function_call(), other_call()];
+    response(items, statuses)
+}
+
+fn chat_response(statuses: &'static [&'static str]) -> BoxedStrategy<Value> {
+    response(prop_oneof![message(true), reasoning(), function_call()], statuses)
+}
+
+fn piece() -> impl Strategy<Value = NonZeroUsize> {
+    prop_oneof![1..6_usize, Just(1000)].prop_map(|piece| NonZeroUsize::new(piece).unwrap())
+}
+
+fn unfolded(response: &Value, piece: NonZeroUsize) -> Vec<String> {
+    let response = Response::parse(response.to_string()).unwrap();
+    printed(|sink| unfold(&response, piece, sink))
+}
+
+/// The frames of a hub stream in Chat Completions, as bytes.
+fn lowered(events: &[String]) -> String {
+    let mut lower = Lower::new("chatcmpl_1", "m", NOW, true);
+    let mut out = String::new();
+    events.iter().for_each(|event| lower.push(&parse(event), &mut out));
+    out
+}
+
+/// The events with a member changed; `change` says whether the event stays.
+fn changed(events: &[String], change: impl Fn(&mut Value) -> bool) -> Vec<String> {
+    let mut values: Vec<Value> = events.iter().map(|event| value(event)).collect();
+    values.retain_mut(change);
+    values.iter().map(Value::to_string).collect()
+}
+
+/// The events with sequence numbers from 0.
+fn renumbered(events: &[String]) -> Vec<String> {
+    let number = |(number, event): (usize, &String)| {
+        let mut event = value(event);
+        event["sequence_number"] = json!(number);
+        event.to_string()
+    };
+    events.iter().enumerate().map(number).collect()
+}
+
+fn empty_the_snapshot(event: &mut Value) -> bool {
+    if let Some(output) = event.pointer_mut("/response/output") {
+        *output = json!([]);
+    }
+    true
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn fold_undoes_unfold(response in any_response(ENDS), piece in piece()) {
+        let events = unfolded(&response, piece);
+        prop_assert_eq!(violations(&events), vec![]);
+        prop_assert_eq!(&fold(&events), &response);
+        let emptied = changed(&events, empty_the_snapshot);
+        prop_assert_eq!(&fold(&emptied), &response, "from the finished items");
+        let without_indices = changed(&emptied, |event| {
+            event.as_object_mut().unwrap().remove("output_index");
+            true
+        });
+        prop_assert_eq!(&fold(&without_indices), &response, "without output indices");
+    }
+
+    #[test]
+    fn deltas_alone_make_the_response(response in any_response(&["completed"]), piece in piece()) {
+        let deltas = changed(&unfolded(&response, piece), |event| {
+            empty_the_snapshot(event) && event["type"] != "response.output_item.done"
+        });
+        prop_assert_eq!(&fold(&deltas), &response);
+    }
+
+    #[test]
+    fn a_stream_without_its_end_has_failed(
+        response in any_response(ENDS), piece in piece(), keep in any::<prop::sample::Index>(),
+    ) {
+        let events = unfolded(&response, piece);
+        let cut = &events[..keep.index(events.len())];
+        let folded = fold(cut);
+        prop_assert_eq!(&folded["status"], "failed");
+        prop_assert_eq!(&folded["error"]["code"], "stream_incomplete");
+        prop_assert_eq!(violations(cut), vec![]);
+    }
+
+    #[test]
+    fn a_step_left_out_or_taken_twice_is_seen(
+        response in any_response(&["completed"]), piece in piece(), at in any::<prop::sample::Index>(),
+    ) {
+        let events = unfolded(&response, piece);
+        let at = at.index(events.len());
+        let role = parse(&events[at]).role();
+        let may_repeat = matches!(role, Role::Delta(_) | Role::Done(Field::Code));
+        let may_miss = may_repeat || matches!(role, Role::InProgress | Role::Terminal(_));
+        let mut missing = events.clone();
+        missing.remove(at);
+        prop_assert_eq!(violations(&renumbered(&missing)).is_empty(), may_miss, "{}", &events[at]);
+        let mut twice = events;
+        twice.insert(at, twice[at].clone());
+        prop_assert_eq!(violations(&renumbered(&twice)).is_empty(), may_repeat, "{}", &twice[at]);
+        let numbering = violations(&twice).len();
+        prop_assert!(numbering > 0, "a number that comes twice is seen by itself");
+    }
+
+    #[test]
+    fn events_keep_their_value(
+        kind in prop::sample::select(
+            Kind::ALL.iter().map(|kind| kind.row().name).chain(["", "response.warp"]).collect::<Vec<_>>()),
+        members in prop::collection::vec((
+            prop_oneof![
+                prop::sample::select(vec![
+                    "type", "sequence_number", "output_index", "content_index", "summary_index",
+                    "command_index", "item_id", "delta", "text", "item", "part", "response", "message",
+                    "error", "arguments", "obfuscation", "",
+                ]).prop_map(str::to_owned),
+                text(),
+            ],
+            prop_oneof![
+                any::<u64>().prop_map(Value::from), any::<f64>().prop_map(Value::from), anything(),
+                Just(json!(2.0)), Just(json!("3")), text().prop_map(Value::from),
+            ],
+        ), 0..8),
+        typed in any::<bool>(),
+    ) {
+        let mut event: serde_json::Map<String, Value> = members.into_iter().collect();
+        if typed {
+            event.insert("type".to_owned(), kind.into());
+        }
+        let event = Value::Object(event);
+        let text = event.to_string();
+        let mut out = String::new();
+        parse(&text).print(&mut out);
+        // An empty type is the same as none.
+        let same = |mut event: Value| {
+            if event["type"] == "" {
+                event.as_object_mut().unwrap().remove("type");
+            }
+            event
+        };
+        prop_assert_eq!(same(value(&out)), same(value(&text)));
+        let mut frame = String::new();
+        parse(&text).print_frame(&mut frame);
+        prop_assert_eq!(frames([frame.as_bytes()]), vec![out]);
+        let pretty = serde_json::to_string_pretty(&value(&text)).unwrap();
+        let mut frame = String::new();
+        parse(&pretty).print_frame(&mut frame);
+        prop_assert_eq!(frame.matches('\n').count(), 2 + usize::from(frame.starts_with("event: ")));
+        prop_assert_eq!(same(value(&frames([frame.as_bytes()])[0])), same(value(&pretty)));
+    }
+
+    #[test]
+    fn chat_carries_what_a_response_says(response in chat_response(ENDS), piece in piece()) {
+        let lifted = lift(frames([lowered(&unfolded(&response, piece)).as_bytes()]));
+        prop_assert_eq!(violations(&lifted), vec![]);
+        let end = terminal(&lifted);
+        prop_assert_eq!(Said::of(&end), Said::of(&response));
+        for member in ["status", "incomplete_details", "error"] {
+            prop_assert_eq!(&end[member], &response[member]);
+        }
+        if response["status"] != "failed" {
+            prop_assert_eq!(&end["usage"], &response["usage"]);
+            prop_assert_eq!(&fold(&changed(&lifted, empty_the_snapshot)), &end);
+        }
+    }
+
+    #[test]
+    fn a_chat_stream_cut_before_its_end_has_failed(
+        response in chat_response(&["completed", "incomplete"]), piece in piece(),
+        keep in any::<prop::sample::Index>(),
+    ) {
+        let bytes = lowered(&unfolded(&response, piece));
+        let end = bytes.rfind("\"finish_reason\":\"").unwrap();
+        let lifted = lift(frames([&bytes.as_bytes()[..keep.index(end)]]));
+        prop_assert_eq!(violations(&lifted), vec![]);
+        let terminals = ["completed", "incomplete", "failed"].map(|end| {
+            let name = format!("response.{end}");
+            lifted.iter().filter(|event| parse(event).name() == name).count()
+        });
+        prop_assert_eq!(terminals, [0, 0, 1]);
+        prop_assert_eq!(&terminal(&lifted)["status"], "failed");
+    }
+
+    #[test]
+    fn streamed_or_whole_is_the_same(
+        thoughts in prop::collection::vec(reasoning(), 0..2),
+        texts in prop::collection::vec(text(), 0..3),
+        refusals in prop::collection::vec(text(), 0..2),
+        calls in prop::collection::vec(function_call(), 0..3),
+        end in chat_response(&["completed", "incomplete"]),
+        piece in piece(),
+    ) {
+        let mut response = end;
+        let parts: Vec<Value> = texts.iter().map(|text| json!({"type":"output_text","text":text}))
+            .chain(refusals.iter().map(|refusal| json!({"type":"refusal","refusal":refusal}))).collect();
+        let message = json!({"type":"message","content":parts});
+        let mut output: Vec<Value> = thoughts.into_iter().chain([message]).chain(calls).collect();
+        for (index, item) in output.iter_mut().enumerate() {
+            if item["call_id"].is_string() {
+                item["call_id"] = json!(format!("call_{index}"));
+            }
+        }
+        response["output"] = output.into();
+        let streamed = lift(frames([lowered(&unfolded(&response, piece)).as_bytes()]));
+        let mut completion = String::new();
+        push_completion(&mut completion, &Response::parse(response.to_string()).unwrap(), "c", NOW);
+        let mut whole = lift_for(r#"{"input":"Hi"}"#);
+        let whole = printed(|sink| whole.push_whole(&completion, NOW, sink));
+        prop_assert_eq!(violations(&whole), vec![]);
+        prop_assert_eq!(terminal(&whole), terminal(&streamed));
+        prop_assert_eq!(Said::of(&terminal(&whole)), Said::of(&response));
+    }
+
+    #[test]
+    fn whatever_a_backend_sends_becomes_a_legal_stream(
+        chunks in prop::collection::vec(chunk(), 0..12), done in any::<bool>(),
+    ) {
+        let lifted = lift(chunks.into_iter().chain(done.then(|| "[DONE]".to_owned())));
+        prop_assert_eq!(violations(&lifted), vec![]);
+        let end = terminal(&lifted);
+        prop_assert_eq!(&fold(&lifted), &end);
+        let rebuilt = fold(&changed(&lifted, empty_the_snapshot));
+        prop_assert_eq!(&rebuilt, &end);
+    }
+
+    #[test]
+    fn whatever_events_come_make_a_response(events in prop::collection::vec(stray_event(), 0..20)) {
+        violations(&events);
+        let folded = fold(&events);
+        prop_assert!(folded["status"].is_string() && folded.is_object());
+        let mut lower = Lower::new("chatcmpl_1", "m", NOW, true);
+        let mut out = String::new();
+        events.iter().for_each(|event| lower.push(&parse(event), &mut out));
+        let frames = frames([out.as_bytes()]);
+        frames.iter().filter(|data| *data != "[DONE]").for_each(|data| drop(value(data)));
+    }
+
+    #[test]
+    fn a_longer_history_keeps_the_bytes_of_the_shorter(
+        items in prop::collection::vec(history_item(), 1..8), instructions in prop::option::of(text()),
+    ) {
+        let messages = |items: &[Value]| {
+            let body = json!({"model":"m","instructions":instructions,"input":items}).to_string();
+            let lower = || lower_request(&Request::parse(&body).unwrap(), None, &mut Notes::default()).unwrap();
+            let (once, again) = (lower(), lower());
+            assert_eq!(once, again);
+            value(&once);
+            Raw::parse(&once).unwrap().member("messages").unwrap().as_str().to_owned()
+        };
+        let (shorter, longer) = (messages(&items[..items.len() - 1]), messages(&items));
+        // Neighbouring items of the assistant share a message: its end, `"}` or `]}`, may move.
+        let common = shorter.trim_end_matches(']').trim_end_matches('}');
+        let common = &common[..common.len().saturating_sub(1)];
+        prop_assert!(longer.starts_with(common), "{longer}\ndoes not continue\n{shorter}");
+    }
+}
+
+/// A chunk as a backend might send it: fragments of calls under any index and id, texts in any
+/// member, halves of surrogate pairs, a finish reason at any time.
+fn chunk() -> impl Strategy<Value = String> {
+    let words = |words: &'static [&'static str]| prop::sample::select(words);
+    let fragment = (
+        words(&["", r#""index":0,"#, r#""index":1,"#, r#""index":null,"#]),
+        words(&["", r#""id":"a","#, r#""id":"b","#, r#""id":"","#, r#""id":null,"#]),
+        words(&["", r#""name":"f","#, r#""name":"g","#, r#""name":null,"#]),
+        words(&[
+            r#""""#,
+            r#""{\"x\":""#,
+            r#""1}""#,
+            r#""{}""#,
+            r#""{\"x\":1}""#,
+            r#"{"x":1}"#,
+            "null",
+        ]),
+    )
+        .prop_map(|(index, id, name, arguments)| {
+            format!(r#"{{{index}{id}"function":{{{name}"arguments":{arguments}}}}}"#)
+        });
+    let literal = words(&["\"\"", "\"a\"", r#""\ud83d""#, r#""\ude00b""#, r#""\\ud83d""#, "null"]);
+    let calls = prop::collection::vec(fragment, 1..3).prop_map(|calls| calls.join(","));
+    let delta = prop_oneof![
+        3 => literal.clone().prop_map(|text| format!(r#""content":{text}"#)),
+        1 => literal.clone().prop_map(|text| format!(r#""reasoning_content":{text}"#)),
+        1 => literal.clone().prop_map(|text| format!(r#""reasoning":{text},"content":"b""#)),
+        1 => literal.prop_map(|text| format!(r#""refusal":{text}"#)),
+        6 => calls.prop_map(|calls| format!(r#""tool_calls":[{calls}]"#)),
+    ];
+    let finish = prop_oneof![
+        20 => Just("null"),
+        1 => words(&["\"stop\"", "\"tool_calls\"", "\"length\"", "\"error\"", "\"warp\""]),
+    ];
+    let other =
+        words(&["", "{}", r#"{"choices":[]}"#, r#"{"error":"no"}"#, r#"{"usage":{}}"#, "x"]);
+    prop_oneof![
+        40 => (delta, finish).prop_map(|(delta, finish)| {
+            format!(r#"{{"choices":[{{"delta":{{{delta}}},"finish_reason":{finish}}}]}}"#)
+        }),
+        1 => other.prop_map(str::to_owned),
+    ]
+}
+
+/// An event of any kind, with any index and any payload, also those that make no sense.
+fn stray_event() -> impl Strategy<Value = String> {
+    let index = || prop_oneof![Just(None), (0..3_u64).prop_map(Some), Just(Some(u64::MAX))];
+    let payload = prop_oneof![
+        anything(),
+        text().prop_map(Value::from),
+        prop_oneof![message(false), reasoning(), function_call(), other_call()],
+        part(false),
+        any_response(ENDS),
+    ];
+    (prop::sample::select(Kind::ALL), index(), index(), payload).prop_map(
+        |(kind, output_index, part_index, payload)| {
+            let row = kind.row();
+            let mut event = json!({"type":row.name, "output_index":output_index});
+            event[row.payload] = payload;
+            event[row.index.member().unwrap_or("x")] = json!(part_index);
+            event.to_string()
+        },
+    )
+}
+
+fn history_item() -> impl Strategy<Value = Value> {
+    let role = prop::sample::select(vec!["user", "assistant", "system", "developer"]);
+    let message = (role, text(), any::<bool>()).prop_map(|(role, text, plain)| {
+        let content = if plain { json!(text) } else { json!([{"type":"input_text","text":text}]) };
+        json!({"role":role,"content":content})
+    });
+    let image = text().prop_map(|url| {
+        json!({"type":"message","role":"user","content":[
+            {"type":"input_text","text":"x"},{"type":"input_image","image_url":url,"detail":"original"}]})
+    });
+    let output =
+        text().prop_map(|text| json!({"type":"function_call_output","call_id":"c","output":text}));
+    prop_oneof![4 => message, 1 => image, 1 => output, 2 => function_call(), 1 => reasoning(), 1 => other_call()]
+}
+
+#[test]
+fn the_type_of_the_frame_stands_in() {
+    let event = Event::parse(r#"{"delta":"x"}"#, Some("response.output_text.delta")).unwrap();
+    assert_eq!(event.kind, Kind::OutputTextDelta);
+    let event = Event::parse(r#"{"type":"response.created"}"#, Some("error")).unwrap();
+    assert_eq!(event.kind, Kind::Created);
+}
+
+#[test]
+fn the_last_of_two_equal_members_counts() {
+    let twice = r#"{"type":"response.output_text.delta","delta":"a","x":1,"delta":"b","x":2}"#;
+    let mut out = String::new();
+    parse(twice).print(&mut out);
+    assert_eq!(value(&out), value(twice));
+    assert_eq!(parse(twice).payload.and_then(Raw::text).as_deref(), Some("b"));
+}
