@@ -41,12 +41,16 @@ impl Usage {
         let input = count(["input_tokens", "prompt_tokens"]);
         let output = count(["output_tokens", "completion_tokens"]);
         let total = usage.member("total_tokens").and_then(Raw::count);
+        let reasoning = detail(outputs, "reasoning_tokens");
+        // Some services (xAI) do not count reasoning as output; their total tells.
+        let all = input.saturating_add(output).saturating_add(reasoning);
+        let output = if total == Some(all) { output.saturating_add(reasoning) } else { output };
         Usage {
             input,
             cached: detail(inputs, "cached_tokens"),
             cache_write: detail(inputs, "cache_write_tokens"),
             output,
-            reasoning: detail(outputs, "reasoning_tokens"),
+            reasoning,
             total: total.unwrap_or_else(|| input.saturating_add(output)),
         }
     }
