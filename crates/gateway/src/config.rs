@@ -2,10 +2,12 @@
 //! Out: [`Settings`] that are complete and checked. Every key has a default; a key that is not
 //! known is an error that names it and its line.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use latimer_wire::chat::Profile;
 use serde::Deserialize;
 
 /// The configuration as it is written. All keys are optional.
@@ -40,6 +42,10 @@ pub struct UpstreamConfig {
     pub api_key_env: Option<String>,
     /// The model to ask it for, whatever the client names.
     pub model: Option<String>,
+    /// Which backend it is, of those whose ways are known. Default `generic`.
+    pub profile: Option<String>,
+    /// Entries of the profile that are different here.
+    pub quirks: BTreeMap<String, String>,
 }
 
 /// What a backend speaks.
@@ -146,6 +152,8 @@ pub struct Target {
     pub api_key: Option<String>,
     /// The model to ask it for.
     pub model: Option<String>,
+    /// What it takes.
+    pub profile: Profile,
 }
 
 impl std::fmt::Debug for Target {
@@ -188,6 +196,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The profile is not known, or has no such entry.
+    #[error("{0}")]
+    Profile(String),
     /// The key's variable is not set.
     #[error("the environment variable {name}, named as the upstream's key, is not set or is empty")]
     NoKey {
@@ -254,8 +265,19 @@ impl UpstreamConfig {
             dialect: self.dialect.unwrap_or(Dialect::Chat),
             api_key,
             model: self.model,
+            profile: profile(self.profile.as_deref(), &self.quirks)
+                .map_err(ConfigError::Profile)?,
         }))
     }
+}
+
+/// The profile of a name, with what is different here.
+fn profile(name: Option<&str>, quirks: &BTreeMap<String, String>) -> Result<Profile, String> {
+    let mut profile = name.map_or(Ok(Profile::default()), Profile::named)?;
+    for (entry, value) in quirks {
+        profile.set(entry, value)?;
+    }
+    Ok(profile)
 }
 
 /// Checks a base address. One without a path gets `/v1`, which is what nearly every backend uses.

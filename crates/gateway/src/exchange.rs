@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
-use latimer_wire::chat::{self, Lift};
+use latimer_wire::chat::{Backend, Lift, Toolbox, lower_request};
 use latimer_wire::error::ApiError;
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
@@ -269,8 +269,8 @@ async fn answer(
         return Ok(backend_error(exchange, reply).await);
     }
     match (gateway.dialect(), request.stream) {
-        (_, true) => Ok(stream(exchange, reply, &request)),
-        (Dialect::Chat, false) => whole(exchange, reply, &request).await,
+        (_, true) => Ok(stream(exchange, reply, &request, outgoing.toolbox)),
+        (Dialect::Chat, false) => whole(exchange, reply, &request, outgoing.toolbox).await,
         (Dialect::Responses, false) => pass_whole(exchange, reply).await,
     }
 }
@@ -287,6 +287,8 @@ struct Outgoing {
     path: &'static str,
     headers: HeaderMap,
     body: Bytes,
+    /// The way back from the backend's names of the tools.
+    toolbox: Toolbox,
 }
 
 fn prepare(
@@ -300,11 +302,16 @@ fn prepare(
     let model = target.and_then(|target| target.model.as_deref());
     let key = target.and_then(|target| target.api_key.as_deref());
     match gateway.dialect() {
-        Dialect::Chat => Ok(Outgoing {
-            path: "/chat/completions",
-            headers: headers::translated(&head.headers, key, request.stream),
-            body: Bytes::from(chat::lower_request(request, model, notes)?),
-        }),
+        Dialect::Chat => {
+            let lowered =
+                lower_request(request, &Backend { model, profile: gateway.profile() }, notes)?;
+            Ok(Outgoing {
+                path: "/chat/completions",
+                headers: headers::translated(&head.headers, key, request.stream),
+                body: Bytes::from(lowered.body),
+                toolbox: lowered.toolbox,
+            })
+        }
         Dialect::Responses => Ok(Outgoing {
             path: "/responses",
             headers: headers::passed_on(&head.headers, key),
@@ -312,12 +319,17 @@ fn prepare(
                 Some(model) => Bytes::from(request.with_model(utf8(body)?, model)),
                 None => body.clone(),
             },
+            toolbox: Toolbox::default(),
         }),
     }
 }
 
-fn envelope(exchange: &Exchange, request: &Request<'_>) -> Envelope {
-    Envelope::new(request, &format!("resp_{}", exchange.id), unix_seconds())
+/// What turns the backend's answer to `request` into ours.
+fn lift(exchange: &Exchange, request: &Request<'_>, toolbox: Toolbox) -> Lift {
+    let envelope = Envelope::new(request, &format!("resp_{}", exchange.id), unix_seconds());
+    Lift::new(envelope, &exchange.id)
+        .with_tools(toolbox)
+        .with_think_tags(exchange.gateway.profile().think_tags)
 }
 
 fn is_json(reply: &Reply) -> bool {
@@ -325,10 +337,15 @@ fn is_json(reply: &Reply) -> bool {
     content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("json"))
 }
 
-fn stream(mut exchange: Exchange, reply: Reply, request: &Request<'_>) -> Response<Answer> {
+fn stream(
+    mut exchange: Exchange,
+    reply: Reply,
+    request: &Request<'_>,
+    toolbox: Toolbox,
+) -> Response<Answer> {
     let gateway = Arc::clone(&exchange.gateway);
     let limits = &gateway.settings.limits;
-    let lift = || Lift::new(envelope(&exchange, request), &exchange.id);
+    let lift = || lift(&exchange, request, toolbox);
     let (translation, more) = match gateway.dialect() {
         Dialect::Responses => {
             (Translation::same(limits.event_bytes), headers::answered(&reply.head.headers))
@@ -350,6 +367,7 @@ async fn whole(
     mut exchange: Exchange,
     reply: Reply,
     request: &Request<'_>,
+    toolbox: Toolbox,
 ) -> Result<Response<Answer>, Refused> {
     let events = !is_json(&reply);
     let more = headers::json(&reply.head.headers);
@@ -357,8 +375,8 @@ async fn whole(
         Ok(body) => body,
         Err(error) => return Err(Box::new((exchange, error))),
     };
-    let envelope = envelope(&exchange, request);
-    match whole_chat(envelope, &exchange.id, &body, events, unix_seconds()) {
+    let lift = lift(&exchange, request, toolbox);
+    match whole_chat(lift, &body, events, unix_seconds()) {
         Ok((response, usage, notes)) => {
             exchange.add_notes(notes);
             exchange.set_usage(usage);

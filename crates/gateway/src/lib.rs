@@ -20,5 +20,7 @@ pub(crate) mod stream;
 pub(crate) mod translation;
 pub mod upstream;
 
+pub use latimer_wire::chat::PROFILES;
+
 pub use config::{Config, ConfigError, Dialect, Settings, UpstreamConfig};
 pub use server::{Server, StartError};

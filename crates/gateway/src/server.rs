@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use latimer_wire::chat::Profile;
 use latimer_wire::error::ApiError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -44,6 +45,12 @@ impl Gateway {
     /// What the backend speaks. The embedded mock speaks Chat, so that it is translated like any.
     pub(crate) fn dialect(&self) -> Dialect {
         self.settings.upstream.as_ref().map_or(Dialect::Chat, |target| target.dialect)
+    }
+
+    /// What the backend takes.
+    pub(crate) fn profile(&self) -> &Profile {
+        static CAREFUL: LazyLock<Profile> = LazyLock::new(Profile::default);
+        self.settings.upstream.as_ref().map_or(&CAREFUL, |target| &target.profile)
     }
 
     /// Address and port, as they stand in recorded URLs.

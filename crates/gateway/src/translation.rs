@@ -6,7 +6,7 @@ use latimer_wire::chat::Lift;
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{
-    Envelope, Event, Failure, Fold, Grammar, Kind, Response, Role, Sink, Status, Usage,
+    Event, Failure, Fold, Grammar, Kind, Response, Role, Sink, Status, Usage,
 };
 use latimer_wire::sse::Decoder;
 
@@ -286,13 +286,11 @@ impl Same {
 /// # Errors
 /// When the backend reported a failure or broke off.
 pub(crate) fn whole_chat(
-    envelope: Envelope,
-    id_stem: &str,
+    mut lift: Lift,
     body: &[u8],
     events: bool,
     now: u64,
 ) -> Result<(Response, Option<Usage>, Notes), Failure> {
-    let mut lift = Lift::new(envelope, id_stem);
     let mut fold = Fold::default();
     if events {
         let mut decoder = Decoder::new(body.len());

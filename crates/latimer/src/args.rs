@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use latimer_gateway::{Config, ConfigError, Dialect, Settings, UpstreamConfig};
+use latimer_gateway::{Config, ConfigError, Dialect, PROFILES, Settings, UpstreamConfig};
 
 /// An interpreter between programs that talk to a language model and the model that answers.
 #[derive(Debug, Parser)]
@@ -88,6 +88,9 @@ pub struct Backend {
     /// The model to ask the backend for, whatever the client names.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// Which backend it is, of those whose ways are known [default: generic].
+    #[arg(long, value_name = "NAME", value_parser = profile_names())]
+    pub profile: Option<String>,
     /// A configuration file (TOML); what is typed here wins over it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -108,6 +111,11 @@ pub enum DialectName {
     Responses,
 }
 
+/// The names that `--profile` takes.
+fn profile_names() -> clap::builder::PossibleValuesParser {
+    PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().into()
+}
+
 impl Backend {
     /// The configuration file, with what was typed laid over it.
     pub fn config(&self) -> Result<Config, ConfigError> {
@@ -121,6 +129,8 @@ impl Backend {
             dialect: self.dialect.map(Dialect::from).or(named.dialect),
             api_key_env: self.api_key_env.clone().or(named.api_key_env),
             model: self.model.clone().or(named.model),
+            profile: self.profile.clone().or(named.profile),
+            quirks: named.quirks,
         };
         config.upstream = Some(upstream);
         if let Some(directory) = &self.record {

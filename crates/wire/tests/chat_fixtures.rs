@@ -8,8 +8,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{NOW, fold, frames, lift_for, printed, terminal, value, violations};
-use latimer_wire::chat::lower_request;
+use common::{NOW, fold, frames, lift_from, printed, terminal, value, violations};
+use latimer_wire::chat::{Backend, Profile, lower_request};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Request;
 use serde_json::Value;
@@ -24,6 +24,12 @@ impl Case {
     fn read(&self, what: &str) -> String {
         let path = self.folder.join(format!("{}.{what}", self.name));
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The backend's profile: `<case>.profile`, else the careful one.
+    fn profile(&self) -> Profile {
+        let name = fs::read_to_string(self.folder.join(format!("{}.profile", self.name)));
+        name.map_or(Profile::default(), |name| Profile::named(name.trim()).unwrap())
     }
 
     /// Compares with the file, or rewrites it.
@@ -63,8 +69,11 @@ fn requests_are_lowered() {
     for case in cases() {
         let request = case.read("request.json");
         let mut notes = Notes::default();
-        let body = lower_request(&Request::parse(&request).unwrap(), None, &mut notes).unwrap();
-        case.expect("lowered.json", &with_notes(&notes, "body", &body));
+        let profile = case.profile();
+        let backend = Backend { model: None, profile: &profile };
+        let request = Request::parse(&request).unwrap();
+        let lowered = lower_request(&request, &backend, &mut notes).unwrap();
+        case.expect("lowered.json", &with_notes(&notes, "body", &lowered.body));
     }
 }
 
@@ -74,7 +83,7 @@ fn streams_are_lifted_under_every_cut() {
         let request = case.read("request.json");
         let stream = case.read("upstream.sse").into_bytes();
         let whole = frames([&*stream]);
-        let mut lift = lift_for(&request);
+        let mut lift = lift_from(&request, &case.profile());
         let events = printed(|sink| {
             whole.iter().for_each(|frame| lift.push(frame, NOW, sink));
             lift.end(NOW, sink);

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use common::{
     NOW, Said, fold, frames, lift, lift_for, parse, printed, terminal, value, violations,
 };
-use latimer_wire::chat::{Lower, lower_request, push_completion};
+use latimer_wire::chat::{Backend, Lower, PROFILES, lower_request, push_completion};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Event, Field, Kind, Request, Response, Role, unfold};
@@ -398,22 +398,24 @@ proptest! {
     }
 
     #[test]
-    fn a_longer_history_keeps_the_bytes_of_the_shorter(
-        items in prop::collection::vec(history_item(), 1..8), instructions in prop::option::of(text()),
+    fn a_turn_more_keeps_the_bytes_of_the_turns_before(
+        turns in prop::collection::vec(turn(), 2..5), instructions in prop::option::of(text()),
+        profile in prop::sample::select(PROFILES),
     ) {
-        let messages = |items: &[Value]| {
-            let body = json!({"model":"m","instructions":instructions,"input":items}).to_string();
-            let lower = || lower_request(&Request::parse(&body).unwrap(), None, &mut Notes::default()).unwrap();
+        let messages = |turns: &[Vec<Value>]| {
+            let body = json!({"model":"m","instructions":instructions,"input":turns.concat()});
+            let body = body.to_string();
+            let request = Request::parse(&body).unwrap();
+            let backend = Backend { model: None, profile: &profile };
+            let lower = || lower_request(&request, &backend, &mut Notes::default()).unwrap().body;
             let (once, again) = (lower(), lower());
             assert_eq!(once, again);
             value(&once);
             Raw::parse(&once).unwrap().member("messages").unwrap().as_str().to_owned()
         };
-        let (shorter, longer) = (messages(&items[..items.len() - 1]), messages(&items));
-        // Neighbouring items of the assistant share a message: its end, `"}` or `]}`, may move.
-        let common = shorter.trim_end_matches(']').trim_end_matches('}');
-        let common = &common[..common.len().saturating_sub(1)];
-        prop_assert!(longer.starts_with(common), "{longer}\ndoes not continue\n{shorter}");
+        let (shorter, longer) = (messages(&turns[..turns.len() - 1]), messages(&turns));
+        let kept = shorter.trim_end_matches(']');
+        prop_assert!(longer.starts_with(kept), "{longer}\ndoes not continue\n{shorter}");
     }
 }
 
@@ -482,19 +484,44 @@ fn stray_event() -> impl Strategy<Value = String> {
     )
 }
 
-fn history_item() -> impl Strategy<Value = Value> {
-    let role = prop::sample::select(vec!["user", "assistant", "system", "developer"]);
-    let message = (role, text(), any::<bool>()).prop_map(|(role, text, plain)| {
-        let content = if plain { json!(text) } else { json!([{"type":"input_text","text":text}]) };
-        json!({"role":role,"content":content})
+/// A turn of a conversation: what the user says, and steps of what the assistant says and calls,
+/// each with the outputs of its calls.
+fn turn() -> impl Strategy<Value = Vec<Value>> {
+    let image = json!({"type":"input_image","image_url":"data:x","detail":"original"});
+    let user = (text(), any::<bool>()).prop_map(move |(text, picture)| {
+        let mut content = vec![json!({"type":"input_text","text":text})];
+        content.extend(picture.then(|| image.clone()));
+        json!({"type":"message","role":"user","content":content})
     });
-    let image = text().prop_map(|url| {
-        json!({"type":"message","role":"user","content":[
-            {"type":"input_text","text":"x"},{"type":"input_image","image_url":url,"detail":"original"}]})
-    });
-    let output =
-        text().prop_map(|text| json!({"type":"function_call_output","call_id":"c","output":text}));
-    prop_oneof![4 => message, 1 => image, 1 => output, 2 => function_call(), 1 => reasoning(), 1 => other_call()]
+    let developer = text().prop_map(|text| json!({"role":"developer","content":text}));
+    let steps = prop::collection::vec(step(), 0..3);
+    (prop::option::of(developer), user, steps).prop_map(|(developer, user, steps)| {
+        developer.into_iter().chain([user]).chain(steps.into_iter().flatten()).collect()
+    })
+}
+
+fn step() -> impl Strategy<Value = Vec<Value>> {
+    let said = text().prop_map(|text| json!({"role":"assistant","content":text}));
+    let said = prop::collection::vec(prop_oneof![2 => said, 1 => reasoning()], 0..3);
+    let call = (0..3, any::<u64>(), text(), any::<bool>());
+    (said, prop::collection::vec(call, 0..3)).prop_map(|(said, calls)| {
+        let id = |id: u64| format!("call.{id}");
+        let made = calls.iter().map(|(kind, number, text, _)| match kind {
+            0 => json!({"type":"function_call","call_id":id(*number),"name":"f","arguments":text}),
+            1 => json!({"type":"custom_tool_call","call_id":id(*number),"name":"c","input":text}),
+            _ => json!({"type":"tool_search_call","call_id":id(*number),"arguments":{"q":text}}),
+        });
+        let outputs = calls.iter().map(|(kind, number, text, picture)| {
+            let mut parts = vec![json!({"type":"input_text","text":text})];
+            parts.extend(picture.then(|| json!({"type":"input_image","image_url":"data:y"})));
+            match kind {
+                0 => json!({"type":"function_call_output","call_id":id(*number),"output":parts}),
+                1 => json!({"type":"custom_tool_call_output","call_id":id(*number),"output":text}),
+                _ => json!({"type":"tool_search_output","call_id":id(*number),"tools":[]}),
+            }
+        });
+        said.into_iter().chain(made).chain(outputs).collect()
+    })
 }
 
 #[test]

@@ -15,6 +15,13 @@ pub(super) struct Chunk<'a> {
     pub reasoning: Option<Raw<'a>>,
     pub refusal: Option<Raw<'a>>,
     pub calls: Vec<Call<'a>>,
+    pub annotations: Option<Raw<'a>>,
+    /// The log probabilities of the content, an array.
+    pub logprobs: Option<Raw<'a>>,
+    /// Reasoning in pieces (OpenRouter), read where it came in no other form.
+    pub reasoning_details: Option<Raw<'a>>,
+    /// Something came that has no form in the hub.
+    pub audio: bool,
     /// Whether it had the shape of a chunk at all: `choices`, or usage, or an error.
     pub recognised: bool,
 }
@@ -24,6 +31,8 @@ pub(super) struct Chunk<'a> {
 pub(super) struct Call<'a> {
     pub index: Option<u64>,
     pub id: Option<Raw<'a>>,
+    /// It calls a freeform tool, and its arguments are that tool's text.
+    pub custom: bool,
     pub name: Option<Raw<'a>>,
     /// A string, or (from some backends) the object itself.
     pub arguments: Option<Raw<'a>>,
@@ -78,6 +87,9 @@ impl<'a> Chunk<'a> {
                     choice.number_calls();
                 }
                 ("error", _) => choice.error = reader.value()?.non_null(),
+                ("logprobs", _) => {
+                    choice.logprobs = reader.value()?.member("content").filter(|l| l.is_array());
+                }
                 ("finish_reason", _) => choice.finish_reason = reader.value()?.non_null(),
                 ("index", _) => index = reader.value()?.count().unwrap_or_default(),
                 _ => drop(reader.value()?),
@@ -85,12 +97,9 @@ impl<'a> Chunk<'a> {
             Ok::<(), Malformed>(())
         })?;
         if index == 0 {
-            self.error = self.error.or(choice.error);
-            self.finish_reason = choice.finish_reason;
-            self.content = choice.content;
-            self.reasoning = choice.reasoning;
-            self.refusal = choice.refusal;
-            self.calls = choice.calls;
+            let error = self.error.or(choice.error);
+            let (model, usage) = (self.model, self.usage);
+            *self = Chunk { error, model, usage, recognised: true, ..choice };
         }
         Ok(())
     }
@@ -115,6 +124,14 @@ impl<'a> Chunk<'a> {
                     reader.value().map(drop)
                 });
             }
+            ("function_call", Some(b'{')) => {
+                let mut call = Call { index: Some(0), ..Call::default() };
+                call.function(reader)?;
+                self.calls.push(call);
+            }
+            ("annotations", _) => self.annotations = reader.value()?.non_null(),
+            ("reasoning_details", _) => self.reasoning_details = reader.value()?.non_null(),
+            ("audio", _) => self.audio = reader.value()?.non_null().is_some(),
             ("content", _) => self.content = reader.value()?.non_null(),
             // Some backends send both, with the same text or one of them empty.
             ("reasoning_content" | "reasoning", _) => {
@@ -131,21 +148,27 @@ impl<'a> Chunk<'a> {
 impl<'a> Call<'a> {
     fn member(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), Malformed> {
         match (key, reader.peek_value()) {
-            ("function", Some(b'{')) => {
-                return reader.object(|key, reader| {
-                    let value = reader.value()?;
-                    match &*key {
-                        "name" => self.name = Some(value).filter(|name| name.inner() != ""),
-                        "arguments" => self.arguments = value.non_null(),
-                        _ => {}
-                    }
-                    Ok(())
-                });
+            ("function", Some(b'{')) => return self.function(reader),
+            ("custom", Some(b'{')) => {
+                self.custom = true;
+                return self.function(reader);
             }
             ("index", _) => self.index = reader.value()?.count(),
             ("id", _) => self.id = Some(reader.value()?).filter(|id| id.inner() != ""),
             _ => drop(reader.value()?),
         }
         Ok(())
+    }
+
+    fn function(&mut self, reader: &mut Reader<'a>) -> Result<(), Malformed> {
+        reader.object(|key, reader| {
+            let value = reader.value()?;
+            match &*key {
+                "name" => self.name = Some(value).filter(|name| name.inner() != ""),
+                "arguments" | "input" => self.arguments = value.non_null(),
+                _ => {}
+            }
+            Ok(())
+        })
     }
 }

@@ -1,7 +1,11 @@
 //! An item that grows out of chunks: what it is made of, what of it was said already, and how it
 //! looks as JSON while it is open and when it is done.
 
-use crate::json::{Object, Raw};
+use std::borrow::Cow;
+
+use super::freeform::Freeform;
+use super::toolbox::{Becomes, Toolbox};
+use crate::json::{Object, Raw, push_unquoted};
 use crate::responses::{Event, Kind, Status};
 
 /// What an item is made of.
@@ -10,7 +14,12 @@ pub(super) enum Content {
     Reasoning,
     Text,
     Refusal,
+    /// A call of a function.
     Call,
+    /// A call of a freeform tool.
+    Custom,
+    /// A call of the tool search.
+    Search,
 }
 
 /// How a content shows on the wire.
@@ -21,10 +30,8 @@ pub(super) struct ContentRow {
     part_kind: (&'static str, &'static str),
     /// The events that open and close its part.
     pub part: Option<(Kind, Kind)>,
-    /// The event that brings text.
-    pub delta: Kind,
-    /// The event that ends it.
-    pub done: Kind,
+    /// The events that bring text and end it; none: only the finished item has it.
+    pub text: Option<(Kind, Kind)>,
 }
 
 impl Content {
@@ -34,31 +41,43 @@ impl Content {
                 prefix: "rs_",
                 part_kind: ("summary_text", "text"),
                 part: Some((Kind::SummaryPartAdded, Kind::SummaryPartDone)),
-                delta: Kind::SummaryTextDelta,
-                done: Kind::SummaryTextDone,
+                text: Some((Kind::SummaryTextDelta, Kind::SummaryTextDone)),
             },
             Content::Text => &ContentRow {
                 prefix: "msg_",
                 part_kind: ("output_text", "text"),
                 part: Some((Kind::ContentPartAdded, Kind::ContentPartDone)),
-                delta: Kind::OutputTextDelta,
-                done: Kind::OutputTextDone,
+                text: Some((Kind::OutputTextDelta, Kind::OutputTextDone)),
             },
             Content::Refusal => &ContentRow {
                 prefix: "msg_",
                 part_kind: ("refusal", "refusal"),
                 part: Some((Kind::ContentPartAdded, Kind::ContentPartDone)),
-                delta: Kind::RefusalDelta,
-                done: Kind::RefusalDone,
+                text: Some((Kind::RefusalDelta, Kind::RefusalDone)),
             },
             Content::Call => &ContentRow {
                 prefix: "fc_",
                 part_kind: ("", ""),
                 part: None,
-                delta: Kind::ArgumentsDelta,
-                done: Kind::ArgumentsDone,
+                text: Some((Kind::ArgumentsDelta, Kind::ArgumentsDone)),
             },
+            Content::Custom => &ContentRow {
+                prefix: "ctc_",
+                part_kind: ("", ""),
+                part: None,
+                text: Some((Kind::InputDelta, Kind::InputDone)),
+            },
+            Content::Search => {
+                &ContentRow { prefix: "tsc_", part_kind: ("", ""), part: None, text: None }
+            }
         }
+    }
+}
+
+impl Content {
+    /// Whether it is a call of some kind.
+    pub const fn is_call(self) -> bool {
+        matches!(self, Content::Call | Content::Custom | Content::Search)
     }
 }
 
@@ -74,6 +93,17 @@ pub(super) struct Item {
     /// The call's id on the wire, from the moment the item is open.
     call_id: String,
     pub name: String,
+    namespace: Option<String>,
+    /// Arguments that carry the text of a freeform tool, where a function plays it.
+    arguments: String,
+    /// How far these were read.
+    read: usize,
+    freeform: Option<Freeform>,
+    annotations: Vec<String>,
+    annotations_said: usize,
+    /// The log probabilities of the text, as the inside of an array.
+    logprobs: String,
+    logprobs_said: usize,
     /// The call is to go out although it has no name.
     pub nameless: bool,
     said: usize,
@@ -92,6 +122,14 @@ impl Item {
             given_id: None,
             call_id: String::new(),
             name: String::new(),
+            namespace: None,
+            arguments: String::new(),
+            read: 0,
+            freeform: None,
+            annotations: Vec::new(),
+            annotations_said: 0,
+            logprobs: String::new(),
+            logprobs_said: 0,
             nameless: false,
             said: 0,
             output_index: 0,
@@ -107,27 +145,52 @@ impl Item {
 
     /// Whether a fragment may belong to this call: neither its index nor its id says otherwise.
     pub fn is_call(&self, index: Option<u64>, id: Option<&str>) -> bool {
-        self.content == Content::Call
+        self.content.is_call()
             && agree(index, self.call_index)
             && agree(id, self.given_id.as_deref())
     }
 
+    /// Takes the name the backend calls, and becomes what the toolbox says of it. A name that is
+    /// not known stays as it is: the client will say that there is no such tool.
+    pub fn take_name(&mut self, name: Raw<'_>, custom: bool, toolbox: &Toolbox) {
+        self.name = name.inner().to_owned();
+        if custom {
+            self.content = Content::Custom;
+        }
+        let Some(known) = toolbox.find(&name.text().unwrap_or_default()) else { return };
+        self.name = escaped(&known.name);
+        self.namespace = known.namespace.as_deref().map(escaped);
+        self.content = match known.becomes {
+            Becomes::Function => Content::Call,
+            Becomes::Custom | Becomes::CustomInFunction => Content::Custom,
+            Becomes::Search => Content::Search,
+        };
+        if known.becomes == Becomes::CustomInFunction && !custom {
+            self.freeform = Some(Freeform::default());
+            let early = std::mem::take(&mut self.text);
+            self.grow(&early);
+        }
+    }
+
+    /// What the backend said of the call's arguments.
+    fn raw_arguments(&self) -> &str {
+        if self.freeform.is_some() { &self.arguments } else { &self.text }
+    }
+
     pub fn can_open(&self) -> bool {
-        self.content != Content::Call || self.nameless || !self.name.is_empty()
+        !self.content.is_call() || self.nameless || !self.name.is_empty()
     }
 
     /// Whether it can be closed because something else begins. A call can once its arguments are
     /// a whole JSON object: fragments of two calls may come in turns.
     pub fn is_complete(&self) -> bool {
-        if self.content != Content::Call {
+        if !self.content.is_call() || (self.content == Content::Custom && self.freeform.is_none()) {
             return true;
         }
+        let arguments = self.raw_arguments();
         // Looked at first, so that long arguments are not read again for each item that waits.
-        let may_be_whole = self.text.starts_with('{') && self.text.ends_with('}');
-        self.can_open() && may_be_whole && {
-            let literal = format!("\"{}\"", self.text);
-            Raw::parse(&Raw::trusted(&literal).text().unwrap_or_default()).is_ok()
-        }
+        let may_be_whole = arguments.starts_with('{') && arguments.ends_with('}');
+        self.can_open() && may_be_whole && Raw::parse(&decoded(arguments)).is_ok()
     }
 
     /// Gives the item its place in the output and its ids.
@@ -135,7 +198,7 @@ impl Item {
         self.open = true;
         self.output_index = output_index;
         self.id = format!("\"{}{id_stem}{output_index:02x}\"", self.content.row().prefix);
-        if self.content == Content::Call {
+        if self.content.is_call() {
             let made = || format!("call_{id_stem}{output_index:02x}");
             self.call_id = self.given_id.clone().unwrap_or_else(made);
         }
@@ -153,13 +216,47 @@ impl Item {
 
     /// Adds the inside of a literal.
     pub fn grow(&mut self, inner: &str) {
-        match self.text.len() - trailing_surrogate(&self.text) {
-            whole if whole == self.text.len() => push_mended(&mut self.text, inner),
-            whole => {
-                let joined = self.text.split_off(whole) + inner;
-                push_mended(&mut self.text, &joined);
-            }
+        let Some(freeform) = &mut self.freeform else { return append(&mut self.text, inner) };
+        append(&mut self.arguments, inner);
+        let whole = self.arguments.len() - trailing_surrogate(&self.arguments);
+        let fresh = self.arguments.get(self.read..whole).unwrap_or_default();
+        let said = freeform.push(&decoded(fresh));
+        push_mended(&mut self.text, said);
+        self.read = whole;
+    }
+
+    /// Adds what the backend says about the text.
+    pub fn annotate(&mut self, annotation: String) {
+        self.annotations.push(annotation);
+    }
+
+    /// Adds the log probabilities of text: the inside of an array.
+    pub fn weigh(&mut self, logprobs: &str) {
+        if !self.logprobs.is_empty() && !logprobs.is_empty() {
+            self.logprobs.push(',');
         }
+        self.logprobs.push_str(logprobs);
+    }
+
+    /// The log probabilities that were not said yet, as an array.
+    pub fn unsaid_logprobs(&mut self) -> String {
+        let fresh = self.logprobs.get(self.logprobs_said..).unwrap_or_default();
+        let list = format!("[{}]", fresh.trim_start_matches(','));
+        self.logprobs_said = self.logprobs.len();
+        list
+    }
+
+    /// All log probabilities, as an array.
+    pub fn all_logprobs(&self) -> String {
+        format!("[{}]", self.logprobs)
+    }
+
+    /// The next annotation that was not said yet, and its place.
+    pub fn unsaid_annotation(&mut self) -> Option<(u64, String)> {
+        let place = self.annotations_said;
+        let annotation = self.annotations.get(place)?.clone();
+        self.annotations_said += 1;
+        Some((place as u64, annotation))
     }
 
     /// The text that was not said yet, without half of a surrogate pair at its end.
@@ -178,6 +275,13 @@ impl Item {
             self.text.truncate(self.text.len() - SURROGATE_BYTES);
             self.text.push('\u{fffd}');
         }
+    }
+
+    /// The arguments are whole: a freeform text that did not come as was asked for shows now.
+    pub fn conclude(&mut self) {
+        let late = self.freeform.as_ref().filter(|_| self.text.is_empty()).map(Freeform::finish);
+        push_mended(&mut self.text, &late.unwrap_or_default());
+        self.complete_characters();
     }
 
     /// The item as JSON; `opening`: as it looks before any text came.
@@ -205,15 +309,40 @@ impl Item {
                 let object = object.text("type", "message").text("status", status.name());
                 list(object.text("role", "assistant"), "content");
             }
-            Content::Call => object
-                .text("type", "function_call")
-                .text("status", status.name())
-                .with("call_id", |out| push_literal(out, &self.call_id))
-                .with("name", |out| push_literal(out, &self.name))
+            Content::Call => self
+                .named(object, "function_call", status)
                 .with("arguments", |out| push_literal(out, text))
                 .end(),
+            Content::Custom => self
+                .named(object, "custom_tool_call", status)
+                .with("input", |out| push_literal(out, text))
+                .end(),
+            Content::Search => {
+                let arguments = decoded(text);
+                let arguments = Raw::parse(&arguments).ok().filter(|value| value.is_object());
+                object
+                    .text("type", "tool_search_call")
+                    .text("status", status.name())
+                    .text("execution", "client")
+                    .with("call_id", |out| push_literal(out, &self.call_id))
+                    .raw("arguments", arguments.unwrap_or(Raw::trusted("{}")))
+                    .end();
+            }
         }
         out
+    }
+
+    /// What all calls of tools by name begin with.
+    fn named<'o>(&self, object: Object<'o>, kind: &str, status: Status) -> Object<'o> {
+        let object = object
+            .text("type", kind)
+            .text("status", status.name())
+            .with("call_id", |out| push_literal(out, &self.call_id))
+            .with("name", |out| push_literal(out, &self.name));
+        match &self.namespace {
+            Some(namespace) => object.with("namespace", |out| push_literal(out, namespace)),
+            None => object,
+        }
     }
 
     /// Its only part as JSON.
@@ -222,7 +351,13 @@ impl Item {
         let mut out = String::with_capacity(self.text.len() + 64);
         let mut object = Object::new(&mut out).text("type", kind);
         if self.content == Content::Text {
-            object = object.raw("annotations", Raw::EMPTY_ARRAY).raw("logprobs", Raw::EMPTY_ARRAY);
+            let (annotations, logprobs) = match opening {
+                true => (String::new(), String::new()),
+                false => (self.annotations.join(","), self.logprobs.clone()),
+            };
+            object = object
+                .raw("annotations", Raw::trusted(&format!("[{annotations}]")))
+                .raw("logprobs", Raw::trusted(&format!("[{logprobs}]")));
         }
         let text = if opening { "" } else { &self.text };
         object.with(member, |out| push_literal(out, text)).end();
@@ -234,6 +369,31 @@ fn push_literal(out: &mut String, inner: &str) {
     out.push('"');
     out.push_str(inner);
     out.push('"');
+}
+
+/// A text as the inside of a literal.
+fn escaped(text: &str) -> String {
+    let mut inner = String::new();
+    push_unquoted(&mut inner, text);
+    inner
+}
+
+/// What the inside of a literal means.
+fn decoded(inner: &str) -> Cow<'_, str> {
+    let literal = format!("\"{inner}\"");
+    let text = Raw::trusted(&literal).text().unwrap_or_default();
+    if text == inner { Cow::Borrowed(inner) } else { Cow::Owned(text.into_owned()) }
+}
+
+/// Appends the inside of a literal to another.
+fn append(text: &mut String, inner: &str) {
+    match text.len() - trailing_surrogate(text) {
+        whole if whole == text.len() => push_mended(text, inner),
+        whole => {
+            let joined = text.split_off(whole) + inner;
+            push_mended(text, &joined);
+        }
+    }
 }
 
 /// Whether two names may mean the same thing: a missing one says nothing.

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::chunk::{Call, Chunk};
 use super::item::{Content, Item, agree};
-use crate::json::{Raw, push_unquoted};
+use super::think::Think;
+use super::toolbox::Toolbox;
+use crate::json::{Object, Raw, push_unquoted};
 use crate::note::Notes;
 use crate::responses::{
     Envelope, Event, Failure, Kind, LOGPROBS, Rest, Sink, Snapshot, Status, Usage,
@@ -60,6 +62,8 @@ pub struct Lift {
     closed_indices: BTreeSet<u64>,
     usage: Option<Usage>,
     finish: Option<String>,
+    toolbox: Toolbox,
+    think: Option<Think>,
     notes: Notes,
 }
 
@@ -79,8 +83,22 @@ impl Lift {
             closed_indices: BTreeSet::new(),
             usage: None,
             finish: None,
+            toolbox: Toolbox::default(),
+            think: None,
             notes: Notes::default(),
         }
+    }
+
+    /// Gives the tools their names back: the toolbox is that of the request that is answered.
+    #[must_use]
+    pub fn with_tools(self, toolbox: Toolbox) -> Self {
+        Lift { toolbox, ..self }
+    }
+
+    /// Splits `<think>` at the beginning of the answer out as reasoning.
+    #[must_use]
+    pub fn with_think_tags(self, split: bool) -> Self {
+        Lift { think: split.then(Think::default), ..self }
     }
 
     /// How the response ended; `None` while it goes on.
@@ -153,8 +171,27 @@ impl Lift {
         if let Some(usage) = chunk.usage {
             self.usage = Some(Usage::read(usage));
         }
+        self.said(chunk, sink);
+        if let Some(reason) = chunk.finish_reason.and_then(Raw::text) {
+            self.finish = Some(reason.into_owned());
+            if self.outcome().0 != Status::Failed {
+                self.close_all(sink);
+            }
+        }
+    }
+
+    /// What a chunk says, each in its item.
+    fn said(&mut self, chunk: &Chunk<'_>, sink: &mut dyn Sink) {
         if let Some(reasoning) = chunk.reasoning {
             self.text(Content::Reasoning, reasoning, sink);
+        } else if let Some(details) = chunk.reasoning_details {
+            for detail in details.elements() {
+                let text = detail.member("text").or_else(|| detail.member("summary"));
+                self.text(Content::Reasoning, text.unwrap_or(Raw::NULL), sink);
+            }
+        }
+        if let Some(logprobs) = chunk.logprobs {
+            self.weigh(chunk, logprobs, sink);
         }
         if let Some(content) = chunk.content {
             self.content(content, sink);
@@ -162,15 +199,52 @@ impl Lift {
         if let Some(refusal) = chunk.refusal {
             self.text(Content::Refusal, refusal, sink);
         }
+        for annotation in chunk.annotations.map(Raw::elements).unwrap_or_default() {
+            self.annotate(annotation, sink);
+        }
         for call in &chunk.calls {
             self.call(call, sink);
         }
-        if let Some(reason) = chunk.finish_reason.and_then(Raw::text) {
-            self.finish = Some(reason.into_owned());
-            if self.outcome().0 != Status::Failed {
-                self.close_all(sink);
-            }
+        if chunk.audio && !self.notes.list().iter().any(|note| note.detail == "audio") {
+            self.notes.add("content_dropped", "audio");
         }
+    }
+
+    /// Log probabilities belong to the text that comes with them.
+    fn weigh(&mut self, chunk: &Chunk<'_>, logprobs: Raw<'_>, sink: &mut dyn Sink) {
+        let list = logprobs.as_str();
+        let inside = list.get(1..list.len() - 1).unwrap_or_default().trim_ascii();
+        let text = chunk.content.map(Raw::inner).unwrap_or_default();
+        let speaks = self.think.as_ref().is_none_or(|think| think.passes(text));
+        if inside.is_empty() || text.is_empty() || !speaks {
+            return;
+        }
+        if self.line.back().map(|item| item.content) != Some(Content::Text) {
+            self.append(Item::new(Content::Text), sink);
+        }
+        // The hub has a list of bytes for each token, also where the backend has none.
+        let whole = inside.replace("\"bytes\":null", "\"bytes\":[]");
+        if let Some(item) = self.line.back_mut() {
+            item.weigh(&whole.replace("\"bytes\": null", "\"bytes\":[]"));
+        }
+    }
+
+    /// An annotation belongs to the text that came last; one level deeper in Chat than in the hub.
+    fn annotate(&mut self, annotation: Raw<'_>, sink: &mut dyn Sink) {
+        let kind = annotation.member_text("type").unwrap_or_default();
+        let citation = annotation.member(&kind).filter(|inner| inner.is_object());
+        let item = self.line.iter_mut().rev().find(|item| item.content == Content::Text);
+        let (Some(item), Some(citation)) = (item, citation) else {
+            return self.notes.add("content_dropped", format!("annotation {kind}"));
+        };
+        let mut flat = String::new();
+        let mut object = Object::new(&mut flat).text("type", &kind);
+        for (key, value) in citation.members() {
+            object = object.raw(&key, value);
+        }
+        object.end();
+        item.annotate(flat);
+        self.say(sink);
     }
 
     /// Content is a string, or (Mistral) a list of text and thinking parts.
@@ -194,21 +268,42 @@ impl Lift {
         }
     }
 
-    /// Adds text to the item of its kind that is last in line, or to a new one.
+    /// Takes a text; in that of the answer reasoning may be hidden.
     fn text(&mut self, content: Content, literal: Raw<'_>, sink: &mut dyn Sink) {
-        if literal.inner().is_empty() {
+        let inner = literal.inner();
+        match &mut self.think {
+            Some(think) if content == Content::Text => {
+                for (content, piece) in think.push(inner) {
+                    self.add(content, &piece, sink);
+                }
+            }
+            _ => self.add(content, inner, sink),
+        }
+    }
+
+    /// What was held back as the beginning of a tag was none.
+    fn end_think(&mut self, sink: &mut dyn Sink) {
+        if let Some((content, held)) = self.think.as_mut().and_then(Think::end) {
+            self.add(content, &held, sink);
+        }
+    }
+
+    /// Adds text to the item of its kind that is last in line, or to a new one.
+    fn add(&mut self, content: Content, inner: &str, sink: &mut dyn Sink) {
+        if inner.is_empty() {
             return;
         }
         if self.line.back().map(|item| item.content) != Some(content) {
             self.append(Item::new(content), sink);
         }
         let at = self.line.len() - 1;
-        self.grow(at, literal.inner(), sink);
+        self.grow(at, inner, sink);
     }
 
     /// Adds a fragment to its call: the last that neither index nor id exclude. Without an id, a
     /// name with arguments begins a new call where that one has all of its own.
     fn call(&mut self, call: &Call<'_>, sink: &mut dyn Sink) {
+        self.end_think(sink);
         let whole = call.arguments.filter(|arguments| arguments.is_object()).map(|object| {
             let mut inner = String::new();
             push_unquoted(&mut inner, object.as_str());
@@ -233,8 +328,8 @@ impl Lift {
             }
         };
         if let Some(item) = self.line.get_mut(at) {
-            if item.name.is_empty() {
-                item.name = call.name.map(Raw::inner).unwrap_or_default().to_owned();
+            if let Some(name) = call.name.filter(|_| item.name.is_empty()) {
+                item.take_name(name, call.custom, &self.toolbox);
             }
             item.given_id = item.given_id.take().or_else(|| id.map(str::to_owned));
         }
@@ -270,19 +365,27 @@ impl Lift {
     /// Emits what the first item has to say and has not said yet.
     fn say(&mut self, sink: &mut dyn Sink) {
         let Some(mut item) = self.line.pop_front() else { return };
-        if item.open {
+        if let (true, Some((delta, _))) = (item.open, item.content.row().text) {
+            let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs());
+            let logprobs = logprobs.filter(|list| list != "[]");
             if let Some(unsaid) = item.unsaid() {
                 let literal = format!("\"{unsaid}\"");
-                let rest = if item.content == Content::Text { LOGPROBS } else { &[] };
-                let rest = Rest::Fixed(rest);
-                let event = Event {
-                    payload: Some(Raw::trusted(&literal)),
-                    rest,
-                    ..item.event(item.content.row().delta)
+                let rest = match &logprobs {
+                    Some(list) => Rest::Own(vec![("logprobs".into(), Raw::trusted(list))]),
+                    None if item.content == Content::Text => Rest::Fixed(LOGPROBS),
+                    None => Rest::Fixed(&[]),
                 };
-                self.emit(event, sink);
+                let payload = Some(Raw::trusted(&literal));
+                self.emit(Event { payload, rest, ..item.event(delta) }, sink);
             }
             item.mark_said();
+            while let Some((place, annotation)) = item.unsaid_annotation() {
+                let place = place.to_string();
+                let rest = vec![("annotation_index".into(), Raw::trusted(&place))];
+                let payload = Some(Raw::trusted(&annotation));
+                let event = item.event(Kind::AnnotationAdded);
+                self.emit(Event { payload, rest: Rest::Own(rest), ..event }, sink);
+            }
         }
         self.line.push_front(item);
     }
@@ -308,7 +411,7 @@ impl Lift {
     /// Finishes the first item in line.
     fn close_first(&mut self, status: Status, sink: &mut dyn Sink) {
         if let Some(item) = self.line.front_mut() {
-            item.complete_characters();
+            item.conclude();
             if !item.can_open() {
                 self.notes.add("call_without_name", "the backend named no function to call");
                 item.nameless = true;
@@ -316,15 +419,18 @@ impl Lift {
         }
         self.open_first(sink);
         let Some(item) = self.line.pop_front() else { return };
-        let text = format!("\"{}\"", item.text);
-        let name = format!("\"{}\"", item.name);
-        let rest = match item.content {
-            Content::Text => Rest::Fixed(LOGPROBS),
-            Content::Call => Rest::Own(vec![("name".into(), Raw::trusted(&name))]),
-            _ => Rest::Fixed(&[]),
-        };
-        let done = item.event(item.content.row().done);
-        self.emit(Event { payload: Some(Raw::trusted(&text)), rest, ..done }, sink);
+        if let Some((_, done)) = item.content.row().text {
+            let text = format!("\"{}\"", item.text);
+            let name = format!("\"{}\"", item.name);
+            let logprobs = item.all_logprobs();
+            let rest = match item.content {
+                Content::Text => Rest::Own(vec![("logprobs".into(), Raw::trusted(&logprobs))]),
+                Content::Call => Rest::Own(vec![("name".into(), Raw::trusted(&name))]),
+                _ => Rest::Fixed(&[]),
+            };
+            let payload = Some(Raw::trusted(&text));
+            self.emit(Event { payload, rest, ..item.event(done) }, sink);
+        }
         if let Some((_, done)) = item.content.row().part {
             let part = item.part(false);
             self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(done) }, sink);
@@ -333,7 +439,7 @@ impl Lift {
         let place = Event { item_id: None, part_index: None, ..item.event(Kind::ItemDone) };
         self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
         self.push_output(&json);
-        if item.content == Content::Call {
+        if item.content.is_call() {
             self.closed_indices.extend(item.call_index);
             self.closed_ids.extend(item.given_id.map(|id| (id, item.call_index)));
         }
@@ -348,6 +454,7 @@ impl Lift {
 
     /// Finishes every item. Where the answer was cut short, so was the last of them.
     fn close_all(&mut self, sink: &mut dyn Sink) {
+        self.end_think(sink);
         while !self.line.is_empty() {
             let last = self.line.len() == 1;
             let status = if last { self.outcome().0 } else { Status::Completed };
@@ -405,6 +512,7 @@ impl Lift {
             return;
         }
         self.begin(sink);
+        self.end_think(sink);
         // What waited in line is said now, as far as it came.
         while let Some(item) = self.line.front_mut() {
             item.complete_characters();

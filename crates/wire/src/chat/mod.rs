@@ -5,11 +5,19 @@
 //! the tables of these files; whatever has no counterpart becomes a note.
 
 mod chunk;
+mod freeform;
 mod item;
 mod lift;
 mod lower;
+mod messages;
+mod profile;
 mod request;
+mod think;
+mod toolbox;
+mod tools;
 
 pub use lift::Lift;
 pub use lower::{Lower, push_completion};
-pub use request::lower_request;
+pub use profile::{CallIds, Effort, HostedTools, PROFILES, Profile};
+pub use request::{Backend, Lowered, lower_request};
+pub use toolbox::Toolbox;

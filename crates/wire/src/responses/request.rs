@@ -233,7 +233,11 @@ impl<'a> Item<'a> {
 }
 
 impl<'a> Tool<'a> {
-    fn of(tool: Raw<'a>, path: &str) -> Result<Self, ApiError> {
+    /// Reads a tool definition; `path` names it in the error.
+    ///
+    /// # Errors
+    /// A 400 where it is no object or has no type.
+    pub fn of(tool: Raw<'a>, path: &str) -> Result<Self, ApiError> {
         if !tool.is_object() {
             return Err(wrong_type(path, "an object", tool));
         }

@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "no test needs all of it")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
-use latimer_wire::chat::Lift;
+use latimer_wire::chat::{Backend, Lift, Profile, lower_request};
+use latimer_wire::note::Notes;
 use latimer_wire::responses::{Envelope, Event, Fold, Grammar, Request, Violation};
 use latimer_wire::sse::Decoder;
 use serde_json::Value;
@@ -44,7 +45,17 @@ pub fn fold<'e>(events: impl IntoIterator<Item = &'e String>) -> Value {
 
 /// A lift for the answer to `request`.
 pub fn lift_for(request: &str) -> Lift {
-    Lift::new(Envelope::new(&Request::parse(request).unwrap(), "resp_1", NOW), "1")
+    lift_from(request, &Profile::default())
+}
+
+/// A lift for the answer of a backend with `profile` to `request`.
+pub fn lift_from(request: &str, profile: &Profile) -> Lift {
+    let request = Request::parse(request).unwrap();
+    let backend = Backend { model: None, profile };
+    let toolbox = lower_request(&request, &backend, &mut Notes::default()).unwrap().toolbox;
+    Lift::new(Envelope::new(&request, "resp_1", NOW), "1")
+        .with_tools(toolbox)
+        .with_think_tags(profile.think_tags)
 }
 
 /// The events that a stream of chat frames becomes.

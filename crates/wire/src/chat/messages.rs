@@ -1,0 +1,544 @@
+//! The history of a hub request as Chat messages. In: input items. Out: the list of messages, every
+//! call followed by its output.
+//!
+//! Instructions and the leading run of developer and system items become one message. What the
+//! assistant said and called without a break becomes one message, its outputs follow it. Calls and
+//! outputs that miss each other are mended with a placeholder and a note: a backend refuses a
+//! history that holds one, and would refuse it again in every later turn.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::freeform;
+use super::profile::{CallIds, Profile};
+use super::toolbox::{called, fitting, nine};
+use crate::error::ApiError;
+use crate::json::{Object, Raw, push_string, push_unquoted};
+use crate::note::Notes;
+use crate::responses::{Item, Request};
+
+/// What stands for the output of a call that has none.
+const NO_OUTPUT: &str = "[no output was recorded for this call]";
+
+/// Parts that are text: part type, and the member that holds it. The last is plain text in what
+/// one agent says to another (Codex 0.169).
+const TEXT_PARTS: &[(&str, &str)] = &[
+    ("input_text", "text"),
+    ("output_text", "text"),
+    ("text", "text"),
+    ("summary_text", "text"),
+    ("reasoning_text", "text"),
+    ("refusal", "refusal"),
+    ("encrypted_content", "encrypted_content"),
+];
+
+/// Items that are a tool's output, and the member that holds it.
+const OUTPUTS: &[(&str, &str)] = &[
+    ("function_call_output", "output"),
+    ("custom_tool_call_output", "output"),
+    ("tool_search_output", "tools"),
+];
+
+/// Items that only carry tools; they are read with the tools.
+const TOOL_CARRIERS: &[&str] = &["additional_tools"];
+
+/// Appends the list of messages.
+pub(super) fn push_messages(
+    out: &mut String,
+    request: &Request<'_>,
+    profile: &Profile,
+    notes: &mut Notes,
+) -> Result<(), ApiError> {
+    let outputs = Outputs::of(request)?;
+    let mut messages =
+        Messages { out, request, profile, notes, outputs, turn: Turn::default(), count: 0 };
+    messages.out.push('[');
+    let rest = messages.leading()?;
+    for (index, item) in request.input.iter().enumerate().skip(rest) {
+        messages.item(item, index)?;
+    }
+    messages.end_turn();
+    messages.out.push(']');
+    Ok(())
+}
+
+/// Where the outputs of calls stand, and which were used.
+struct Outputs {
+    /// By call id: the places of its outputs that were not used yet.
+    waiting: BTreeMap<String, VecDeque<usize>>,
+}
+
+impl Outputs {
+    fn of(request: &Request<'_>) -> Result<Self, ApiError> {
+        let mut waiting: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
+        for (index, item) in request.input.iter().enumerate() {
+            if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) {
+                let call_id = item.required("call_id", &format!("input[{index}]"))?;
+                waiting.entry(text_of(call_id)).or_default().push_back(index);
+            }
+        }
+        Ok(Outputs { waiting })
+    }
+
+    /// The first unused output of a call that comes after it.
+    fn take(&mut self, call_id: &str, after: usize) -> Option<usize> {
+        let places = self.waiting.get_mut(call_id)?;
+        let at = places.iter().position(|place| *place > after)?;
+        places.remove(at)
+    }
+
+    /// Whether the output at a place still waits for its call; then it is taken.
+    fn take_at(&mut self, call_id: &str, place: usize) -> bool {
+        let Some(places) = self.waiting.get_mut(call_id) else { return false };
+        let found = places.iter().position(|waiting| *waiting == place);
+        found.and_then(|at| places.remove(at)).is_some()
+    }
+}
+
+fn text_of(literal: Raw<'_>) -> String {
+    literal.text().unwrap_or_default().into_owned()
+}
+
+/// What the assistant said and called without a break. All texts are insides of literals.
+#[derive(Default)]
+struct Turn<'a> {
+    texts: Vec<Cow<'a, str>>,
+    reasoning: Vec<Cow<'a, str>>,
+    calls: Vec<Call<'a>>,
+}
+
+/// A call, as the backend knows it.
+struct Call<'a> {
+    /// Where it stands in the input.
+    place: usize,
+    /// Its id in the hub.
+    id: String,
+    name: String,
+    /// A literal.
+    arguments: Cow<'a, str>,
+    /// It is a freeform call, and the backend has such a thing.
+    custom: bool,
+}
+
+struct Messages<'o, 'a> {
+    out: &'o mut String,
+    request: &'o Request<'a>,
+    profile: &'o Profile,
+    notes: &'o mut Notes,
+    outputs: Outputs,
+    turn: Turn<'a>,
+    count: usize,
+}
+
+impl<'a> Messages<'_, 'a> {
+    /// Writes the one leading message; returns the place of the first item after it.
+    fn leading(&mut self) -> Result<usize, ApiError> {
+        let mut pieces: Vec<Cow<'a, str>> = Vec::new();
+        pieces.extend(self.request.given("instructions").map(|text| Cow::Borrowed(text.inner())));
+        let mut rest = 0;
+        for (index, item) in self.request.input.iter().enumerate() {
+            let role = item.string("role").map(Raw::inner).unwrap_or_default();
+            if item.kind == "message" && matches!(role, "system" | "developer") {
+                let content = item.member("content").unwrap_or(Raw::NULL);
+                pieces.push(self.joined(content, &format!("input[{index}].content"), "\\n"));
+            } else if !TOOL_CARRIERS.contains(&&*item.kind) {
+                break;
+            }
+            rest = index + 1;
+        }
+        pieces.retain(|piece| !piece.is_empty());
+        if !pieces.is_empty() {
+            self.plain(self.profile.system_role, &pieces.join("\\n\\n"));
+        }
+        Ok(rest)
+    }
+
+    fn item(&mut self, item: &Item<'a>, index: usize) -> Result<(), ApiError> {
+        let path = format!("input[{index}]");
+        match &*item.kind {
+            "message" => self.message(item, &path)?,
+            "agent_message" => self.agent_message(item, &path),
+            "reasoning" => self.reasoning(item, &path),
+            "function_call" | "custom_tool_call" | "tool_search_call" => {
+                let call = self.call(item, index, &path)?;
+                self.turn.calls.push(call);
+            }
+            "item_reference" => {
+                let message = format!(
+                    "`{path}` refers to a stored item, and nothing is stored: send the item itself."
+                );
+                return Err(ApiError::invalid(&path, "unsupported_value", message));
+            }
+            kind if OUTPUTS.iter().any(|(name, _)| *name == kind) => {
+                self.end_turn();
+                let id = text_of(item.required("call_id", &path)?);
+                if self.outputs.take_at(&id, index) {
+                    self.orphan(item, &id, &path);
+                }
+            }
+            kind if TOOL_CARRIERS.contains(&kind) => {}
+            kind => self.notes.add("item_dropped", format!("{path}: {kind}")),
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, item: &Item<'a>, path: &str) -> Result<(), ApiError> {
+        let role = item.required("role", path)?;
+        let content = item.member("content").unwrap_or(Raw::NULL);
+        let content_path = format!("{path}.content");
+        match role.inner() {
+            "assistant" => {
+                let text = self.joined(content, &content_path, "\\n");
+                self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
+            }
+            "system" | "developer" => {
+                self.end_turn();
+                let own = self.profile.later_system;
+                let role = if own { self.profile.system_role } else { "user" };
+                if !own {
+                    self.notes.add("role_changed", format!("{path}: developer to user"));
+                }
+                let text = self.joined(content, &content_path, "\\n");
+                self.plain(role, &text);
+            }
+            "user" => {
+                self.end_turn();
+                self.user(content, &content_path);
+            }
+            other => {
+                let param = format!("{path}.role");
+                let message = format!(
+                    "Invalid value for `{param}`: `{other}`. Supported are `user`, `assistant`, \
+                     `system` and `developer`."
+                );
+                return Err(ApiError::invalid(&param, "invalid_value", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// What another agent said is told by the user.
+    fn agent_message(&mut self, item: &Item<'a>, path: &str) {
+        self.end_turn();
+        let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
+        let content = item.member("content").unwrap_or(Raw::NULL);
+        let text = self.joined(content, &format!("{path}.content"), "\\n");
+        self.plain("user", &format!("[message from {author}]\\n{text}"));
+    }
+
+    /// Earlier reasoning goes back where the backend wants it. What another service sealed cannot
+    /// be opened.
+    fn reasoning(&mut self, item: &Item<'a>, path: &str) {
+        let sealed = item.string("encrypted_content").is_some();
+        let text = ["summary", "content"]
+            .iter()
+            .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
+            .map(|parts| self.joined(parts, path, "\\n"))
+            .find(|text| !text.is_empty());
+        match (self.profile.reasoning_back, text) {
+            (Some(_), Some(text)) => self.turn.reasoning.push(text),
+            (None, Some(_)) => self.notes.add("reasoning_dropped", path),
+            (_, None) if sealed => self.notes.add("encrypted_reasoning_dropped", path),
+            (_, None) => {}
+        }
+    }
+
+    fn call(&mut self, item: &Item<'a>, place: usize, path: &str) -> Result<Call<'a>, ApiError> {
+        let id = text_of(item.required("call_id", path)?);
+        if item.kind == "tool_search_call" {
+            let arguments = item.member("arguments").unwrap_or(Raw::NULL);
+            let arguments = Cow::Owned(in_literal(arguments));
+            return Ok(Call { place, id, name: "tool_search".into(), arguments, custom: false });
+        }
+        let name = text_of(item.required("name", path)?);
+        let namespace = item.string("namespace").map(text_of);
+        let name = called(namespace.as_deref(), &name);
+        if item.kind == "custom_tool_call" {
+            let input = item.required("input", path)?;
+            let custom = self.profile.custom_tools;
+            let arguments = match custom {
+                true => Cow::Borrowed(input.as_str()),
+                false => Cow::Owned(freeform::arguments(input)),
+            };
+            return Ok(Call { place, id, name, arguments, custom });
+        }
+        let arguments = match item.member("arguments").and_then(Raw::non_null) {
+            Some(text) if text.is_string() && !text.inner().trim().is_empty() => {
+                Cow::Borrowed(text.as_str())
+            }
+            Some(object) if object.is_object() => {
+                self.notes.add("arguments_not_a_string", path);
+                Cow::Owned(in_literal(object))
+            }
+            _ => Cow::Borrowed("\"{}\""),
+        };
+        Ok(Call { place, id, name, arguments, custom: false })
+    }
+
+    /// An output whose call is not in the history is told by the user.
+    fn orphan(&mut self, item: &Item<'a>, id: &str, path: &str) {
+        self.notes.add("output_without_call", path);
+        let (text, images) = self.output(item, path);
+        let mut inner = String::new();
+        push_unquoted(
+            &mut inner,
+            &format!("[output of the call {id}, which is not in the history]\n"),
+        );
+        self.plain("user", &(inner + &text));
+        self.images(&images);
+    }
+
+    /// The text of an output, as the inside of a literal, and its images.
+    fn output(&mut self, item: &Item<'a>, path: &str) -> (Cow<'a, str>, Vec<Raw<'a>>) {
+        let row = OUTPUTS.iter().find(|(kind, _)| *kind == item.kind);
+        let member = row.map_or("output", |(_, member)| *member);
+        let output = item.member(member).unwrap_or(Raw::NULL);
+        if member != "output" || output.is_object() {
+            let mut inner = String::new();
+            push_unquoted(&mut inner, output.as_str());
+            return (Cow::Owned(inner), Vec::new());
+        }
+        let parts = output.elements();
+        let images = parts.iter().filter(|part| is_seen(**part)).copied().collect();
+        (self.joined(output, &format!("{path}.{member}"), "\\n"), images)
+    }
+
+    /// Writes what the assistant said and called, and the outputs of its calls.
+    fn end_turn(&mut self) {
+        let turn = std::mem::take(&mut self.turn);
+        if turn.texts.is_empty() && turn.calls.is_empty() {
+            return;
+        }
+        self.begin("assistant");
+        match turn.texts.as_slice() {
+            [] => self.out.push_str(",\"content\":null"),
+            texts => self.content(&texts.join("\\n\\n")),
+        }
+        if let (Some(member), false) = (self.profile.reasoning_back, turn.reasoning.is_empty()) {
+            self.out.push_str(",\"");
+            self.out.push_str(member);
+            self.out.push_str("\":\"");
+            self.out.push_str(&turn.reasoning.join("\\n\\n"));
+            self.out.push('"');
+        }
+        if !turn.calls.is_empty() {
+            self.out.push_str(",\"tool_calls\":[");
+            for (index, call) in turn.calls.iter().enumerate() {
+                if index > 0 {
+                    self.out.push(',');
+                }
+                push_call(self.out, call, self.profile);
+            }
+            self.out.push(']');
+        }
+        self.out.push('}');
+        self.outputs_of(&turn.calls);
+    }
+
+    fn outputs_of(&mut self, calls: &[Call<'a>]) {
+        let mut images = Vec::new();
+        for call in calls {
+            let request = self.request;
+            let place = self.outputs.take(&call.id, call.place);
+            let output = place.and_then(|place| Some((place, request.input.get(place)?)));
+            self.begin("tool");
+            self.out.push_str(",\"tool_call_id\":");
+            push_string(self.out, &wire_id(&call.id, self.profile));
+            match output {
+                Some((place, item)) => {
+                    let (text, seen) = self.output(item, &format!("input[{place}]"));
+                    if self.profile.images_in_outputs && !seen.is_empty() {
+                        self.out.push_str(",\"content\":[");
+                        Object::new(self.out)
+                            .text("type", "text")
+                            .with("text", |out| push_inner(out, &text))
+                            .end();
+                        for image in seen {
+                            self.out.push(',');
+                            push_seen(self.out, image);
+                        }
+                        self.out.push(']');
+                    } else {
+                        self.content(&text);
+                        images.extend(seen);
+                    }
+                }
+                None => {
+                    self.notes.add("call_without_output", format!("input[{}]", call.place));
+                    self.content(NO_OUTPUT);
+                }
+            }
+            self.out.push('}');
+        }
+        self.images(&images);
+    }
+
+    /// Images of outputs, where the backend can see them: in a message of the user.
+    fn images(&mut self, images: &[Raw<'a>]) {
+        if images.is_empty() {
+            return;
+        }
+        self.begin("user");
+        self.out.push_str(
+            ",\"content\":[{\"type\":\"text\",\"text\":\"[from the tool outputs above]\"}",
+        );
+        for image in images {
+            self.out.push(',');
+            push_seen(self.out, *image);
+        }
+        self.out.push_str("]}");
+    }
+
+    fn begin(&mut self, role: &str) {
+        if self.count > 0 {
+            self.out.push(',');
+        }
+        self.count += 1;
+        self.out.push_str("{\"role\":\"");
+        self.out.push_str(role);
+        self.out.push('"');
+    }
+
+    /// Writes the content of the message that is open.
+    fn content(&mut self, inner: &str) {
+        self.out.push_str(",\"content\":");
+        push_inner(self.out, inner);
+    }
+
+    fn plain(&mut self, role: &str, inner: &str) {
+        self.begin(role);
+        self.content(inner);
+        self.out.push('}');
+    }
+
+    fn user(&mut self, content: Raw<'a>, path: &str) {
+        let parts = content.elements();
+        if !parts.iter().copied().any(is_seen) && parts.len() < 2 {
+            let text = self.joined(content, path, "\\n");
+            return self.plain("user", &text);
+        }
+        self.begin("user");
+        self.out.push_str(",\"content\":[");
+        let mut first = true;
+        for (index, part) in parts.into_iter().enumerate() {
+            let kind = part.member_text("type").unwrap_or_default();
+            let text = TEXT_PARTS.iter().find(|(name, _)| *name == kind);
+            if text.is_none() && !is_seen(part) {
+                self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                self.out.push(',');
+            }
+            match text.and_then(|(_, member)| part.member(member)) {
+                Some(text) => Object::new(self.out)
+                    .text("type", "text")
+                    .with("text", |out| push_inner(out, text.inner()))
+                    .end(),
+                None => push_seen(self.out, part),
+            }
+            if part.member("detail").is_some_and(|detail| detail.inner() == "original") {
+                self.notes.add("content_changed", format!("{path}[{index}]: detail original"));
+            }
+        }
+        if first {
+            self.out.push_str("{\"type\":\"text\",\"text\":\"\"}");
+        }
+        self.out.push_str("]}");
+    }
+
+    /// All text of a content, as the inside of one literal. Parts that have no form in Chat
+    /// Completions leave a note; images and files are somebody else's to write.
+    fn joined(&mut self, content: Raw<'a>, path: &str, between: &str) -> Cow<'a, str> {
+        if content.is_string() {
+            return Cow::Borrowed(content.inner());
+        }
+        let mut texts = Vec::new();
+        for (index, part) in content.elements().into_iter().enumerate() {
+            let kind = part.member_text("type").unwrap_or_default();
+            match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
+                Some((_, member)) => texts.extend(part.member(member).map(Raw::inner)),
+                None if is_seen(part) => {}
+                None => self.notes.add("content_dropped", format!("{path}[{index}]: {kind}")),
+            }
+        }
+        match texts.as_slice() {
+            [one] => Cow::Borrowed(one),
+            many => Cow::Owned(many.join(between)),
+        }
+    }
+}
+
+fn push_inner(out: &mut String, inner: &str) {
+    out.push('"');
+    out.push_str(inner);
+    out.push('"');
+}
+
+/// A JSON value as the text inside a string.
+fn in_literal(value: Raw<'_>) -> String {
+    let mut literal = String::new();
+    push_string(&mut literal, if value.is_object() { value.as_str() } else { "{}" });
+    literal
+}
+
+/// An id as the backend takes it.
+fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
+    match profile.call_ids {
+        CallIds::Short => fitting(id),
+        CallIds::Nine => nine(id),
+    }
+}
+
+fn push_call(out: &mut String, call: &Call<'_>, profile: &Profile) {
+    let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
+    Object::new(out)
+        .text("id", &wire_id(&call.id, profile))
+        .text("type", kind)
+        .with(kind, |out| {
+            Object::new(out)
+                .text("name", &call.name)
+                .with(text, |out| out.push_str(&call.arguments))
+                .end();
+        })
+        .end();
+}
+
+/// Whether a part is an image, a file or a sound that Chat Completions has a form for.
+fn is_seen(part: Raw<'_>) -> bool {
+    let has = |key| part.member(key).is_some_and(|value| value.is_string());
+    match part.member_text("type").as_deref() {
+        Some("input_image") => has("image_url"),
+        Some("input_file") => has("file_data") || has("file_id"),
+        Some("input_audio") => part.member("input_audio").is_some_and(Raw::is_object),
+        _ => false,
+    }
+}
+
+/// Appends such a part.
+fn push_seen(out: &mut String, part: Raw<'_>) {
+    let given = |key| part.member(key).and_then(Raw::non_null);
+    match part.member_text("type").as_deref() {
+        Some("input_image") => Object::new(out)
+            .text("type", "image_url")
+            .with("image_url", |out| {
+                let detail = given("detail").filter(|detail| detail.inner() != "original");
+                Object::new(out).raw_if("url", given("image_url")).raw_if("detail", detail).end();
+            })
+            .end(),
+        Some("input_file") => Object::new(out)
+            .text("type", "file")
+            .with("file", |out| {
+                Object::new(out)
+                    .raw_if("file_data", given("file_data"))
+                    .raw_if("file_id", given("file_id"))
+                    .raw_if("filename", given("filename"))
+                    .end();
+            })
+            .end(),
+        _ => Object::new(out)
+            .text("type", "input_audio")
+            .raw_if("input_audio", given("input_audio"))
+            .end(),
+    }
+}

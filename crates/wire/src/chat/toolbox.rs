@@ -1,0 +1,139 @@
+//! The tools of one exchange under the names a Chat backend knows them by, and the way back. Chat
+//! has one flat list of functions with short names; the hub has namespaces, freeform tools and a
+//! search over tools. What a tool is called here is decided by the tool alone, so that the same
+//! history always lowers to the same bytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::json::Raw;
+
+/// The longest name of a function, and of a call's id, that backends take.
+pub(super) const NAME_CHARS_MAX: usize = 64;
+
+/// What a call of a tool becomes in the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Becomes {
+    /// `function_call`.
+    Function,
+    /// `custom_tool_call`, its input inside the arguments' one member.
+    CustomInFunction,
+    /// `custom_tool_call`, as the backend itself has such a thing.
+    Custom,
+    /// `tool_search_call`.
+    Search,
+}
+
+/// A tool by its name in the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub becomes: Becomes,
+    pub namespace: Option<String>,
+    pub name: String,
+}
+
+/// The way back from a backend's names.
+#[derive(Debug, Clone, Default)]
+pub struct Toolbox {
+    known: BTreeMap<String, Known>,
+}
+
+impl Toolbox {
+    /// Adds a tool; false when one of its name is there already.
+    pub(super) fn add(&mut self, called: &str, known: Known) -> bool {
+        let new = !self.known.contains_key(called);
+        if new {
+            self.known.insert(called.to_owned(), known);
+        }
+        new
+    }
+
+    /// What the backend means by a name. Some models leave out the namespace, or write it with a
+    /// dot; where only one tool can be meant, that one is.
+    pub(super) fn find(&self, called: &str) -> Option<&Known> {
+        if let Some(known) = self.known.get(called) {
+            return Some(known);
+        }
+        let bare = called.rsplit('.').next().unwrap_or(called);
+        let mut alike = self.known.values().filter(|known| known.name == bare);
+        alike.next().filter(|_| alike.next().is_none())
+    }
+}
+
+/// What a tool is called towards the backend: `namespace__name`, shortened where it is too long or
+/// holds what backends refuse.
+pub(super) fn called(namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        // Calls into the namespace `functions` come without it (Codex 0.169).
+        None | Some("" | "functions") => fitting(name).into_owned(),
+        Some(namespace) => fitting(&format!("{namespace}__{name}")).into_owned(),
+    }
+}
+
+/// A name or id with only letters, digits, `_` and `-`, and not too long. What has to change ends
+/// in a hash of the whole, so that two names stay two.
+pub(super) fn fitting(name: &str) -> Cow<'_, str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.chars().all(allowed) {
+        return Cow::Borrowed(name);
+    }
+    let hash = format!("{:016x}", hash(name));
+    let plain = name.chars().map(|c| if allowed(c) { c } else { '_' });
+    let mut short: String = plain.take(NAME_CHARS_MAX - hash.len() - 1).collect();
+    short.push('_');
+    short.push_str(&hash);
+    Cow::Owned(short)
+}
+
+/// Exactly nine letters and digits: as they are, or a hash of the id in base 36.
+pub(super) fn nine(id: &str) -> Cow<'_, str> {
+    const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Cow::Borrowed(id);
+    }
+    let mut rest = hash(id);
+    let digit = || {
+        let digit = DIGITS.get((rest % 36) as usize).copied().unwrap_or(b'0');
+        rest /= 36;
+        char::from(digit)
+    };
+    Cow::Owned(std::iter::repeat_with(digit).take(9).collect())
+}
+
+/// FNV-1a, 64 bits: no key is needed, only that it never changes.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Appends a JSON schema without the keywords that a backend refuses. Only objects that hold a
+/// `type` are schemas here: a property may be called like a keyword.
+pub(super) fn push_schema(out: &mut String, schema: Raw<'_>, refused: &[&str]) {
+    if refused.iter().all(|keyword| !schema.as_str().contains(keyword)) {
+        return out.push_str(schema.as_str());
+    }
+    if schema.is_array() {
+        out.push('[');
+        for (index, element) in schema.elements().into_iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            push_schema(out, element, refused);
+        }
+        return out.push(']');
+    }
+    if !schema.is_object() {
+        return out.push_str(schema.as_str());
+    }
+    let members = schema.members();
+    let is_schema = members.iter().any(|(key, value)| key == "type" && !value.is_object());
+    let mut object = crate::json::Object::new(out);
+    for (key, value) in &members {
+        if is_schema && refused.contains(&&**key) {
+            continue;
+        }
+        object = object.with(key, |out| push_schema(out, *value, refused));
+    }
+    object.end();
+}

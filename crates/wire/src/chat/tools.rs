@@ -1,0 +1,340 @@
+//! The tools of a hub request as a Chat backend takes them. In: the request's tools, those inside
+//! its `additional_tools` items and those a tool search has found. Out: `tools`, `tool_choice`, and
+//! the [`Toolbox`] that finds the way back.
+
+use super::freeform;
+use super::profile::{HostedTools, Profile};
+use super::toolbox::{Becomes, Known, Toolbox, called, push_schema};
+use crate::error::ApiError;
+use crate::json::{Object, Raw, push_string, push_unquoted};
+use crate::note::Notes;
+use crate::responses::{Request, Tool};
+
+/// Input items that carry tools.
+const CARRIERS: &[&str] = &["additional_tools", "tool_search_output"];
+
+/// The name of the function that stands for the tool search.
+const SEARCH: &str = "tool_search";
+
+/// What is sent, each definition already written.
+pub(super) struct Tools {
+    pub toolbox: Toolbox,
+    /// Name towards the backend, definition.
+    definitions: Vec<(String, String)>,
+    /// `web_search_options`, where the backend runs the search itself.
+    web_search: Option<String>,
+}
+
+impl Tools {
+    /// Reads all tools of a request.
+    ///
+    /// # Errors
+    /// A 400 that names the tool, where it is not right or the profile refuses it.
+    pub fn collect(
+        request: &Request<'_>,
+        profile: &Profile,
+        notes: &mut Notes,
+    ) -> Result<Self, ApiError> {
+        let mut tools =
+            Tools { toolbox: Toolbox::default(), definitions: Vec::new(), web_search: None };
+        for (index, tool) in request.tools.iter().enumerate() {
+            tools.add(tool, None, &format!("tools[{index}]"), profile, notes)?;
+        }
+        for (place, item) in request.input.iter().enumerate() {
+            if !CARRIERS.contains(&&*item.kind) {
+                continue;
+            }
+            let list = item.member("tools").map(Raw::elements).unwrap_or_default();
+            for (index, tool) in list.into_iter().enumerate() {
+                let path = format!("input[{place}].tools[{index}]");
+                tools.add(&Tool::of(tool, &path)?, None, &path, profile, notes)?;
+            }
+        }
+        Ok(tools)
+    }
+
+    fn add(
+        &mut self,
+        tool: &Tool<'_>,
+        namespace: Option<&str>,
+        path: &str,
+        profile: &Profile,
+        notes: &mut Notes,
+    ) -> Result<(), ApiError> {
+        match (&*tool.kind, namespace) {
+            ("function", _) => {
+                let (wire, known) = named(tool, namespace, path, Becomes::Function)?;
+                self.define(wire, known, notes, |out, wire| {
+                    push_function(out, wire, tool, profile)
+                });
+            }
+            ("custom", _) if profile.custom_tools => {
+                let (wire, known) = named(tool, namespace, path, Becomes::Custom)?;
+                self.define(wire, known, notes, |out, wire| push_custom(out, wire, tool));
+            }
+            ("custom", _) => {
+                let (wire, known) = named(tool, namespace, path, Becomes::CustomInFunction)?;
+                self.define(wire, known, notes, |out, wire| push_freeform(out, wire, tool));
+            }
+            ("namespace", None) => {
+                let name = required_name(tool, path)?;
+                let list = tool.member("tools").map(Raw::elements).unwrap_or_default();
+                for (index, inner) in list.into_iter().enumerate() {
+                    let path = format!("{path}.tools[{index}]");
+                    self.add(&Tool::of(inner, &path)?, Some(&name), &path, profile, notes)?;
+                }
+            }
+            ("tool_search", None) if tool.member("execution").map(Raw::inner) == Some("client") => {
+                let name = SEARCH.to_owned();
+                let known = Known { becomes: Becomes::Search, namespace: None, name: name.clone() };
+                self.define(name, known, notes, |out, wire| {
+                    push_function(out, wire, tool, profile)
+                });
+            }
+            _ => self.hosted(tool, path, profile, notes)?,
+        }
+        Ok(())
+    }
+
+    /// Adds a definition; a tool that is there already is not sent twice.
+    fn define(
+        &mut self,
+        wire: String,
+        known: Known,
+        notes: &mut Notes,
+        write: impl FnOnce(&mut String, &str),
+    ) {
+        if self.toolbox.add(&wire, known) {
+            let mut definition = String::new();
+            write(&mut definition, &wire);
+            self.definitions.push((wire, definition));
+        } else {
+            notes.add("tool_repeated", wire);
+        }
+    }
+
+    /// A tool that the service would run itself.
+    fn hosted(
+        &mut self,
+        tool: &Tool<'_>,
+        path: &str,
+        profile: &Profile,
+        notes: &mut Notes,
+    ) -> Result<(), ApiError> {
+        match profile.hosted_tools {
+            HostedTools::Refuse => {
+                let message = format!(
+                    "The backend has no tool of the type `{}` (`{path}`). Leave it out.",
+                    tool.kind
+                );
+                return Err(ApiError::invalid(path, "unsupported_tool", message));
+            }
+            HostedTools::Native if tool.kind.starts_with("web_search") => {
+                let mut options = String::new();
+                let given = |key| tool.member(key).and_then(Raw::non_null);
+                let location = given("user_location");
+                let mut object = Object::new(&mut options)
+                    .raw_if("search_context_size", given("search_context_size"));
+                if let Some(location) = location {
+                    object = object.with("user_location", |out| push_location(out, location));
+                }
+                object.end();
+                self.web_search = Some(options);
+            }
+            HostedTools::Native | HostedTools::Drop => {
+                notes.add("tool_dropped", format!("{} ({})", tool.name(), tool.kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `tools`, `tool_choice` and `parallel_tool_calls`.
+    pub fn write<'o>(
+        &self,
+        mut object: Object<'o>,
+        request: &Request<'_>,
+        profile: &Profile,
+        notes: &mut Notes,
+    ) -> Object<'o> {
+        if let Some(options) = &self.web_search {
+            object = object.raw("web_search_options", Raw::trusted(options));
+        }
+        let choice = Choice::of(request.given("tool_choice"), notes);
+        let sent = self.definitions.iter().filter(|(wire, _)| choice.allows(wire));
+        let sent: Vec<_> = sent.map(|(_, definition)| definition).collect();
+        if sent.is_empty() {
+            return object;
+        }
+        object = object.list("tools", sent, |out, definition| out.push_str(definition));
+        object = match &choice {
+            Choice::Unsaid => object,
+            Choice::Mode(mode) | Choice::Among(mode, _) => {
+                object.with("tool_choice", |out| push_string(out, mode))
+            }
+            Choice::One(wire) => {
+                let custom = self.toolbox.find(wire).map(|known| known.becomes);
+                let custom = custom == Some(Becomes::Custom);
+                let kind = if custom { "custom" } else { "function" };
+                object.with("tool_choice", |out| {
+                    let name = |out: &mut String| Object::new(out).text("name", wire).end();
+                    Object::new(out).text("type", kind).with(kind, name).end();
+                })
+            }
+        };
+        match profile.refused.contains(&"parallel_tool_calls") {
+            true => object,
+            false => object.raw_if("parallel_tool_calls", request.given("parallel_tool_calls")),
+        }
+    }
+}
+
+/// Which tools the model may or must call.
+enum Choice {
+    Unsaid,
+    /// `none`, `auto`, `required`.
+    Mode(String),
+    /// This one.
+    One(String),
+    /// As the mode says, but only these: the others are not sent.
+    Among(String, Vec<String>),
+}
+
+impl Choice {
+    fn of(choice: Option<Raw<'_>>, notes: &mut Notes) -> Choice {
+        let Some(choice) = choice else { return Choice::Unsaid };
+        if let Some(mode) = choice.text() {
+            return Choice::Mode(mode.into_owned());
+        }
+        match choice.member_text("type").as_deref() {
+            Some("function" | "custom") => Choice::One(wire_name(choice)),
+            Some("allowed_tools") => {
+                let mode = choice.member_text("mode").unwrap_or("auto".into()).into_owned();
+                let tools = choice.member("tools").map(Raw::elements).unwrap_or_default();
+                Choice::Among(mode, tools.into_iter().map(wire_name).collect())
+            }
+            kind => {
+                notes.add("tool_choice_dropped", kind.unwrap_or("without a type"));
+                Choice::Unsaid
+            }
+        }
+    }
+
+    fn allows(&self, wire: &str) -> bool {
+        match self {
+            Choice::Among(_, names) => names.iter().any(|name| name == wire),
+            _ => true,
+        }
+    }
+}
+
+/// What a tool that is chosen by name is called towards the backend.
+fn wire_name(tool: Raw<'_>) -> String {
+    let name = tool.member_text("name").unwrap_or_default();
+    called(tool.member_text("namespace").as_deref(), &name)
+}
+
+fn required_name(tool: &Tool<'_>, path: &str) -> Result<String, ApiError> {
+    match tool.member("name").and_then(Raw::text).filter(|name| !name.is_empty()) {
+        Some(name) => Ok(name.into_owned()),
+        None => {
+            let param = format!("{path}.name");
+            let message = format!("Missing required parameter: `{param}`.");
+            Err(ApiError::invalid(&param, "missing_required_parameter", message))
+        }
+    }
+}
+
+fn named(
+    tool: &Tool<'_>,
+    namespace: Option<&str>,
+    path: &str,
+    becomes: Becomes,
+) -> Result<(String, Known), ApiError> {
+    let name = required_name(tool, path)?;
+    let wire = called(namespace, &name);
+    Ok((wire, Known { becomes, namespace: namespace.map(str::to_owned), name }))
+}
+
+fn push_function(out: &mut String, wire: &str, tool: &Tool<'_>, profile: &Profile) {
+    let given = |key| tool.member(key).and_then(Raw::non_null);
+    Object::new(out)
+        .text("type", "function")
+        .with("function", |out| {
+            let mut function =
+                Object::new(out).text("name", wire).raw_if("description", given("description"));
+            if let Some(parameters) = given("parameters") {
+                function = function.with("parameters", |out| {
+                    push_schema(out, parameters, profile.schema_refused);
+                });
+            }
+            function.raw_if("strict", given("strict")).end();
+        })
+        .end();
+}
+
+/// A freeform tool as the backend's own.
+fn push_custom(out: &mut String, wire: &str, tool: &Tool<'_>) {
+    let format = tool.member("format").filter(|format| format.is_object());
+    Object::new(out)
+        .text("type", "custom")
+        .with("custom", |out| {
+            let custom = Object::new(out)
+                .text("name", wire)
+                .raw_if("description", tool.member("description").and_then(Raw::non_null));
+            match format {
+                Some(format) if format.member("definition").is_some() => custom
+                    .with("format", |out| {
+                        Object::new(out)
+                            .text("type", "grammar")
+                            .with("grammar", |out| {
+                                Object::new(out)
+                                    .raw_if("syntax", format.member("syntax"))
+                                    .raw_if("definition", format.member("definition"))
+                                    .end();
+                            })
+                            .end();
+                    })
+                    .end(),
+                format => custom.raw_if("format", format).end(),
+            }
+        })
+        .end();
+}
+
+/// A freeform tool as a function with one string; what its grammar wants is said in words.
+fn push_freeform(out: &mut String, wire: &str, tool: &Tool<'_>) {
+    let mut description = String::from("\"");
+    description.push_str(tool.member("description").map(Raw::inner).unwrap_or_default());
+    let format = tool.member("format").unwrap_or(Raw::NULL);
+    if let Some(definition) = format.member("definition") {
+        let syntax = format.member_text("syntax").unwrap_or_default();
+        let words = format!("\n\nThe input has to match this grammar ({syntax}):\n");
+        push_unquoted(&mut description, &words);
+        description.push_str(definition.inner());
+    }
+    description.push('"');
+    Object::new(out)
+        .text("type", "function")
+        .with("function", |out| {
+            Object::new(out)
+                .text("name", wire)
+                .raw("description", Raw::trusted(&description))
+                .raw("parameters", Raw::trusted(freeform::PARAMETERS))
+                .end();
+        })
+        .end();
+}
+
+/// Where the user is: flat in the hub, one level deeper in Chat.
+fn push_location(out: &mut String, location: Raw<'_>) {
+    Object::new(out)
+        .text("type", "approximate")
+        .with("approximate", |out| {
+            let mut object = Object::new(out);
+            for key in ["city", "country", "region", "timezone"] {
+                object = object.raw_if(key, location.member(key).and_then(Raw::non_null));
+            }
+            object.end();
+        })
+        .end();
+}
