@@ -221,7 +221,7 @@ pub(crate) async fn responses(
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
     let (limits, timeouts) = (&gateway.settings.limits, &gateway.settings.timeouts);
-    let raw = match crate::body::read(incoming, limits, timeouts).await {
+    let raw = match crate::body::read(&head.headers, incoming, limits, timeouts).await {
         Ok(raw) => raw,
         Err(error) => return exchange.refuse(&error, headers::closing()),
     };

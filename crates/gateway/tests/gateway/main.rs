@@ -1,6 +1,7 @@
 //! The gateway as its clients and backends meet it: real sockets on both sides. A client is raw
 //! bytes, a backend is the scripted mock or is played by the test, byte by byte.
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -8,4 +9,6 @@
     missing_docs
 )]
 
+mod bodies;
 mod config;
+mod support;
