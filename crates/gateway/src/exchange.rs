@@ -9,7 +9,7 @@
 //! 6. the exchange is recorded ([`crate::capture`]), whatever came of it.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -25,7 +25,7 @@ use crate::config::{Dialect, Timeouts};
 use crate::headers;
 use crate::server::Gateway;
 use crate::stream::{Answer, Stream};
-use crate::translation::{Translation, whole_chat};
+use crate::translation::{Hop, Translation, whole_chat};
 use crate::upstream::Reply;
 
 /// How an exchange ended.
@@ -42,6 +42,16 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// What the `status` of a whole response says; one without is complete.
+    fn of(response: Raw<'_>) -> Outcome {
+        match response.member_text("status").as_deref() {
+            Some("incomplete") => Outcome::Incomplete,
+            Some("failed") => Outcome::Failed,
+            Some("cancelled") => Outcome::Cancelled,
+            _ => Outcome::Completed,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Outcome::Completed => "completed",
@@ -171,7 +181,7 @@ impl Exchange {
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut more = more;
         more.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(self.gateway.hide_keys(error.body()));
+        let body = Bytes::from(self.gateway.secret.hide(error.body()));
         let head = self.head(status, more);
         self.keep(&body);
         self.close(Outcome::Failed);
@@ -268,10 +278,17 @@ async fn answer(
     if !reply.head.status.is_success() {
         return Ok(backend_error(exchange, reply).await);
     }
+    let as_it_is = gateway.dialect() == Dialect::Responses && (!request.stream || is_json(&reply));
+    if let Some(coding) = headers::codings(&reply.head.headers).first().filter(|_| !as_it_is) {
+        let hop = exchange.hop();
+        let message =
+            format!("Latimer: the backend {hop} sent {coding}, which it was not asked for.");
+        return Err(Box::new((exchange, ApiError::server(502, "upstream_invalid", message))));
+    }
     match (gateway.dialect(), request.stream) {
+        (Dialect::Responses, _) if as_it_is => pass_whole(exchange, reply).await,
         (_, true) => Ok(stream(exchange, reply, &request)),
-        (Dialect::Chat, false) => whole(exchange, reply, &request).await,
-        (Dialect::Responses, false) => pass_whole(exchange, reply).await,
+        (_, false) => whole(exchange, reply, &request).await,
     }
 }
 
@@ -329,17 +346,19 @@ fn stream(mut exchange: Exchange, reply: Reply, request: &Request<'_>) -> Respon
     let gateway = Arc::clone(&exchange.gateway);
     let limits = &gateway.settings.limits;
     let lift = || Lift::new(envelope(&exchange, request), &exchange.id);
+    let hop = Hop { name: exchange.hop(), secret: gateway.secret.clone() };
     let (translation, more) = match gateway.dialect() {
         Dialect::Responses => {
             (Translation::same(limits.event_bytes), headers::answered(&reply.head.headers))
         }
         Dialect::Chat if is_json(&reply) => (
-            Translation::chat_whole(lift(), limits.answer_bytes),
+            Translation::chat_whole(lift(), limits.answer_bytes, hop),
             headers::events(&reply.head.headers),
         ),
-        Dialect::Chat => {
-            (Translation::chat(lift(), limits.event_bytes), headers::events(&reply.head.headers))
-        }
+        Dialect::Chat => (
+            Translation::chat(lift(), limits.event_bytes, hop),
+            headers::events(&reply.head.headers),
+        ),
     };
     let head = exchange.head(StatusCode::OK, more);
     let stream = Stream::new(reply.body, translation, exchange, &gateway.settings.timeouts);
@@ -351,19 +370,17 @@ async fn whole(
     reply: Reply,
     request: &Request<'_>,
 ) -> Result<Response<Answer>, Refused> {
-    let events = !is_json(&reply);
     let more = headers::json(&reply.head.headers);
     let body = match collect(&exchange, reply).await {
         Ok(body) => body,
         Err(error) => return Err(Box::new((exchange, error))),
     };
     let envelope = envelope(&exchange, request);
-    match whole_chat(envelope, &exchange.id, &body, events, unix_seconds()) {
+    match whole_chat(envelope, &exchange.id, &body, unix_seconds()) {
         Ok((response, usage, notes)) => {
             exchange.add_notes(notes);
             exchange.set_usage(usage);
-            let incomplete = response.json().member_text("status").as_deref() == Some("incomplete");
-            let outcome = if incomplete { Outcome::Incomplete } else { Outcome::Completed };
+            let outcome = Outcome::of(response.json());
             Ok(give(exchange, more, Bytes::from(response.into_json()), outcome))
         }
         Err(failure) => {
@@ -375,10 +392,16 @@ async fn whole(
     }
 }
 
-async fn pass_whole(exchange: Exchange, reply: Reply) -> Result<Response<Answer>, Refused> {
+async fn pass_whole(mut exchange: Exchange, reply: Reply) -> Result<Response<Answer>, Refused> {
     let more = headers::answered(&reply.head.headers);
     match collect(&exchange, reply).await {
-        Ok(body) => Ok(give(exchange, more, body, Outcome::Completed)),
+        Ok(body) => {
+            let text = std::str::from_utf8(&body).ok();
+            let json = text.and_then(|text| Raw::parse(text).ok()).unwrap_or(Raw::NULL);
+            exchange.set_usage(json.member("usage").and_then(Raw::non_null).map(Usage::read));
+            let outcome = Outcome::of(json);
+            Ok(give(exchange, more, body, outcome))
+        }
         Err(error) => Err(Box::new((exchange, error))),
     }
 }
@@ -405,8 +428,11 @@ async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
     })
 }
 
-/// How much of an error page is read, in bytes, and quoted, in characters.
+/// How much of an error page is read, in bytes; how long that may take; how much of a message, and
+/// of a page that has none, is quoted, in characters.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+const ERROR_WAIT: Duration = Duration::from_secs(10);
+const MESSAGE_CHARS: usize = 2_000;
 const SNIPPET_CHARS: usize = 256;
 
 /// A backend that answered with an error status: the status stays, the body gets OpenAI's shape,
@@ -415,8 +441,7 @@ async fn backend_error(exchange: Exchange, reply: Reply) -> Response<Answer> {
     let hop = exchange.hop();
     let status = reply.head.status;
     let more = headers::of_error(&reply.head.headers);
-    let idle = Timeouts::of(exchange.gateway.settings.timeouts.idle_ms);
-    let body = reply.body.collect(ERROR_BYTES_MAX, idle).await.unwrap_or_default();
+    let body = reply.body.beginning(ERROR_BYTES_MAX, ERROR_WAIT).await;
     let text = String::from_utf8_lossy(&body);
     let error = Raw::parse(&text).ok().and_then(|body| body.member("error"));
     let word = |key| error.and_then(|error| error.member_text(key)).map(|word| word.into_owned());
@@ -426,6 +451,7 @@ async fn backend_error(exchange: Exchange, reply: Reply) -> Response<Answer> {
         let snippet: String = text.trim().chars().take(SNIPPET_CHARS).collect();
         format!("{status}: {snippet}")
     });
+    let message: String = message.chars().take(MESSAGE_CHARS).collect();
     let passed = status.is_client_error() || status.is_server_error();
     let refused = ApiError {
         status: if passed { status.as_u16() } else { 502 },

@@ -1,7 +1,6 @@
 //! The gateway as its clients and backends meet it: real sockets on both sides. A client is raw
 //! bytes, a backend is the scripted mock or is played by the test, byte by byte.
 #![allow(
-    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -11,4 +10,11 @@
 
 mod bodies;
 mod config;
+mod ends;
+mod errors;
+mod leaving;
+mod passing;
+mod pool;
+mod streaming;
 mod support;
+mod surface;
