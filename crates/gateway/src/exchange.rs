@@ -71,6 +71,8 @@ pub(crate) fn unix_seconds() -> u64 {
 pub(crate) struct Exchange {
     gateway: Arc<Gateway>,
     id: String,
+    /// Without the query, which may hold secrets.
+    path: String,
     began: Instant,
     first_byte_ms: Option<u64>,
     attempts: u32,
@@ -88,6 +90,7 @@ impl Exchange {
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
+            path: head.uri.path().to_owned(),
             began: Instant::now(),
             first_byte_ms: None,
             attempts: 0,
@@ -99,7 +102,7 @@ impl Exchange {
             finished: Finished {
                 timestamp_unix_ms: since.as_millis() as u64,
                 method: head.method.to_string(),
-                url: format!("http://{}{}", gateway.authority(), head.uri),
+                url: format!("http://{}{}", gateway.authority(), path_and_query(&head.uri)),
                 request_headers: headers::pairs(&head.headers),
                 ..Finished::default()
             },
@@ -119,7 +122,8 @@ impl Exchange {
         if self.gateway.recorder.is_none() {
             return;
         }
-        if self.recorded_bytes + bytes.len() > self.gateway.settings.limits.recorded_bytes {
+        let limit = self.gateway.settings.limits.recorded_bytes;
+        if self.left_out_bytes > 0 || self.recorded_bytes + bytes.len() > limit {
             self.left_out_bytes += bytes.len();
             return;
         }
@@ -194,7 +198,7 @@ impl Drop for Exchange {
         let usage = self.usage.unwrap_or_default();
         tracing::info!(
             method = self.finished.method,
-            path = self.finished.url,
+            path = self.path,
             status = self.finished.status,
             outcome = self.outcome.name(),
             ms = self.began.elapsed().as_millis() as u64,
@@ -203,13 +207,18 @@ impl Drop for Exchange {
             notes = self.notes.list().len(),
         );
         for note in self.notes.list() {
-            tracing::debug!(code = note.code, detail = note.detail, "note");
+            // The details are words of the request; they are in the record.
+            tracing::debug!(code = note.code, "note");
         }
         if let Some(recorder) = &self.gateway.recorder {
             let extra = self.extra();
             recorder.record(Finished { extra, ..std::mem::take(&mut self.finished) });
         }
     }
+}
+
+fn path_and_query(uri: &http::Uri) -> &str {
+    uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
 }
 
 fn build(head: http::response::Builder, answer: Answer) -> Response<Answer> {

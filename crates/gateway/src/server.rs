@@ -105,7 +105,7 @@ impl Server {
         let key = settings.upstream.as_ref().and_then(|target| target.api_key.as_deref());
         let secret = Secret::of(key);
         let recorder = settings.record.as_deref().map(|directory| {
-            Recorder::open(directory).map_err(|error| StartError::Record {
+            Recorder::open(directory, secret.clone()).map_err(|error| StartError::Record {
                 directory: directory.display().to_string(),
                 error,
             })

@@ -15,6 +15,7 @@ mod errors;
 mod leaving;
 mod passing;
 mod pool;
+mod recording;
 mod streaming;
 mod support;
 mod surface;
