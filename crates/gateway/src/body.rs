@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -11,16 +12,22 @@ use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
 
 use crate::config::{Limits, Timeouts};
+use crate::headers::codings;
 
 /// The codings a body may come in; zstd windows over 8 MiB are refused (RFC 8878, section 3.1.1.1.2).
 const CODINGS: &str = "zstd, gzip, deflate, br";
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// How long the rest of a body that is too long may pause before its sender is cut off.
+const DISCARD_WAIT: Duration = Duration::from_millis(200);
+/// How much of it is read, in times of the limit.
+const DISCARD_TIMES: usize = 4;
 
 /// Reads a whole body as it came over the wire.
 ///
 /// # Errors
 /// 413 when it is too long, 408 when it stops coming, 400 when it breaks off.
 pub(crate) async fn read(
+    headers: &HeaderMap,
     mut incoming: Incoming,
     limits: &Limits,
     timeouts: &Timeouts,
@@ -31,6 +38,10 @@ pub(crate) async fn read(
         ApiError { status: 413, ..ApiError::invalid("", "body_too_large", message) }
     };
     if incoming.size_hint().lower() > limits.body_bytes as u64 {
+        // Who asks first has not begun to send; reading would tell them to.
+        if !headers.contains_key(header::EXPECT) {
+            discard(incoming, limits).await;
+        }
         return Err(too_long());
     }
     let mut first = Bytes::new();
@@ -55,6 +66,7 @@ pub(crate) async fn read(
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         };
         if first.len().max(more.len()) + data.len() > limits.body_bytes {
+            discard(incoming, limits).await;
             return Err(too_long());
         }
         if first.is_empty() {
@@ -69,15 +81,15 @@ pub(crate) async fn read(
     }
 }
 
-/// The codings named in `content-encoding`, in the order they were applied.
-fn codings(headers: &HeaderMap) -> Vec<String> {
-    let named = headers.get_all(header::CONTENT_ENCODING).iter();
-    named
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|coding| coding.trim().to_ascii_lowercase())
-        .filter(|coding| !coding.is_empty() && coding != "identity")
-        .collect()
+/// Reads on for a moment and keeps nothing: to close with bytes unread resets the connection, and
+/// a reset takes the answer with it before the sender has seen it.
+async fn discard(mut incoming: Incoming, limits: &Limits) {
+    let mut left_bytes = limits.body_bytes.saturating_mul(DISCARD_TIMES);
+    while left_bytes > 0 {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx));
+        let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_WAIT, frame).await else { return };
+        left_bytes = left_bytes.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+    }
 }
 
 /// Undoes the codings named in `content-encoding`.
@@ -115,6 +127,10 @@ fn undo(coding: &str, body: &[u8], limit: usize) -> Result<Bytes, ApiError> {
             drain(flate2::read::ZlibDecoder::new(body), coding, limit)
         }
         "deflate" => drain(flate2::read::DeflateDecoder::new(body), coding, limit),
+        // Large-window streams are not brotli (RFC 7932): their window may take a gibibyte.
+        "br" if body.first().is_some_and(|byte| byte & 0x7f == 0x11) => {
+            Err(damaged(coding, &std::io::Error::other("its window is too large")))
+        }
         "br" => drain(brotli_decompressor::Decompressor::new(body, 1 << 16), coding, limit),
         "zstd" => {
             let damaged = |error: std::io::Error| damaged(coding, &error);

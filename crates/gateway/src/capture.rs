@@ -1,12 +1,14 @@
 //! The recorder: one line of `traffic.jsonl` per exchange, written by a thread of its own so that
 //! no disk ever holds up a stream. The line is handed over as shared bytes; redaction happens while
 //! it is written. The queue is bounded: what does not fit is counted, and said when it happens.
+//! A file that was removed is made anew; a line that was cut off spoils no other.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -14,11 +16,15 @@ use bytes::Bytes;
 use latimer_probe::record::{Body, Record};
 use latimer_wire::json::Raw;
 
+use crate::secret::Secret;
+
 /// The file inside the recording's directory.
 pub const FILE_NAME: &str = "traffic.jsonl";
 
-/// How many finished exchanges may wait to be written.
+/// How many finished exchanges may wait to be written, and how many bytes they may hold: one is
+/// always let in, so that a long one can be written at all.
 const QUEUE: usize = 1024;
+const QUEUE_BYTES: usize = 256 << 20;
 
 /// An exchange that is over, as the recorder takes it.
 #[derive(Debug, Default)]
@@ -35,10 +41,25 @@ pub(crate) struct Finished {
     pub extra: String,
 }
 
+impl Finished {
+    /// What it holds in memory, nearly.
+    fn bytes(&self) -> usize {
+        self.request_body.len() + self.response_body.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// The key the caller sent: a backend that refuses it may say it back.
+    fn caller_key(&self) -> Secret {
+        let mut headers = self.request_headers.iter();
+        let value = headers.find(|(name, _)| name == "authorization").map(|(_, value)| value);
+        Secret::of(value.and_then(|value| value.split_whitespace().last()))
+    }
+}
+
 /// Writes exchanges to a file, in the background.
 #[derive(Debug)]
 pub struct Recorder {
     queue: Option<SyncSender<Finished>>,
+    queued_bytes: Arc<AtomicUsize>,
     writer: Option<JoinHandle<()>>,
     lost: Arc<AtomicU64>,
     path: PathBuf,
@@ -46,20 +67,21 @@ pub struct Recorder {
 
 impl Recorder {
     /// Opens `directory/traffic.jsonl` for appending; makes the directory where it is missing.
+    /// `secret` is taken out of whatever is written.
     ///
     /// # Errors
     /// When that is not possible.
-    pub fn open(directory: &Path) -> io::Result<Recorder> {
-        std::fs::create_dir_all(directory)?;
+    pub(crate) fn open(directory: &Path, secret: Secret) -> io::Result<Recorder> {
         let path = directory.join(FILE_NAME);
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let (queue, finished) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&lost);
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let log = Log::open(path.clone())?;
+        let (counter, weight) = (Arc::clone(&lost), Arc::clone(&queued_bytes));
         let writer = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || write_all(file, finished, &counter))?;
-        Ok(Recorder { queue: Some(queue), writer: Some(writer), lost, path })
+            .spawn(move || write_all(log, finished, &secret, &counter, &weight))?;
+        Ok(Recorder { queue: Some(queue), queued_bytes, writer: Some(writer), lost, path })
     }
 
     /// The file that is written.
@@ -75,9 +97,16 @@ impl Recorder {
     /// Hands an exchange over. It never waits.
     pub(crate) fn record(&self, finished: Finished) {
         let Some(queue) = &self.queue else { return };
-        match queue.try_send(finished) {
+        let bytes = finished.bytes();
+        let waiting = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let sent = match waiting > 0 && waiting + bytes > QUEUE_BYTES {
+            true => Err(TrySendError::Full(finished)),
+            false => queue.try_send(finished),
+        };
+        match sent {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::warn!(lost, "an exchange was not recorded: the recorder cannot keep up");
             }
@@ -95,15 +124,56 @@ impl Drop for Recorder {
     }
 }
 
-fn write_all(mut file: File, finished: Receiver<Finished>, lost: &AtomicU64) {
-    let mut line = String::new();
+/// The file, and whether its last line was cut off.
+struct Log {
+    path: PathBuf,
+    file: File,
+    torn: bool,
+}
+
+impl Log {
+    fn open(path: PathBuf) -> io::Result<Log> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path)?;
+        let mut last = [b'\n'];
+        if file.metadata()?.is_file() && file.seek(SeekFrom::End(-1)).is_ok() {
+            file.read_exact(&mut last)?;
+        }
+        Ok(Log { path, file, torn: last != [b'\n'] })
+    }
+
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        if self.file.metadata()?.nlink() == 0 {
+            *self = Log::open(self.path.clone())?;
+        }
+        if self.torn {
+            self.file.write_all(b"\n")?;
+        }
+        self.torn = true;
+        self.file.write_all(line.as_bytes())?;
+        self.torn = false;
+        Ok(())
+    }
+}
+
+fn write_all(
+    mut log: Log,
+    finished: Receiver<Finished>,
+    secret: &Secret,
+    lost: &AtomicU64,
+    queued_bytes: &AtomicUsize,
+) {
     for exchange in finished {
-        line.clear();
+        let mut line = String::new();
         write_line(&mut line, &exchange);
-        if let Err(error) = file.write_all(line.as_bytes()) {
+        let line = exchange.caller_key().hide(secret.hide(line));
+        if let Err(error) = log.append(&line) {
             let lost = lost.fetch_add(1, Ordering::Relaxed) + 1;
             tracing::error!(lost, %error, "an exchange was not recorded");
         }
+        queued_bytes.fetch_sub(exchange.bytes(), Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use latimer_probe::redact;
 use latimer_wire::chat::Profile;
 use serde::Deserialize;
 
@@ -199,6 +200,12 @@ pub enum ConfigError {
     /// The profile is not known, or has no such entry.
     #[error("{0}")]
     Profile(String),
+    /// A bound or a waiting time that would let nothing through.
+    #[error("`{name}` is 0, with which nothing can be served")]
+    Zero {
+        /// The key.
+        name: &'static str,
+    },
     /// The key's variable is not set.
     #[error("the environment variable {name}, named as the upstream's key, is not set or is empty")]
     NoKey {
@@ -237,6 +244,7 @@ impl Config {
         if !listen.ip().is_loopback() && !self.open {
             return Err(ConfigError::Exposed { listen });
         }
+        self.refuse_zeros()?;
         let record = self.recording.unwrap_or(true);
         let directory = self.record.unwrap_or_else(|| PathBuf::from("latimer"));
         let upstream = self.upstream.map(|upstream| upstream.resolve(env)).transpose()?;
@@ -247,6 +255,28 @@ impl Config {
             limits: self.limits,
             timeouts: self.timeouts,
         })
+    }
+}
+
+impl Config {
+    fn refuse_zeros(&self) -> Result<(), ConfigError> {
+        let (limits, timeouts) = (&self.limits, &self.timeouts);
+        let values = [
+            ("limits.body_bytes", limits.body_bytes as u64),
+            ("limits.decoded_body_bytes", limits.decoded_body_bytes as u64),
+            ("limits.event_bytes", limits.event_bytes as u64),
+            ("limits.answer_bytes", limits.answer_bytes as u64),
+            ("limits.connections", limits.connections as u64),
+            ("timeouts.connect_ms", timeouts.connect_ms),
+            ("timeouts.first_byte_ms", timeouts.first_byte_ms),
+            ("timeouts.idle_ms", timeouts.idle_ms),
+            ("timeouts.keep_alive_ms", timeouts.keep_alive_ms),
+            ("timeouts.body_ms", timeouts.body_ms),
+        ];
+        match values.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(ConfigError::Zero { name }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -282,7 +312,7 @@ fn profile(name: Option<&str>, quirks: &BTreeMap<String, String>) -> Result<Prof
 
 /// Checks a base address. One without a path gets `/v1`, which is what nearly every backend uses.
 fn base_address(url: &str) -> Result<http::Uri, ConfigError> {
-    let wrong = |reason: String| ConfigError::Upstream { url: url.to_owned(), reason };
+    let wrong = |reason: String| ConfigError::Upstream { url: redact::url(url), reason };
     let uri: http::Uri = url
         .trim_end_matches('/')
         .parse()
@@ -293,6 +323,9 @@ fn base_address(url: &str) -> Result<http::Uri, ConfigError> {
     }
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("it names no host".to_owned()));
+    }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(wrong("it must not hold a user; name the key with api_key_env".to_owned()));
     }
     if uri.query().is_some() {
         return Err(wrong("it must not have a query".to_owned()));

@@ -9,7 +9,7 @@
 //! 6. the exchange is recorded ([`crate::capture`]), whatever came of it.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -25,7 +25,7 @@ use crate::config::{Dialect, Timeouts};
 use crate::headers;
 use crate::server::Gateway;
 use crate::stream::{Answer, Stream};
-use crate::translation::{Translation, whole_chat};
+use crate::translation::{Hop, Translation, whole_chat};
 use crate::upstream::Reply;
 
 /// How an exchange ended.
@@ -42,6 +42,16 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// What the `status` of a whole response says; one without is complete.
+    fn of(response: Raw<'_>) -> Outcome {
+        match response.member_text("status").as_deref() {
+            Some("incomplete") => Outcome::Incomplete,
+            Some("failed") => Outcome::Failed,
+            Some("cancelled") => Outcome::Cancelled,
+            _ => Outcome::Completed,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Outcome::Completed => "completed",
@@ -61,6 +71,8 @@ pub(crate) fn unix_seconds() -> u64 {
 pub(crate) struct Exchange {
     gateway: Arc<Gateway>,
     id: String,
+    /// Without the query, which may hold secrets.
+    path: String,
     began: Instant,
     first_byte_ms: Option<u64>,
     attempts: u32,
@@ -78,6 +90,7 @@ impl Exchange {
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
+            path: head.uri.path().to_owned(),
             began: Instant::now(),
             first_byte_ms: None,
             attempts: 0,
@@ -89,7 +102,7 @@ impl Exchange {
             finished: Finished {
                 timestamp_unix_ms: since.as_millis() as u64,
                 method: head.method.to_string(),
-                url: format!("http://{}{}", gateway.authority(), head.uri),
+                url: format!("http://{}{}", gateway.authority(), path_and_query(&head.uri)),
                 request_headers: headers::pairs(&head.headers),
                 ..Finished::default()
             },
@@ -109,7 +122,8 @@ impl Exchange {
         if self.gateway.recorder.is_none() {
             return;
         }
-        if self.recorded_bytes + bytes.len() > self.gateway.settings.limits.recorded_bytes {
+        let limit = self.gateway.settings.limits.recorded_bytes;
+        if self.left_out_bytes > 0 || self.recorded_bytes + bytes.len() > limit {
             self.left_out_bytes += bytes.len();
             return;
         }
@@ -171,7 +185,7 @@ impl Exchange {
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut more = more;
         more.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(self.gateway.hide_keys(error.body()));
+        let body = Bytes::from(self.gateway.secret.hide(error.body()));
         let head = self.head(status, more);
         self.keep(&body);
         self.close(Outcome::Failed);
@@ -184,7 +198,7 @@ impl Drop for Exchange {
         let usage = self.usage.unwrap_or_default();
         tracing::info!(
             method = self.finished.method,
-            path = self.finished.url,
+            path = self.path,
             status = self.finished.status,
             outcome = self.outcome.name(),
             ms = self.began.elapsed().as_millis() as u64,
@@ -193,13 +207,18 @@ impl Drop for Exchange {
             notes = self.notes.list().len(),
         );
         for note in self.notes.list() {
-            tracing::debug!(code = note.code, detail = note.detail, "note");
+            // The details are words of the request; they are in the record.
+            tracing::debug!(code = note.code, "note");
         }
         if let Some(recorder) = &self.gateway.recorder {
             let extra = self.extra();
             recorder.record(Finished { extra, ..std::mem::take(&mut self.finished) });
         }
     }
+}
+
+fn path_and_query(uri: &http::Uri) -> &str {
+    uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
 }
 
 fn build(head: http::response::Builder, answer: Answer) -> Response<Answer> {
@@ -221,7 +240,7 @@ pub(crate) async fn responses(
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
     let (limits, timeouts) = (&gateway.settings.limits, &gateway.settings.timeouts);
-    let raw = match crate::body::read(incoming, limits, timeouts).await {
+    let raw = match crate::body::read(&head.headers, incoming, limits, timeouts).await {
         Ok(raw) => raw,
         Err(error) => return exchange.refuse(&error, headers::closing()),
     };
@@ -268,10 +287,17 @@ async fn answer(
     if !reply.head.status.is_success() {
         return Ok(backend_error(exchange, reply).await);
     }
+    let as_it_is = gateway.dialect() == Dialect::Responses && (!request.stream || is_json(&reply));
+    if let Some(coding) = headers::codings(&reply.head.headers).first().filter(|_| !as_it_is) {
+        let hop = exchange.hop();
+        let message =
+            format!("Latimer: the backend {hop} sent {coding}, which it was not asked for.");
+        return Err(Box::new((exchange, ApiError::server(502, "upstream_invalid", message))));
+    }
     match (gateway.dialect(), request.stream) {
+        (Dialect::Responses, _) if as_it_is => pass_whole(exchange, reply).await,
         (_, true) => Ok(stream(exchange, reply, &request, outgoing.toolbox)),
-        (Dialect::Chat, false) => whole(exchange, reply, &request, outgoing.toolbox).await,
-        (Dialect::Responses, false) => pass_whole(exchange, reply).await,
+        (_, false) => whole(exchange, reply, &request, outgoing.toolbox).await,
     }
 }
 
@@ -346,17 +372,19 @@ fn stream(
     let gateway = Arc::clone(&exchange.gateway);
     let limits = &gateway.settings.limits;
     let lift = || lift(&exchange, request, toolbox);
+    let hop = Hop { name: exchange.hop(), secret: gateway.secret.clone() };
     let (translation, more) = match gateway.dialect() {
         Dialect::Responses => {
             (Translation::same(limits.event_bytes), headers::answered(&reply.head.headers))
         }
         Dialect::Chat if is_json(&reply) => (
-            Translation::chat_whole(lift(), limits.answer_bytes),
+            Translation::chat_whole(lift(), limits.answer_bytes, hop),
             headers::events(&reply.head.headers),
         ),
-        Dialect::Chat => {
-            (Translation::chat(lift(), limits.event_bytes), headers::events(&reply.head.headers))
-        }
+        Dialect::Chat => (
+            Translation::chat(lift(), limits.event_bytes, hop),
+            headers::events(&reply.head.headers),
+        ),
     };
     let head = exchange.head(StatusCode::OK, more);
     let stream = Stream::new(reply.body, translation, exchange, &gateway.settings.timeouts);
@@ -369,19 +397,17 @@ async fn whole(
     request: &Request<'_>,
     toolbox: Toolbox,
 ) -> Result<Response<Answer>, Refused> {
-    let events = !is_json(&reply);
     let more = headers::json(&reply.head.headers);
     let body = match collect(&exchange, reply).await {
         Ok(body) => body,
         Err(error) => return Err(Box::new((exchange, error))),
     };
     let lift = lift(&exchange, request, toolbox);
-    match whole_chat(lift, &body, events, unix_seconds()) {
+    match whole_chat(lift, &body, unix_seconds()) {
         Ok((response, usage, notes)) => {
             exchange.add_notes(notes);
             exchange.set_usage(usage);
-            let incomplete = response.json().member_text("status").as_deref() == Some("incomplete");
-            let outcome = if incomplete { Outcome::Incomplete } else { Outcome::Completed };
+            let outcome = Outcome::of(response.json());
             Ok(give(exchange, more, Bytes::from(response.into_json()), outcome))
         }
         Err(failure) => {
@@ -393,10 +419,16 @@ async fn whole(
     }
 }
 
-async fn pass_whole(exchange: Exchange, reply: Reply) -> Result<Response<Answer>, Refused> {
+async fn pass_whole(mut exchange: Exchange, reply: Reply) -> Result<Response<Answer>, Refused> {
     let more = headers::answered(&reply.head.headers);
     match collect(&exchange, reply).await {
-        Ok(body) => Ok(give(exchange, more, body, Outcome::Completed)),
+        Ok(body) => {
+            let text = std::str::from_utf8(&body).ok();
+            let json = text.and_then(|text| Raw::parse(text).ok()).unwrap_or(Raw::NULL);
+            exchange.set_usage(json.member("usage").and_then(Raw::non_null).map(Usage::read));
+            let outcome = Outcome::of(json);
+            Ok(give(exchange, more, body, outcome))
+        }
         Err(error) => Err(Box::new((exchange, error))),
     }
 }
@@ -423,8 +455,11 @@ async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
     })
 }
 
-/// How much of an error page is read, in bytes, and quoted, in characters.
+/// How much of an error page is read, in bytes; how long that may take; how much of a message, and
+/// of a page that has none, is quoted, in characters.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+const ERROR_WAIT: Duration = Duration::from_secs(10);
+const MESSAGE_CHARS: usize = 2_000;
 const SNIPPET_CHARS: usize = 256;
 
 /// A backend that answered with an error status: the status stays, the body gets OpenAI's shape,
@@ -433,8 +468,7 @@ async fn backend_error(exchange: Exchange, reply: Reply) -> Response<Answer> {
     let hop = exchange.hop();
     let status = reply.head.status;
     let more = headers::of_error(&reply.head.headers);
-    let idle = Timeouts::of(exchange.gateway.settings.timeouts.idle_ms);
-    let body = reply.body.collect(ERROR_BYTES_MAX, idle).await.unwrap_or_default();
+    let body = reply.body.beginning(ERROR_BYTES_MAX, ERROR_WAIT).await;
     let text = String::from_utf8_lossy(&body);
     let error = Raw::parse(&text).ok().and_then(|body| body.member("error"));
     let word = |key| error.and_then(|error| error.member_text(key)).map(|word| word.into_owned());
@@ -444,6 +478,7 @@ async fn backend_error(exchange: Exchange, reply: Reply) -> Response<Answer> {
         let snippet: String = text.trim().chars().take(SNIPPET_CHARS).collect();
         format!("{status}: {snippet}")
     });
+    let message: String = message.chars().take(MESSAGE_CHARS).collect();
     let passed = status.is_client_error() || status.is_server_error();
     let refused = ApiError {
         status: if passed { status.as_u16() } else { 502 },

@@ -24,6 +24,16 @@ const OF_ONE_HOP: &[&str] = &[
 /// body goes out decompressed.
 const NOT_TO_BACKEND: &[&str] = &["accept-encoding", "content-encoding", "expect"];
 
+/// Whose request it is; not passed on with a key that is not the caller's.
+const OF_CALLER: &[&str] = &[
+    "api-key",
+    "chatgpt-account-id",
+    "cookie",
+    "openai-organization",
+    "openai-project",
+    "x-api-key",
+];
+
 /// Not passed to the client: Codex takes a differing `openai-model` for a rerouted, suspicious
 /// session and warns its user (reference: Codex 0.169, measured).
 const NOT_TO_CLIENT: &[&str] = &["openai-model"];
@@ -44,6 +54,22 @@ const ERROR_KINDS: &[(u16, &str)] = &[
 /// The family an error status stands for.
 pub(crate) fn error_kind(status: u16) -> std::borrow::Cow<'static, str> {
     ERROR_KINDS.iter().find(|(code, _)| *code == status).map_or("server_error", |row| row.1).into()
+}
+
+/// The words of a header that is a list, in lower case and in their order.
+pub(crate) fn words(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
+    let values = headers.get_all(name).into_iter();
+    let lists = values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
+    let words = lists
+        .flat_map(|list| list.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// The codings a body came in, in the order they were applied.
+pub(crate) fn codings(headers: &HeaderMap) -> Vec<String> {
+    let mut codings = words(headers, header::CONTENT_ENCODING);
+    codings.retain(|coding| coding != "identity");
+    codings
 }
 
 /// Headers as text, for the record.
@@ -75,7 +101,8 @@ pub(crate) fn translated(from: &HeaderMap, key: Option<&str>, stream: bool) -> H
 
 /// For a backend of the same dialect: all but what belongs to one hop.
 pub(crate) fn passed_on(from: &HeaderMap, key: Option<&str>) -> HeaderMap {
-    let mut headers = without(from, &[OF_ONE_HOP, NOT_TO_BACKEND]);
+    let of_caller = if key.is_some() { OF_CALLER } else { &[] };
+    let mut headers = without(from, &[OF_ONE_HOP, NOT_TO_BACKEND, of_caller]);
     if let Some(value) = authorization(from, key) {
         headers.insert(header::AUTHORIZATION, value);
     }
@@ -88,7 +115,11 @@ pub(crate) fn answered(from: &HeaderMap) -> HeaderMap {
 }
 
 fn without(from: &HeaderMap, tables: &[&[&str]]) -> HeaderMap {
-    let crosses = |name: &HeaderName| !tables.iter().any(|table| table.contains(&name.as_str()));
+    let of_this_hop = words(from, header::CONNECTION);
+    let crosses = |name: &HeaderName| {
+        let name = name.as_str();
+        !tables.iter().any(|table| table.contains(&name)) && !of_this_hop.iter().any(|w| w == name)
+    };
     let kept = from.iter().filter(|(name, _)| crosses(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

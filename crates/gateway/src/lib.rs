@@ -3,7 +3,7 @@
 //!
 //! Begin with [`mod@exchange`], the path of one request. Around it: [`server`] listens, [`body`]
 //! reads requests, [`upstream`] asks the backend, [`translation`] and [`stream`] carry the answer,
-//! [`capture`] records, [`headers`] says which headers cross, [`config`] what can be set, and
+//! [`capture`] records, [`headers`] says which headers cross, [`secret`] hides keys, [`config`] what can be set, and
 //! [`mock`] is a model backend from a script.
 //!
 //! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
@@ -15,6 +15,7 @@ pub mod config;
 pub(crate) mod exchange;
 pub(crate) mod headers;
 pub mod mock;
+pub(crate) mod secret;
 pub mod server;
 pub(crate) mod stream;
 pub(crate) mod translation;

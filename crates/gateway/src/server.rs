@@ -25,6 +25,7 @@ use crate::capture::Recorder;
 use crate::config::{Dialect, Settings};
 use crate::exchange;
 use crate::mock::{Mock, Script};
+use crate::secret::Secret;
 use crate::stream::Answer;
 use crate::upstream::Upstream;
 
@@ -38,6 +39,8 @@ pub struct Gateway {
     pub(crate) settings: Settings,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) recorder: Option<Recorder>,
+    /// The operator's key, which a backend may say back.
+    pub(crate) secret: Secret,
     address: SocketAddr,
 }
 
@@ -56,14 +59,6 @@ impl Gateway {
     /// Address and port, as they stand in recorded URLs.
     pub(crate) fn authority(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Takes the operator's key out of a text that a backend may have put it in.
-    pub(crate) fn hide_keys(&self, text: String) -> String {
-        match self.settings.upstream.as_ref().and_then(|target| target.api_key.as_deref()) {
-            Some(key) if text.contains(key) => text.replace(key, "[REDACTED]"),
-            _ => text,
-        }
     }
 }
 
@@ -114,15 +109,18 @@ impl Server {
                 Upstream::embedded(mock.embedded(), &settings.limits, &settings.timeouts)
             }
         };
+        let key = settings.upstream.as_ref().and_then(|target| target.api_key.as_deref());
+        let secret = Secret::of(key);
         let recorder = settings.record.as_deref().map(|directory| {
-            Recorder::open(directory).map_err(|error| StartError::Record {
+            Recorder::open(directory, secret.clone()).map_err(|error| StartError::Record {
                 directory: directory.display().to_string(),
                 error,
             })
         });
         let (listener, address) = listen(settings.listen).await?;
         let recorder = recorder.transpose()?;
-        let gateway = Gateway { upstream: Arc::new(upstream), recorder, address, settings };
+        let upstream = Arc::new(upstream);
+        let gateway = Gateway { upstream, recorder, secret, address, settings };
         Ok(Server { listener, gateway: Arc::new(gateway) })
     }
 
@@ -227,6 +225,9 @@ where
     }
 }
 
+/// How much of a path that is not served an error gives back, in characters.
+const PATH_CHARS: usize = 200;
+
 /// The paths that are answered, and by which methods.
 const PATHS: &[(&str, &str)] =
     &[("/healthz", "GET"), ("/v1/models", "GET"), ("/v1/responses", "POST")];
@@ -279,6 +280,7 @@ fn unknown(method: &Method, path: &str) -> Response<Answer> {
             response
         }
         None => {
+            let path: String = path.chars().take(PATH_CHARS).collect();
             let message = format!("Latimer: nothing is served at {path}. Served are: {served}.");
             let error = ApiError { status: 404, ..ApiError::invalid("", "not_found", message) };
             exchange::refusal(&error)

@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 use crate::config::Timeouts;
 use crate::exchange::{Exchange, Outcome, unix_seconds};
 use crate::translation::{CutInsideEvent, Translation};
-use crate::upstream::ReplyBody;
+use crate::upstream::{ReplyBody, words};
 
 /// What a client gets: one piece, or a stream.
 pub enum Answer {
@@ -39,6 +39,7 @@ pub struct Stream {
     last_in: Instant,
     last_out: Instant,
     timer: Pin<Box<Sleep>>,
+    broken_off: bool,
 }
 
 /// The backend broke off in the middle of an event that had partly been passed on; the only honest
@@ -68,6 +69,7 @@ impl Stream {
             last_in: now,
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
+            broken_off: false,
         }
     }
 
@@ -78,9 +80,16 @@ impl Stream {
     /// The next piece for the client; empty when nothing is to be said yet.
     fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, CutInsideEvent>>> {
         let Some(reply) = &mut self.reply else { return Poll::Ready(None) };
+        if self.translation.is_lost() {
+            self.reply = None;
+            return Poll::Ready(Some(Err(CutInsideEvent)));
+        }
         let read = reply.poll_read(cx);
         if self.translation.is_over() {
-            self.reply = None;
+            let failed = self.translation.ended() == Some(Status::Failed);
+            if let Some(reply) = self.reply.take().filter(|_| read.is_pending() && !failed) {
+                reply.let_end();
+            }
             return Poll::Ready(None);
         }
         let now = unix_seconds();
@@ -92,8 +101,9 @@ impl Stream {
             Poll::Ready(Some(Err(error))) => {
                 self.reply = None;
                 let hop = self.hop();
+                let reason = words(&error);
                 let message =
-                    format!("Latimer: the connection to the backend {hop} broke: {error}.");
+                    format!("Latimer: the connection to the backend {hop} broke: {reason}.");
                 self.translation.fail(server_error(message), now)
             }
             Poll::Ready(None) => {
@@ -119,7 +129,8 @@ impl Stream {
                 return Poll::Ready(self.translation.fail(server_error(message), unix_seconds()));
             }
             let silent = now >= self.last_out + self.keep_alive;
-            let next = (self.last_in + self.idle).min(self.last_out.max(now) + self.keep_alive);
+            let said = if silent { now } else { self.last_out };
+            let next = (self.last_in + self.idle).min(said + self.keep_alive);
             self.timer.as_mut().reset(next.into());
             if silent && self.translation.at_boundary() {
                 return Poll::Ready(Ok(Bytes::from_static(b": keep-alive\n\n")));
@@ -160,6 +171,9 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.broken_off {
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
         let head = std::mem::take(&mut self.head);
         let bytes = loop {
             match self.pull(cx) {
@@ -172,8 +186,11 @@ impl Body for Stream {
                     break both.freeze();
                 }
                 Poll::Ready(Some(Err(CutInsideEvent))) => {
+                    // What was said goes out first: an error takes unsent bytes with it.
                     self.close(true);
-                    return Poll::Ready(Some(Err(BrokenOff)));
+                    self.broken_off = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Poll::Ready(None) | Poll::Pending if !head.is_empty() => break head,
                 Poll::Ready(None) => {

@@ -10,6 +10,8 @@ use latimer_wire::responses::{
 };
 use latimer_wire::sse::Decoder;
 
+use crate::secret::Secret;
+
 /// How a backend's answer becomes the client's stream.
 pub(crate) enum Translation {
     /// From Chat Completions.
@@ -38,10 +40,19 @@ pub(crate) struct Same {
     decoder: Decoder,
     fold: Fold,
     next_sequence: u64,
-    /// An event was too long: what follows is passed on unseen.
+    /// An event was too long: what follows cannot be told apart.
     unreadable: bool,
     usage: Option<Usage>,
     notes: Notes,
+}
+
+/// The backend an answer comes from.
+#[derive(Clone, Default)]
+pub(crate) struct Hop {
+    /// As messages name it.
+    pub name: String,
+    /// The key it was sent, which it may say back.
+    pub secret: Secret,
 }
 
 /// Writes events as frames and holds them against the grammar.
@@ -49,15 +60,30 @@ pub(crate) struct Same {
 struct Writer {
     out: String,
     grammar: Grammar,
-    violations: Vec<String>,
+    notes: Notes,
+    hop: Hop,
 }
 
 impl Sink for Writer {
     fn event(&mut self, event: &Event<'_>) {
         if let Err(violation) = self.grammar.admit(event) {
-            self.violations.push(violation.to_string());
+            self.notes.add("grammar_violation", violation.to_string());
         }
-        event.print_frame(&mut self.out);
+        match event.payload.filter(|_| event.kind == Kind::Failed) {
+            Some(response) => self.hop.named(response.as_str(), event, &mut self.out),
+            None => event.print_frame(&mut self.out),
+        }
+    }
+}
+
+impl Hop {
+    /// Writes a failure: where the core speaks of "The backend", it is named, and a key is hidden.
+    fn named(&self, response: &str, event: &Event<'_>, out: &mut String) {
+        let named = format!("\"message\":\"The backend {} ", self.name);
+        let text = response.replacen("\"message\":\"The backend ", &named, 1);
+        let text = self.secret.hide(text);
+        let payload = Raw::parse(&text).ok().or(event.payload);
+        Event { payload, ..event.clone() }.print_frame(out);
     }
 }
 
@@ -67,15 +93,17 @@ pub(crate) struct CutInsideEvent;
 
 impl Translation {
     /// From a stream of Chat Completions chunks.
-    pub fn chat(lift: Lift, event_limit_bytes: usize) -> Self {
+    pub fn chat(lift: Lift, event_limit_bytes: usize, hop: Hop) -> Self {
         let feed = Feed::Events(Decoder::new(event_limit_bytes));
-        Translation::Chat(Box::new(Chat { feed, lift, writer: Writer::default() }))
+        let writer = Writer { hop, ..Writer::default() };
+        Translation::Chat(Box::new(Chat { feed, lift, writer }))
     }
 
     /// From one whole completion.
-    pub fn chat_whole(lift: Lift, limit_bytes: usize) -> Self {
+    pub fn chat_whole(lift: Lift, limit_bytes: usize, hop: Hop) -> Self {
         let feed = Feed::Whole { body: Vec::new(), limit_bytes };
-        Translation::Chat(Box::new(Chat { feed, lift, writer: Writer::default() }))
+        let writer = Writer { hop, ..Writer::default() };
+        Translation::Chat(Box::new(Chat { feed, lift, writer }))
     }
 
     /// A Responses stream, passed on as it is.
@@ -150,6 +178,11 @@ impl Translation {
         matches!(self, Translation::Chat(chat) if chat.lift.ended().is_some())
     }
 
+    /// Whether it is no longer known where the stream stands; it has to be broken off.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Translation::Same(same) if same.unreadable && same.fold.ended().is_none())
+    }
+
     /// Whether an event of our own may stand here.
     pub fn at_boundary(&self) -> bool {
         match self {
@@ -171,9 +204,7 @@ impl Translation {
         match self {
             Translation::Chat(chat) => {
                 let mut notes = chat.lift.notes().clone();
-                for violation in &chat.writer.violations {
-                    notes.add("grammar_violation", violation);
-                }
+                notes.extend(chat.writer.notes.clone());
                 notes
             }
             Translation::Same(same) => same.notes.clone(),
@@ -206,7 +237,7 @@ impl Chat {
             }
             Feed::Whole { body, .. } => return body.extend_from_slice(bytes),
         };
-        let message = format!("Latimer: the backend's answer cannot be read: {trouble}.");
+        let message = format!("The backend sent an answer that cannot be read: {trouble}.");
         let failure = Failure { code: "server_error".to_owned(), message };
         self.lift.fail(failure, now, &mut self.writer);
     }
@@ -262,10 +293,10 @@ impl Same {
 
     /// Ends a stream that broke off: with an event of our own where one may stand, else not at all.
     fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
-        if self.fold.ended().is_some() || self.unreadable {
+        if self.fold.ended().is_some() {
             return Ok(Bytes::new());
         }
-        if self.decoder.pending_bytes() > 0 {
+        if self.unreadable || self.decoder.pending_bytes() > 0 {
             return Err(CutInsideEvent);
         }
         let response = std::mem::take(&mut self.fold).fail(failure);
@@ -281,18 +312,18 @@ impl Same {
     }
 }
 
-/// A whole answer of a Chat Completions backend as a response. `events`: it came as a stream.
+/// A whole answer of a Chat Completions backend as a response. It may have come as a stream.
 ///
 /// # Errors
 /// When the backend reported a failure or broke off.
 pub(crate) fn whole_chat(
     mut lift: Lift,
     body: &[u8],
-    events: bool,
     now: u64,
 ) -> Result<(Response, Option<Usage>, Notes), Failure> {
     let mut fold = Fold::default();
-    if events {
+    let begins = |field: &&str| body.trim_ascii_start().starts_with(field.as_bytes());
+    if ["data:", "event:", "id:", ":"].iter().any(begins) {
         let mut decoder = Decoder::new(body.len());
         decoder.push(body);
         while let Ok(Some(frame)) = decoder.next() {

@@ -87,6 +87,14 @@ pub enum UpstreamError {
         /// Why.
         reason: String,
     },
+    /// What came is no HTTP that can be read.
+    #[error("the backend {host} sent an answer that cannot be read: {reason}")]
+    Invalid {
+        /// The backend.
+        host: String,
+        /// Why.
+        reason: String,
+    },
     /// No answer began within the time allowed.
     #[error("the backend {host} did not begin to answer within {after_ms} ms")]
     FirstByteTimeout {
@@ -104,6 +112,7 @@ impl From<UpstreamError> for ApiError {
             UpstreamError::ConnectTimeout { .. } => (504, "upstream_connect_timeout"),
             UpstreamError::Tls { .. } => (502, "upstream_tls"),
             UpstreamError::Closed { .. } => (502, "upstream_closed"),
+            UpstreamError::Invalid { .. } => (502, "upstream_invalid"),
             UpstreamError::FirstByteTimeout { .. } => (504, "upstream_timeout"),
         };
         ApiError::server(status, code, format!("Latimer: {error}."))
@@ -298,7 +307,19 @@ impl Upstream {
     }
 
     fn closed(&self, error: &hyper::Error) -> UpstreamError {
-        UpstreamError::Closed { host: self.host(), reason: error.to_string() }
+        let (host, reason) = (self.host(), words(error));
+        match error.is_parse() || error.is_parse_too_large() {
+            true => UpstreamError::Invalid { host, reason },
+            false => UpstreamError::Closed { host, reason },
+        }
+    }
+}
+
+/// An error with its cause, which alone says what happened.
+pub(crate) fn words(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -313,6 +334,12 @@ fn tls_connector() -> Result<TlsConnector, rustls::Error> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// How much is gathered into one piece before the client has to take it.
+const GATHERED_BYTES: usize = 64 << 10;
+/// How much may follow an answer that is complete, and how long that may take.
+const REST_BYTES: usize = 4 << 10;
+const REST_WAIT: Duration = Duration::from_secs(1);
+
 /// The body of an answer. Dropped before its end, it closes the connection.
 pub struct ReplyBody {
     incoming: Incoming,
@@ -326,12 +353,13 @@ impl ReplyBody {
     /// All bytes that are there now, as one piece; `None` at the end of the body.
     ///
     /// Reading and driving alternate until the connection has nothing more to give, so what came
-    /// with one read of the socket comes out together.
+    /// with one read of the socket comes out together; up to a bound, past which the backend has
+    /// to wait for the client.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
         let mut first = Bytes::new();
         let mut gathered = BytesMut::new();
         let mut driven = false;
-        while self.end.is_none() {
+        while self.end.is_none() && first.len().max(gathered.len()) < GATHERED_BYTES {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
@@ -396,12 +424,34 @@ impl ReplyBody {
             match tokio::time::timeout(idle, read).await {
                 Err(_) => return Err(format!("nothing came for {} ms", idle.as_millis())),
                 Ok(None) => return Ok(whole.freeze()),
-                Ok(Some(Err(error))) => return Err(error.to_string()),
+                Ok(Some(Err(error))) => return Err(words(&error)),
                 Ok(Some(Ok(bytes))) if whole.len() + bytes.len() > limit => {
                     return Err(format!("it is longer than {limit} bytes"));
                 }
                 Ok(Some(Ok(bytes))) => whole.extend_from_slice(&bytes),
             }
         }
+    }
+
+    /// Reads what comes of the body, up to `limit` bytes and as long as `wait` in all. That it is
+    /// cut off there, or breaks off, does not matter: it is only to be quoted.
+    pub async fn beginning(mut self, limit: usize, wait: Duration) -> Bytes {
+        let mut beginning = BytesMut::new();
+        let reading = async {
+            while beginning.len() < limit
+                && let Some(Ok(bytes)) = std::future::poll_fn(|cx| self.poll_read(cx)).await
+            {
+                beginning.extend_from_slice(&bytes);
+            }
+        };
+        let _ = tokio::time::timeout(wait, reading).await;
+        beginning.truncate(limit);
+        beginning.freeze()
+    }
+
+    /// Lets a body whose content is complete come to its formal end while the client goes on, so
+    /// that the connection can be used again.
+    pub fn let_end(self) {
+        tokio::spawn(self.collect(REST_BYTES, REST_WAIT));
     }
 }

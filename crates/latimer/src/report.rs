@@ -1,7 +1,7 @@
 //! `latimer report`: a recording in, Markdown out.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,9 +23,19 @@ pub fn report(args: args::Report) -> Result<ExitCode> {
     let report = render(&file, layout)?;
     match args.output {
         Some(path) => write(&path, &report)?,
-        None => print!("{report}"),
+        None => print(&report)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints it. That the reader has seen enough, as `head` does, is no error.
+fn print(report: &str) -> Result<()> {
+    match std::io::stdout().write_all(report.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot print the report")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The report of a recording.

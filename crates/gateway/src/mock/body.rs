@@ -25,6 +25,7 @@ pub(crate) struct MockBody {
 enum After {
     End,
     BreakOff,
+    Broken,
     Stall,
 }
 
@@ -81,7 +82,7 @@ impl Body for MockBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Scripted>>> {
-        if !self.delay.is_zero() {
+        if !self.delay.is_zero() && self.after != After::Broken {
             let delay = self.delay;
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(delay)));
             if timer.as_mut().poll(cx).is_pending() {
@@ -93,7 +94,13 @@ impl Body for MockBody {
             Some(frame) => Poll::Ready(Some(Ok(Frame::data(frame)))),
             None => match self.after {
                 After::End => Poll::Ready(None),
-                After::BreakOff => Poll::Ready(Some(Err(Scripted))),
+                After::BreakOff => {
+                    // What was said goes out first: an error takes unsent bytes with it.
+                    self.after = After::Broken;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                After::Broken => Poll::Ready(Some(Err(Scripted))),
                 After::Stall => Poll::Pending,
             },
         }

@@ -1,0 +1,61 @@
+//! Configurations: what is wrong is named, with its place.
+
+use latimer_gateway::Config;
+
+/// The file, and what the error says; every word of it.
+const WRONG: &[(&str, &[&str])] = &[
+    ("open = true\nlisten_on = \"127.0.0.1:1\"", &["listen_on", "line 2", "latimer.toml"]),
+    ("[limits]\nbody_byte = 1", &["body_byte", "line 2"]),
+    ("[timeouts]\n\nidle_ms = \"long\"", &["line 3", "idle_ms"]),
+    ("[upstream]\ndialect = \"gemini\"", &["line 2", "gemini", "chat", "responses"]),
+    ("listen = 8300", &["line 1", "listen"]),
+    ("[upstream]\nurl = \"ftp://h/v1\"", &["ftp://h/v1", "http://"]),
+    ("[upstream]\nurl = \"localhost:8080\"", &["localhost:8080", "http://127.0.0.1:8080/v1"]),
+    ("[upstream]\nurl = \"http://\"", &["`http:", "is not an address"]),
+    ("[upstream]\nurl = \"http://h/v1?key=canary\"", &["query", "http://h/v1?key=[REDACTED]"]),
+    ("[upstream]\nurl = \"http://me:canary@h/v1\"", &["http://h/v1", "api_key_env"]),
+    ("[upstream]\nurl = \"http://h\"\napi_key_env = \"NONE\"", &["NONE", "not set"]),
+    ("[upstream]\nurl = \"http://h\"\napi_key_env = \"BLANK\"", &["BLANK", "empty"]),
+    ("listen = \"0.0.0.0:8300\"", &["0.0.0.0:8300", "--open"]),
+    ("listen = \"[::]:8300\"", &["[::]:8300", "--open"]),
+    ("[timeouts]\nkeep_alive_ms = 0", &["timeouts.keep_alive_ms", "0"]),
+    ("[limits]\nconnections = 0", &["limits.connections", "0"]),
+];
+
+fn resolve(text: &str) -> Result<latimer_gateway::Settings, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("latimer.toml");
+    std::fs::write(&path, text).unwrap();
+    let env = |name: &str| (name == "BLANK").then(|| " ".to_owned());
+    let config = Config::read(&path).and_then(|config| config.resolve(env));
+    config.map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (text, words) in WRONG {
+        let error = resolve(text).expect_err(text);
+        for word in *words {
+            assert!(error.contains(word), "{text}: {word:?} is missing in: {error}");
+        }
+        assert!(!error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_right_is_complete() {
+    let settings = resolve("").unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8300");
+    assert!(settings.upstream.is_none() && settings.record.is_some());
+    let open = resolve("open = true\nlisten = \"0.0.0.0:1\"\nrecording = false").unwrap();
+    assert!(open.record.is_none());
+    for (url, address) in [
+        ("http://h:1", "http://h:1/v1"),
+        ("http://h/", "http://h/v1"),
+        ("https://h/api/v3/", "https://h/api/v3"),
+        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+    ] {
+        let settings = resolve(&format!("upstream = {{ url = \"{url}\" }}")).unwrap();
+        assert_eq!(settings.upstream.unwrap().url.to_string(), address);
+    }
+}

@@ -1,0 +1,21 @@
+//! The gateway as its clients and backends meet it: real sockets on both sides. A client is raw
+//! bytes, a backend is the scripted mock or is played by the test, byte by byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod bodies;
+mod config;
+mod ends;
+mod errors;
+mod leaving;
+mod passing;
+mod pool;
+mod recording;
+mod streaming;
+mod support;
+mod surface;

@@ -1,0 +1,249 @@
+//! The binary as a user meets it: what it prints, how it exits, and what it leaves behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn latimer(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latimer"));
+    command.current_dir(directory).env("XDG_CACHE_HOME", directory.join("cache"));
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    latimer(directory).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A process that says on stderr where it listens.
+struct Listening {
+    child: Child,
+    address: String,
+    stderr: BufReader<std::process::ChildStderr>,
+    said: String,
+}
+
+impl Listening {
+    fn start(command: &mut Command) -> Listening {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("http://") {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it did not start: {said}");
+        }
+        let address = said.split("http://").nth(1).unwrap();
+        let address = address.trim().trim_end_matches("/v1").to_owned();
+        Listening { child, address, stderr, said }
+    }
+
+    /// Tells it to stop; gives its exit code and everything it said.
+    fn stop(mut self) -> (Option<i32>, String) {
+        let killed = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(killed.unwrap().success());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                self.child.kill().unwrap();
+                panic!("it did not stop: {}", self.said);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        (status.code(), self.said)
+    }
+}
+
+/// Asks once and reads the whole answer.
+fn ask(address: &str, headers: &str, target: &str, body: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    let head = format!("POST {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}");
+    write!(socket, "{head}content-length: {length}\r\n\r\n{body}").unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    text(&answer)
+}
+
+#[test]
+fn help_shows_how_to_begin() {
+    let here = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (vec!["--help"], vec!["latimer serve", "latimer run codex", "report", "mock"]),
+        (vec!["serve", "--help"], vec!["--upstream", "--dialect", "--no-record", "curl"]),
+        (vec!["run", "--help"], vec!["--program", "thrown away"]),
+        (vec!["report", "--help"], vec!["--layout"]),
+        (vec!["mock", "--help"], vec!["--script", "[[rule]]"]),
+        (vec!["--version"], vec!["latimer 0"]),
+    ] {
+        let output = run(here.path(), &arguments);
+        assert!(output.status.success());
+        for word in words {
+            assert!(text(&output.stdout).contains(word), "{arguments:?}: {word}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_sentence() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("bad.toml"), "[limits]\nbody_byte = 1").unwrap();
+    std::fs::write(here.path().join("bad-script.toml"), "[[rule]]\nanwser = {}").unwrap();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["serve", "--config", "bad.toml"], &["bad.toml", "body_byte", "line 2"]),
+        (&["serve", "--config", "none.toml"], &["none.toml"]),
+        (&["serve", "--listen", "0.0.0.0:0"], &["0.0.0.0:0", "--open"]),
+        (&["serve", "--upstream", "nonsense"], &["nonsense", "http://"]),
+        (&["serve", "--upstream", "http://h", "--api-key-env", "NO_SUCH"], &["NO_SUCH"]),
+        (&["serve", "--record", "bad.toml/x"], &["bad.toml/x", "--no-record"]),
+        (&["mock", "--script", "bad-script.toml"], &["bad-script.toml", "anwser", "line 2"]),
+        (&["report", "none.jsonl"], &["none.jsonl"]),
+        (&["run", "codex", "--program", "no-such-codex", "--", "x"], &["no-such-codex", "install"]),
+    ];
+    for (arguments, words) in cases {
+        let output = run(here.path(), arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        for word in *words {
+            assert!(said.contains(word), "{arguments:?}: {word:?} is missing in: {said}");
+        }
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    let homes = std::fs::read_dir(here.path().join("cache/latimer")).unwrap();
+    assert_eq!(homes.count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn serve_and_mock_say_where_they_listen_and_stop_when_told() {
+    const ASK: &str = r#"{"model":"m","input":"Hi","stream":true}"#;
+    let here = tempfile::tempdir().unwrap();
+    let script = "[[rule]]\nanswer = { text = 'scripted' }";
+    std::fs::write(here.path().join("script.toml"), script).unwrap();
+    let arguments = ["mock", "--script", "script.toml", "--listen", "127.0.0.1:0"];
+    let mock = Listening::start(latimer(here.path()).args(arguments));
+    let url = format!("http://{}/v1", mock.address);
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--upstream", &url];
+    let serve = Listening::start(latimer(here.path()).args(arguments));
+    let answer = ask(&serve.address, "", "/v1/responses", ASK);
+    assert!(answer.contains("scripted") && answer.contains("response.completed"), "{answer}");
+    // A client that has connected and says nothing holds nobody up.
+    let silent = TcpStream::connect(&serve.address).unwrap();
+    let (code, said) = serve.stop();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&url) && !said.contains('\u{1b}'), "no colours in a pipe: {said}");
+    assert_eq!(mock.stop().0, Some(0));
+    drop(silent);
+    let report = run(here.path(), &["report", "latimer"]);
+    assert!(text(&report.stdout).contains("scripted"), "{}", text(&report.stdout));
+}
+
+#[test]
+fn no_secret_is_logged_however_much_is_logged() {
+    let here = tempfile::tempdir().unwrap();
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", backend.local_addr().unwrap());
+    let playing = std::thread::spawn(move || {
+        for answer in [
+            r#"{"error":{"message":"Wrong key sk-canary-operator","code":"k"}}"#,
+            r#"{"error":"Wrong key sk-canary-operator"}"#,
+            "sk-canary-operator",
+        ] {
+            let (mut socket, _) = backend.accept().unwrap();
+            let mut heard = [0; 4096];
+            let _ = socket.read(&mut heard).unwrap();
+            let length = answer.len();
+            let head = "HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: ";
+            write!(socket, "{head}{length}\r\n\r\n{answer}").unwrap();
+        }
+    });
+    let arguments = ["serve", "-vv", "--listen", "127.0.0.1:0", "--api-key-env", "CANARY_KEY"];
+    let mut command = latimer(here.path());
+    command.args(arguments).args(["--upstream", &url]).env("CANARY_KEY", "sk-canary-operator");
+    let serve = Listening::start(&mut command);
+    let headers = "authorization: Bearer canary-a\r\ncookie: canary-b\r\nx-api-key: canary-c\r\n\
+        openai-organization: canary-d\r\n";
+    for input in ["canary-prompt", "canary-tool", "canary-last"] {
+        let body = format!(
+            r#"{{"model":"canary-model","input":"{input}","tools":[{{"type":"canary-kind"}}]}}"#
+        );
+        let answer = ask(&serve.address, headers, "/v1/responses?api-key=canary-e", &body);
+        assert!(answer.contains("401") && !answer.contains("canary"), "{answer}");
+    }
+    // A body that is no request, a path that is none.
+    ask(&serve.address, headers, "/v1/responses", "{\"input\": canary-f");
+    ask(&serve.address, headers, "/canary-g?token=canary-h", "");
+    playing.join().unwrap();
+    let (code, said) = serve.stop();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("path=\"/v1/responses\""), "the log says what was asked: {said}");
+    assert!(!said.contains("canary"), "{said}");
+    let recorded = std::fs::read_to_string(here.path().join("latimer/traffic.jsonl")).unwrap();
+    assert_eq!(recorded.lines().count(), 4);
+    for word in ["sk-canary", "canary-a", "canary-b", "canary-c", "canary-d", "canary-e"] {
+        assert!(!recorded.contains(word), "{word}: {recorded}");
+    }
+}
+
+#[test]
+fn an_agent_runs_in_a_home_of_its_own() {
+    let here = tempfile::tempdir().unwrap();
+    let script = "#!/bin/sh\necho \"$CODEX_HOME\" > home\ncp \"$CODEX_HOME\"/* .\necho \"$@\" > said\n\
+        if [ \"$1\" = die ]; then kill -KILL $$; fi\nexit 7\n";
+    let program = here.path().join("fake-codex");
+    std::fs::write(&program, script).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program.to_str().unwrap();
+    for (word, code) in [("exec", 7), ("die", 128 + 9)] {
+        let arguments = ["run", "codex", "--model", "qwen\"3", "--record", "rec", "--program"];
+        let arguments = [&arguments[..], &[program, "--", word, "two words"]].concat();
+        let output = run(here.path(), &arguments);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        let left = |name: &str| std::fs::read_to_string(here.path().join(name)).unwrap();
+        assert_eq!(left("said"), format!("{word} two words\n"));
+        let home = PathBuf::from(left("home").trim());
+        assert!(home.starts_with(here.path().join("cache")), "{}", home.display());
+        assert!(!home.exists(), "it is thrown away");
+        let config = left("config.toml");
+        assert!(config.contains("base_url = \"http://127.0.0.1:"), "{config}");
+        assert!(config.contains("model = \"qwen\\\"3\""), "{config}");
+        let models: serde_json::Value = serde_json::from_str(&left("models.json")).unwrap();
+        assert_eq!(models["models"][0]["slug"], "qwen\"3");
+        assert!(here.path().join("rec/report.md").exists(), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_recording_becomes_a_report() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let sample = root.join("shared/samples/sample_traffic.jsonl");
+    if !sample.exists() {
+        eprintln!("skipped: {} is not there", sample.display());
+        return;
+    }
+    let here = tempfile::tempdir().unwrap();
+    let sample = sample.to_str().unwrap();
+    let printed = run(here.path(), &["report", sample]);
+    assert!(printed.status.success(), "{}", text(&printed.stderr));
+    assert!(text(&printed.stdout).starts_with("# "), "{}", text(&printed.stdout));
+    let written = run(here.path(), &["report", sample, "-o", "report.md"]);
+    assert!(written.status.success() && written.stdout.is_empty());
+    let report = std::fs::read_to_string(here.path().join("report.md")).unwrap();
+    let same = |report: &str| report.lines().filter(|line| !line.contains("enerated")).count();
+    assert_eq!(same(&report), same(&text(&printed.stdout)));
+    // A reader that leaves early, as `head` does.
+    let mut child = latimer(here.path());
+    let child = child.args(["report", sample]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
