@@ -18,6 +18,8 @@ pub(crate) struct MockBody {
     delay: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     after: After,
+    /// It was waited once, so that what was said before the connection breaks has gone out.
+    flushed: bool,
 }
 
 /// What happens when the frames are out.
@@ -40,6 +42,7 @@ impl MockBody {
             delay: Duration::ZERO,
             timer: None,
             after: After::End,
+            flushed: false,
         }
     }
 
@@ -69,7 +72,7 @@ impl MockBody {
             true => VecDeque::from([Bytes::from(frames.concat())]),
             false => frames.into_iter().map(Bytes::from).collect(),
         };
-        MockBody { frames, delay, timer: None, after }
+        MockBody { frames, delay, timer: None, after, flushed: false }
     }
 }
 
@@ -93,6 +96,11 @@ impl Body for MockBody {
             Some(frame) => Poll::Ready(Some(Ok(Frame::data(frame)))),
             None => match self.after {
                 After::End => Poll::Ready(None),
+                After::BreakOff if !self.flushed => {
+                    self.flushed = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
                 After::BreakOff => Poll::Ready(Some(Err(Scripted))),
                 After::Stall => Poll::Pending,
             },
