@@ -53,7 +53,8 @@ pub const PYTHON_SDK: Tool = Tool {
     program: "bin/python",
 };
 
-/// LiteLLM's proxy. Newer versions ask for a certifi that Python 3.11 is not offered everywhere.
+/// LiteLLM's proxy. Versions from 1.104 on ask for a certifi that was not yet published when this was
+/// pinned.
 pub const LITELLM: Tool = Tool {
     name: "litellm",
     from: Registry::PyPi,
