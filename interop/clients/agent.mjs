@@ -1,0 +1,152 @@
+// A small agent on the official Node SDK, which holds every event against it.
+//
+// In: `agent.mjs create|helper|whole PROMPT`, and in the environment `BASE_URL`, the gateway, and
+// `SDK`, the directory that the SDK is installed in. It asks, runs the commands that the model
+// calls for in the current directory, sends their output back, and asks again after a failure.
+// Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`);
+// or exit code 1 and, on stderr, what in an answer was wrong.
+
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { isDeepStrictEqual } from "node:util";
+
+const require = createRequire(`${process.env.SDK}/`);
+const { OpenAI } = require("openai");
+
+const ANSWERS_MAX = 6;
+const COMMAND_TIMEOUT_MS = 20_000;
+const TERMINAL = ["response.completed", "response.incomplete", "response.failed"];
+const EXEC_COMMAND = {
+  type: "function",
+  name: "exec_command",
+  description: "Runs a shell command and returns what it prints.",
+  strict: true,
+  parameters: {
+    type: "object",
+    properties: { cmd: { type: "string" } },
+    required: ["cmd"],
+    additionalProperties: false,
+  },
+};
+
+function must(holds, what) {
+  if (holds) return;
+  console.error(`agent.mjs: ${what}`);
+  process.exit(1);
+}
+
+// The SDK's types are gone when it runs; the kinds of events are read from its declarations.
+function knownEvents() {
+  const file = require.resolve("openai/resources/responses/responses").replace(/\.m?js$/, ".d.ts");
+  const declared = readFileSync(file, "utf8").matchAll(/\btype: '(response\.[\w.]+|error)'/g);
+  return new Set([...declared].map((match) => match[1]));
+}
+
+const KNOWN = knownEvents();
+must(KNOWN.has("response.output_text.delta"), "cannot read which events the SDK declares");
+
+// Holds one stream against what a stream has to be, and returns the answer it ended with.
+async function watch(stream) {
+  let next = 0;
+  let deltas = "";
+  let last;
+  const done = [];
+  for await (const event of stream) {
+    const { type, sequence_number: number } = event;
+    must(KNOWN.has(type), `the SDK does not know the event ${type}`);
+    must(number === next, `${type} has sequence number ${number}, not ${next}`);
+    must(!TERMINAL.includes(last?.type), `${type} after the end`);
+    must(next > 0 || type === "response.created", `${type} comes first`);
+    if (type === "response.output_item.done") done.push(event.item);
+    if (type === "response.output_text.delta") deltas += event.delta;
+    next += 1;
+    last = event;
+  }
+  must(TERMINAL.includes(last?.type), "the stream has no end");
+  const { response } = last;
+  if (response.status === "completed") {
+    must(isDeepStrictEqual(response.output, done), "the items at the end differ from those before");
+    must(textOf(response) === deltas, "the deltas differ from the text");
+  }
+  return response;
+}
+
+function textOf(response) {
+  const parts = response.output.flatMap((item) => (item.type === "message" ? item.content : []));
+  return parts.map((part) => part.text).join("");
+}
+
+const MODES = {
+  create: async (client, request) =>
+    watch(await client.responses.create({ ...request, stream: true })),
+  helper: async (client, request) => {
+    const stream = client.responses.stream(request);
+    const response = await watch(stream);
+    if (response.status !== "completed") return response;
+    const final = await stream.finalResponse();
+    must(final.output_text === textOf(response), "finalResponse() has another text");
+    return final;
+  },
+  whole: async (client, request) => {
+    const response = await client.responses.create(request);
+    must(response.output_text === textOf(response), "output_text is not the text");
+    return response;
+  },
+};
+
+// One request: the answer, if it is complete, and how it ended.
+async function ask(mode, client, request) {
+  try {
+    const response = await mode(client, request);
+    const answer = { status: 200, outcome: response.status };
+    if (response.status !== "completed") {
+      must(response.error || response.status !== "failed", "failed without an error");
+      return [undefined, answer];
+    }
+    must(response.usage?.total_tokens >= 0, "the answer has no usage");
+    return [response, answer];
+  } catch (error) {
+    if (!(error instanceof OpenAI.RateLimitError)) throw error;
+    const wait = error.headers.get("retry-after");
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(wait ?? 0)));
+    return [undefined, { status: error.status, outcome: "failed", retry_after: wait }];
+  }
+}
+
+function run(call) {
+  must(call.name === "exec_command", `the model calls ${call.name}`);
+  const { cmd } = JSON.parse(call.arguments);
+  const options = { encoding: "utf8", timeout: COMMAND_TIMEOUT_MS };
+  const { stdout } = spawnSync("sh", ["-c", cmd], options);
+  return { type: "function_call_output", call_id: call.call_id, output: stdout };
+}
+
+const [mode, prompt] = process.argv.slice(2);
+const client = new OpenAI({
+  baseURL: process.env.BASE_URL,
+  apiKey: "none",
+  maxRetries: 0,
+  timeout: 30_000,
+});
+const input = [{ role: "user", content: prompt }];
+const calls = [];
+const reasoning = [];
+const answers = [];
+let response;
+while (answers.length < ANSWERS_MAX) {
+  const request = { model: "mock", input, tools: [EXEC_COMMAND] };
+  const [complete, answer] = await ask(MODES[mode], client, request);
+  answers.push(answer);
+  response = complete;
+  if (!response) continue;
+  input.push(...response.output);
+  const of = (type) => response.output.filter((item) => item.type === type);
+  reasoning.push(...of("reasoning").flatMap((item) => item.summary.map((part) => part.text)));
+  const called = of("function_call");
+  if (called.length === 0) break;
+  calls.push(...called.map((call) => call.name));
+  input.push(...called.map(run));
+}
+const text = response ? textOf(response) : null;
+console.log(JSON.stringify({ text, calls, reasoning: reasoning.join(" "), answers }));

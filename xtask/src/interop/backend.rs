@@ -1,0 +1,61 @@
+//! Who answers in a scenario: Latimer's mock, or LiteLLM's proxy. Both listen on a free port.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::Site;
+use super::process::{Process, command, until};
+use super::tools::LITELLM;
+
+/// LiteLLM imports for several seconds before it listens, longer on a cold disk.
+const LITELLM_START: Duration = Duration::from_secs(180);
+
+/// A backend that listens.
+pub struct Backend {
+    /// Its base address.
+    pub url: String,
+    _process: Process,
+}
+
+/// Starts Latimer's mock with a script.
+pub fn mock(site: &Site, script: &Path, home: &Path, logs: &Path) -> Result<Backend> {
+    let mut command = command(&site.latimer, home);
+    command.args(["mock", "--listen", "127.0.0.1:0", "--script"]).arg(script);
+    let mut process = Process::start(&mut command, "mock", logs)?;
+    Ok(Backend { url: process.address()?, _process: process })
+}
+
+/// Starts LiteLLM's proxy with a configuration, and waits until it is ready.
+pub fn litellm(site: &Site, configuration: &Path) -> Result<Backend> {
+    let (home, logs) = (site.scratch().join("litellm"), site.logs().join("litellm-proxy"));
+    fs::create_dir_all(&home)?;
+    fs::create_dir_all(&logs)?;
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let mut command = command(&LITELLM.program(&site.tools()), &home);
+    command.current_dir(&home).env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+    command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--config"]);
+    let mut process = Process::start(command.arg(configuration), "litellm", &logs)?;
+    let ready = until(LITELLM_START, || {
+        process.must_run()?;
+        Ok(is_ready(port).then_some(()))
+    })?;
+    ready.with_context(|| format!("LiteLLM is not ready after {LITELLM_START:?}"))?;
+    Ok(Backend { url: format!("http://127.0.0.1:{port}/v1"), _process: process })
+}
+
+fn is_ready(port: u16) -> bool {
+    let ask = || {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.write_all(b"GET /health/readiness HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+        let mut head = [0; 12];
+        socket.read_exact(&mut head)?;
+        std::io::Result::Ok(head)
+    };
+    ask().is_ok_and(|head| head.ends_with(b" 200"))
+}

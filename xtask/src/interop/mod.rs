@@ -1,0 +1,235 @@
+//! Real clients against Latimer: every scenario, over every dialect its backend speaks, with every
+//! client. In: `interop/scenarios` and `interop/clients`. Out: a line per run, the logs of each in
+//! `target/interop/logs`, and an exit code. The network is used only to install the clients.
+
+mod backend;
+mod client;
+mod process;
+mod recording;
+mod scenario;
+mod tools;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use backend::Backend;
+use client::{CLIENTS, Client};
+use scenario::Scenario;
+use tools::{LITELLM, Tool};
+
+/// How many characters of a failure stand in its line; all of it is in the log.
+const REASON: usize = 500;
+
+/// Where everything is.
+pub struct Site {
+    /// The workspace.
+    pub root: PathBuf,
+    /// The program under test.
+    pub latimer: PathBuf,
+    /// `target/interop`.
+    base: PathBuf,
+}
+
+impl Site {
+    fn tools(&self) -> PathBuf {
+        self.base.join("tools")
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.base.join("logs")
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.base.join("scratch")
+    }
+}
+
+/// One client, one scenario, one dialect.
+pub struct Run<'a> {
+    scenario: &'a Scenario,
+    dialect: &'a str,
+    client: &'static Client,
+}
+
+impl Run<'_> {
+    fn name(&self) -> String {
+        format!("{}/{}/{}", self.scenario.name, self.dialect, self.client.name)
+    }
+}
+
+/// The directories of one run, empty at its beginning.
+pub struct Place {
+    logs: PathBuf,
+    home: PathBuf,
+    work: PathBuf,
+}
+
+impl Place {
+    fn make(site: &Site, name: &str) -> Result<Place> {
+        let (logs, scratch) = (site.logs().join(name), site.scratch().join(name));
+        let place = Place { home: scratch.join("home"), work: scratch.join("work"), logs };
+        for directory in [&scratch, &place.logs] {
+            if directory.exists() {
+                fs::remove_dir_all(directory)?;
+            }
+        }
+        for directory in [&place.home, &place.work, &place.logs] {
+            fs::create_dir_all(directory)?;
+        }
+        Ok(place)
+    }
+
+    fn record(&self) -> PathBuf {
+        self.logs.join("record")
+    }
+}
+
+/// Runs what `only` names, or everything. `keep`: leave the scratch directories.
+pub fn run(root: &Path, only: Option<&str>, keep: bool) -> Result<ExitCode> {
+    let scenarios = scenario::read_all(&root.join("interop/scenarios"))?;
+    let runs: Vec<Vec<Run<'_>>> = scenarios.iter().map(|one| runs_of(one, only)).collect();
+    let chosen = || runs.iter().flatten();
+    ensure!(chosen().next().is_some(), "no run is called {:?}", only.unwrap_or_default());
+    let site = prepare(root)?;
+    install(&site, chosen())?;
+    let (mut passed, mut failed) = (0, 0);
+    for runs in &runs {
+        for ok in perform_all(&site, runs) {
+            if ok { passed += 1 } else { failed += 1 }
+        }
+    }
+    if failed == 0 && !keep {
+        fs::remove_dir_all(site.scratch())?;
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn runs_of<'a>(scenario: &'a Scenario, only: Option<&str>) -> Vec<Run<'a>> {
+    let takes_part = |client: &&Client| {
+        scenario.clients.is_empty() || scenario.clients.iter().any(|name| name == client.name)
+    };
+    let clients = || CLIENTS.iter().filter(takes_part);
+    let runs = scenario
+        .dialects
+        .iter()
+        .flat_map(|dialect| clients().map(move |client| Run { scenario, dialect, client }));
+    runs.filter(|run| only.is_none_or(|only| run.name().contains(only))).collect()
+}
+
+/// Builds the program under test and says where everything is.
+fn prepare(root: &Path) -> Result<Site> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "--package", "latimer", "--message-format", "json-render-diagnostics"])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(built.status.success(), "latimer does not build");
+    let messages = String::from_utf8_lossy(&built.stdout).into_owned();
+    let program = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let path = message.get("executable")?.as_str()?;
+        (message.pointer("/target/name")? == "latimer").then(|| PathBuf::from(path))
+    });
+    let latimer = program.context("cargo does not say where it put latimer")?;
+    let target = latimer.parent().and_then(Path::parent).context("latimer has no directory")?;
+    let base = target.join("interop");
+    for old in [base.join("logs"), base.join("scratch")] {
+        if old.exists() {
+            fs::remove_dir_all(old)?;
+        }
+    }
+    Ok(Site { root: root.to_owned(), base, latimer })
+}
+
+/// Installs what the runs need, all at the same time.
+fn install<'a>(site: &Site, runs: impl Iterator<Item = &'a Run<'a>>) -> Result<()> {
+    let mut needed: Vec<&Tool> = Vec::new();
+    for run in runs {
+        let of_backend = match run.scenario.backend {
+            scenario::Backend::LiteLlm(_) => Some(&LITELLM),
+            _ => None,
+        };
+        for tool in of_backend.into_iter().chain([run.client.tool()]) {
+            if !needed.contains(&tool) {
+                needed.push(tool);
+            }
+        }
+    }
+    std::thread::scope(|scope| {
+        let install = |tool: &'a Tool| scope.spawn(move || tool.install(&site.tools()));
+        let installing: Vec<_> = needed.into_iter().map(install).collect();
+        installing.into_iter().try_for_each(|one| match one.join() {
+            Ok(installed) => installed,
+            Err(_) => bail!("an installation panicked"),
+        })
+    })
+}
+
+/// The runs of one scenario, which share a backend if it is slow to start.
+fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
+    let shared = runs.first().and_then(|run| match &run.scenario.backend {
+        scenario::Backend::LiteLlm(configuration) => Some(backend::litellm(site, configuration)),
+        _ => None,
+    });
+    let one = |run: &Run<'_>| {
+        let began = Instant::now();
+        let outcome = match &shared {
+            Some(Err(error)) => Err(anyhow::anyhow!("{error:#}")),
+            Some(Ok(backend)) => perform(site, run, Some(backend)),
+            None => perform(site, run, None),
+        };
+        tell(site, run, began, &outcome);
+        outcome.is_ok()
+    };
+    runs.iter().map(one).collect()
+}
+
+fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
+    let place = Place::make(site, &run.name())?;
+    let own = match &run.scenario.backend {
+        scenario::Backend::Mock(script) => {
+            Some(backend::mock(site, script, &place.home, &place.logs)?)
+        }
+        _ => None,
+    };
+    let backend = shared.or(own.as_ref()).context("nobody answers in this scenario")?;
+    git_init(&place)?;
+    run.client.send(site, run, &place, &backend.url)?;
+    for (name, content) in &run.scenario.files {
+        let made = fs::read_to_string(place.work.join(name));
+        let made = made.with_context(|| format!("no command made the file {name}"))?;
+        ensure!(made == *content, "the file {name} holds {made:?}");
+    }
+    recording::check(run.scenario, &place.record())
+}
+
+/// An agent looks for instructions up to the root of its repository; this one ends the search
+/// before it finds the project's own.
+fn git_init(place: &Place) -> Result<()> {
+    let mut git = process::command("git".as_ref(), &place.home);
+    let status = git.args(["init", "--quiet"]).current_dir(&place.work).status();
+    ensure!(status.context("cannot run git")?.success(), "git init failed");
+    Ok(())
+}
+
+fn tell(site: &Site, run: &Run<'_>, began: Instant, outcome: &Result<()>) {
+    let (name, seconds) = (run.name(), began.elapsed().as_secs_f32());
+    let Err(error) = outcome else {
+        return println!("ok      {name}  {seconds:.1} s");
+    };
+    let logs = site.logs().join(&name);
+    let whole = format!("{error:#}");
+    let words: String = whole.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reason: String = words.chars().take(REASON).collect();
+    println!("FAILED  {name}  {seconds:.1} s  {reason} (logs: {})", logs.display());
+    let _ = fs::create_dir_all(&logs);
+    let _ = fs::write(logs.join("failure.txt"), whole);
+}

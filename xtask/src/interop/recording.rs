@@ -1,0 +1,67 @@
+//! What Latimer recorded of a run, held against the scenario. It is read as plain JSON, not with
+//! Latimer's own reader, so that both cannot be wrong in the same way.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::scenario::{Exchange, Scenario};
+
+/// Checks `traffic.jsonl` in `directory`.
+pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
+    let path = directory.join("traffic.jsonl");
+    let text = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
+    let lines = text.lines().map(serde_json::from_str);
+    let recorded: Vec<Value> =
+        lines.collect::<Result<_, _>>().with_context(|| path.display().to_string())?;
+    let exchanges: Vec<Exchange> = recorded.iter().map(exchange).collect();
+    ensure!(exchanges == scenario.exchanges, "the recording has {exchanges:?}");
+    for record in &recorded {
+        honest(record)?;
+    }
+    let last = recorded.last().context("nothing was recorded")?;
+    all_calls_answered(last, scenario.calls.len())
+}
+
+fn exchange(record: &Value) -> Exchange {
+    let text = |path| record.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    let status = record.pointer("/response/status_code").and_then(Value::as_u64);
+    Exchange {
+        status: status.and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
+        outcome: text("/latimer/outcome").unwrap_or_default(),
+        retry_after: text("/response/headers/retry-after"),
+    }
+}
+
+/// A stream ends as the record says it ended, and nothing was written that the grammar forbids.
+fn honest(record: &Value) -> Result<()> {
+    let notes = record.pointer("/latimer/notes").and_then(Value::as_array);
+    let code = |note: &Value| note.get("code").and_then(Value::as_str).map(str::to_owned);
+    let codes: Vec<String> = notes.into_iter().flatten().filter_map(code).collect();
+    ensure!(!codes.iter().any(|code| code == "grammar_violation"), "notes: {codes:?}");
+    let Some(body) = record.pointer("/response/body").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let outcome = record.pointer("/latimer/outcome").and_then(Value::as_str).unwrap_or_default();
+    let mut events = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let last: Value = serde_json::from_str(events.next_back().context("a stream without events")?)?;
+    let kind = last.get("type").and_then(Value::as_str).unwrap_or_default();
+    ensure!(
+        kind == format!("response.{outcome}"),
+        "recorded as {outcome}, the stream ends: {kind}"
+    );
+    Ok(())
+}
+
+/// The last request carries every call and its output.
+fn all_calls_answered(record: &Value, calls: usize) -> Result<()> {
+    let input = record.pointer("/request/body/input").and_then(Value::as_array);
+    for kind in ["function_call", "function_call_output"] {
+        let items = input.into_iter().flatten();
+        let found = items.filter(|item| item.get("type").is_some_and(|own| own == kind)).count();
+        ensure!(found == calls, "the last request has {found} items {kind}, not {calls}");
+    }
+    Ok(())
+}

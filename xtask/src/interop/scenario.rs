@@ -1,0 +1,97 @@
+//! Scenarios as data: `interop/scenarios/<name>.expect.toml` says what a client is asked to do and
+//! what must come of it; next to it, `<name>.toml` is the script of the mock that answers, or
+//! `<name>.yaml` the configuration of a LiteLLM proxy that does. A new case is two new files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// What is asked, and what must come of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    #[serde(skip)]
+    pub name: String,
+    #[serde(skip)]
+    pub backend: Backend,
+    /// What the client is asked.
+    pub prompt: String,
+    /// The text it ends with.
+    pub text: String,
+    /// The reasoning it is shown on the way.
+    #[serde(default)]
+    pub reasoning: Vec<String>,
+    /// The tools it is told to call.
+    #[serde(default)]
+    pub calls: Vec<String>,
+    /// The files that those calls make, and what is in them.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Every request it makes, and how it is answered.
+    pub exchanges: Vec<Exchange>,
+    /// What the backend speaks, one run each.
+    #[serde(default = "both_dialects")]
+    pub dialects: Vec<String>,
+    /// The clients; all, if none is named.
+    #[serde(default)]
+    pub clients: Vec<String>,
+}
+
+/// How one request is answered.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    pub status: u16,
+    pub outcome: String,
+    #[serde(default)]
+    pub retry_after: Option<String>,
+}
+
+/// Who answers.
+#[derive(Debug, Default)]
+pub enum Backend {
+    #[default]
+    Nobody,
+    /// The mock, with this script.
+    Mock(PathBuf),
+    /// LiteLLM's proxy, with this configuration.
+    LiteLlm(PathBuf),
+}
+
+fn both_dialects() -> Vec<String> {
+    vec!["chat".to_owned(), "responses".to_owned()]
+}
+
+const ENDING: &str = ".expect.toml";
+
+/// All scenarios in a directory, by name.
+pub fn read_all(directory: &Path) -> Result<Vec<Scenario>> {
+    let entries = fs::read_dir(directory)
+        .with_context(|| format!("cannot read the scenarios in {}", directory.display()))?;
+    let mut scenarios = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(name) = name.strip_suffix(ENDING) {
+            let scenario = read(&path, name);
+            scenarios.push(scenario.with_context(|| format!("in {}", path.display()))?);
+        }
+    }
+    scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(scenarios)
+}
+
+fn read(path: &Path, name: &str) -> Result<Scenario> {
+    let scenario: Scenario = toml::from_str(&fs::read_to_string(path)?)?;
+    let script = path.with_file_name(format!("{name}.toml"));
+    let configuration = path.with_file_name(format!("{name}.yaml"));
+    let backend = match (script.exists(), configuration.exists()) {
+        (true, false) => Backend::Mock(script),
+        (false, true) => Backend::LiteLlm(configuration),
+        _ => bail!("it needs either {name}.toml or {name}.yaml next to it"),
+    };
+    Ok(Scenario { name: name.to_owned(), backend, ..scenario })
+}

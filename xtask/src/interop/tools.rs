@@ -1,0 +1,122 @@
+//! The clients and backends of others, pinned, and installed below the target directory when they
+//! are missing. The pins are this table; after a change the tool is installed anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+/// A package of npm or PyPI.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// The directory it lives in.
+    name: &'static str,
+    from: Registry,
+    package: &'static str,
+    version: &'static str,
+    /// What is run, below its directory.
+    program: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Registry {
+    Npm,
+    PyPi,
+}
+
+/// OpenAI's Codex CLI.
+pub const CODEX: Tool = Tool {
+    name: "codex",
+    from: Registry::Npm,
+    package: "@openai/codex",
+    version: "0.169.0",
+    program: "node_modules/.bin/codex",
+};
+
+/// The official SDK for Node; its program is the directory it is found in.
+pub const NODE_SDK: Tool = Tool {
+    name: "openai-node",
+    from: Registry::Npm,
+    package: "openai",
+    version: "7.55.0",
+    program: "",
+};
+
+/// The official SDK for Python; its program is the interpreter that finds it.
+pub const PYTHON_SDK: Tool = Tool {
+    name: "openai-python",
+    from: Registry::PyPi,
+    package: "openai",
+    version: "3.51.0",
+    program: "bin/python",
+};
+
+/// LiteLLM's proxy. Versions from 1.104 on ask for a certifi that was not yet published when this was
+/// pinned.
+pub const LITELLM: Tool = Tool {
+    name: "litellm",
+    from: Registry::PyPi,
+    package: "litellm[proxy]",
+    version: "1.102.4",
+    program: "bin/litellm",
+};
+
+/// Written last, so that a directory without it is half an installation.
+const DONE: &str = ".installed";
+
+impl Tool {
+    /// What is run, where the tools live in `tools`.
+    pub fn program(&self, tools: &Path) -> PathBuf {
+        tools.join(self.name).join(self.program)
+    }
+
+    /// Installs it, unless this version is there.
+    pub fn install(&self, tools: &Path) -> Result<()> {
+        let directory = tools.join(self.name);
+        let pin = format!("{} {}", self.package, self.version);
+        if fs::read_to_string(directory.join(DONE)).is_ok_and(|done| done == pin) {
+            return Ok(());
+        }
+        println!("installing {pin}");
+        let began = Instant::now();
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
+        }
+        fs::create_dir_all(&directory)?;
+        match self.from {
+            Registry::Npm => self.npm(&directory),
+            Registry::PyPi => self.pip(&directory),
+        }
+        .with_context(|| format!("cannot install {pin}"))?;
+        fs::write(directory.join(DONE), &pin)?;
+        println!("installed {pin} in {:.1} s", began.elapsed().as_secs_f32());
+        Ok(())
+    }
+
+    fn npm(&self, directory: &Path) -> Result<()> {
+        fs::write(directory.join("package.json"), r#"{"private": true}"#)?;
+        let package = format!("{}@{}", self.package, self.version);
+        let options = ["install", "--no-audit", "--no-fund", "--include=optional", &package];
+        quietly(Command::new("npm").current_dir(directory).args(options))
+    }
+
+    fn pip(&self, directory: &Path) -> Result<()> {
+        quietly(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
+        let package = format!("{}=={}", self.package, self.version);
+        let options = ["-m", "pip", "install", "--disable-pip-version-check", &package];
+        quietly(Command::new(directory.join("bin/python")).args(options))
+    }
+}
+
+/// Runs an installer; what it says is shown only when it fails.
+fn quietly(command: &mut Command) -> Result<()> {
+    let program = command.get_program().display().to_string();
+    let output = command.output().with_context(|| {
+        format!("cannot run `{program}`; Node with npm, and Python with its venv module are needed")
+    })?;
+    let said = [output.stdout, output.stderr].concat();
+    ensure!(output.status.success(), "`{program}` failed:\n{}", String::from_utf8_lossy(&said));
+    Ok(())
+}

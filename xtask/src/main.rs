@@ -1,0 +1,54 @@
+//! The project's chores, as `cargo xtask <verb>`. Nothing here is part of what users run.
+
+mod interop;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask <verb>
+
+  interop [--only NAME] [--keep]
+            install real clients below the target directory, and run every scenario of
+            `interop/` with each; --only: runs whose name (scenario/dialect/client) holds
+            NAME; --keep: leave the scratch directories
+  tidy      hold the tree against the rules of the house, and name its longest parts";
+
+fn main() -> ExitCode {
+    outcome().unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn outcome() -> Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.split_first() {
+        Some((&"interop", options)) => {
+            let (only, keep) = interop_options(options)?;
+            interop::run(&root()?, only, keep)
+        }
+        Some((&"tidy", [])) => tidy::run(&root()?),
+        _ => bail!("`{}` is not a verb and its options\n\n{USAGE}", arguments.join(" ")),
+    }
+}
+
+fn interop_options<'a>(options: &[&'a str]) -> Result<(Option<&'a str>, bool)> {
+    match *options {
+        [] => Ok((None, false)),
+        ["--keep"] => Ok((None, true)),
+        ["--only", name] => Ok((Some(name), false)),
+        ["--only", name, "--keep"] | ["--keep", "--only", name] => Ok((Some(name), true)),
+        _ => bail!("`{}` are no options of interop\n\n{USAGE}", options.join(" ")),
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> Result<PathBuf> {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    parent.map(Path::to_owned).context("xtask has no directory above it")
+}
