@@ -70,12 +70,12 @@ pub struct Serve {
     pub open: bool,
     /// Which backend, and what to keep.
     #[command(flatten)]
-    pub backend: Backend,
+    pub gateway: GatewayOptions,
 }
 
 /// Options that `serve` and `run` share.
 #[derive(Debug, clap::Args)]
-pub struct Backend {
+pub struct GatewayOptions {
     /// The model backend's base address; without one an embedded mock model answers.
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
@@ -116,7 +116,7 @@ fn profile_names() -> clap::builder::PossibleValuesParser {
     PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().into()
 }
 
-impl Backend {
+impl GatewayOptions {
     /// The configuration file, with what was typed laid over it.
     pub fn config(&self) -> Result<Config, ConfigError> {
         let mut config = match &self.config {
@@ -156,7 +156,7 @@ impl From<DialectName> for Dialect {
 impl Serve {
     /// Everything that was typed and configured, complete and checked.
     pub fn settings(&self) -> Result<Settings, ConfigError> {
-        let mut config = self.backend.config()?;
+        let mut config = self.gateway.config()?;
         config.listen = self.listen.or(config.listen);
         config.open |= self.open;
         config.resolve(|name| std::env::var(name).ok())
@@ -177,7 +177,7 @@ pub struct Run {
     pub agent: Agent,
     /// Which backend, and where to leave recording and report.
     #[command(flatten)]
-    pub backend: Backend,
+    pub gateway: GatewayOptions,
     /// The agent's program, where it is not on the PATH under its own name.
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,

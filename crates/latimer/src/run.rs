@@ -24,10 +24,10 @@ const DEFAULT_MODEL: &str = "mock";
 /// Runs an agent and returns its exit code.
 pub fn run(args: args::Run) -> Result<ExitCode> {
     let Agent::Codex = args.agent;
-    let mut config = args.backend.config()?;
+    let mut config = args.gateway.config()?;
     config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let directory = match config.record.take() {
-        Some(directory) if args.backend.record.is_some() => directory,
+        Some(directory) if args.gateway.record.is_some() => directory,
         directory => directory.unwrap_or_else(|| PathBuf::from("latimer")).join(run_name()),
     };
     config.record = Some(directory.clone());
