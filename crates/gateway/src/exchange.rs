@@ -181,11 +181,16 @@ impl Exchange {
     }
 
     /// An answer that is an error.
-    fn refuse(mut self, error: &ApiError, more: HeaderMap) -> Response<Answer> {
-        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    fn refuse(self, error: &ApiError, more: HeaderMap) -> Response<Answer> {
+        self.fail(error.status, error.body(), more)
+    }
+
+    /// An answer that is an error, whose body is written.
+    fn fail(mut self, status: u16, body: String, more: HeaderMap) -> Response<Answer> {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut more = more;
         more.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(self.gateway.secret.hide(error.body()));
+        let body = Bytes::from(self.gateway.secret.hide(body));
         let head = self.head(status, more);
         self.keep(&body);
         self.close(Outcome::Failed);
@@ -467,7 +472,10 @@ const SNIPPET_CHARS: usize = 256;
 async fn backend_error(exchange: Exchange, reply: Reply) -> Response<Answer> {
     let hop = exchange.hop();
     let status = reply.head.status;
-    let more = headers::of_error(&reply.head.headers);
+    let more = match exchange.gateway.dialect() {
+        Dialect::Chat => headers::of_error(&reply.head.headers),
+        Dialect::Responses => headers::of_passed_error(&reply.head.headers),
+    };
     let body = reply.body.beginning(ERROR_BYTES_MAX, ERROR_WAIT).await;
     let text = String::from_utf8_lossy(&body);
     let error = Raw::parse(&text).ok().and_then(|body| body.member("error"));
@@ -487,7 +495,24 @@ async fn backend_error(exchange: Exchange, reply: Reply) -> Response<Answer> {
         message: format!("{message} (from the backend {hop})"),
         param: word("param"),
     };
-    exchange.refuse(&refused, more)
+    exchange.fail(refused.status, with_rest(refused.body(), error), more)
+}
+
+/// The body of an error, with what else the backend said of it: Codex, for one, reads there when a
+/// plan that is used up is renewed.
+fn with_rest(body: String, said: Option<Raw<'_>>) -> String {
+    let own = Raw::parse(&body).ok().and_then(|body| body.member("error"));
+    let own = own.map(Raw::members).unwrap_or_default();
+    let rest = said.map(Raw::members).unwrap_or_default();
+    let rest = rest.into_iter().filter(|(key, _)| own.iter().all(|(known, _)| known != key));
+    let mut out = String::new();
+    Object::new(&mut out)
+        .with("error", |out| {
+            let members = own.iter().cloned().chain(rest);
+            members.fold(Object::new(out), |object, (key, value)| object.raw(&key, value)).end();
+        })
+        .end();
+    out
 }
 
 /// `GET /v1/models`: what the backend offers, as it says it.

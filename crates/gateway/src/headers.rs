@@ -158,6 +158,13 @@ pub(crate) fn of_error(from: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// For an error of a backend of the same dialect. The body is written anew, and plain.
+pub(crate) fn of_passed_error(from: &HeaderMap) -> HeaderMap {
+    let mut headers = answered(from);
+    headers.remove(header::CONTENT_ENCODING);
+    headers
+}
+
 /// For an answer after which the connection cannot be used: its request was not read to the end.
 pub(crate) fn closing() -> HeaderMap {
     let mut headers = HeaderMap::new();

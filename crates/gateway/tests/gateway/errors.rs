@@ -66,8 +66,9 @@ async fn an_answer_that_does_not_begin_is_an_error() {
 #[tokio::test]
 async fn an_error_status_keeps_its_meaning() {
     let json = "content-type: application/json\r\n";
-    let slow = "retry-after: 7\r\nx-request-id: req_1\r\nx-ratelimit-limit-tokens: 9\r\n";
-    let shaped = r#"{"error":{"message":"Slow down.","type":"tokens","param":"model","code":"rate_limit_exceeded"}}"#;
+    let slow = "retry-after: 7\r\nx-request-id: req_1\r\nx-ratelimit-limit-tokens: 9\r\n\
+        x-codex-plan: plus\r\n";
+    let shaped = r#"{"error":{"message":"Slow down.","type":"tokens","param":"model","code":"rate_limit_exceeded","resets_at": 12345678901234567890}}"#;
     let page = format!("<html>{}</html>", "busy ".repeat(40_000));
     let long =
         format!("{{\"error\":{{\"message\":\"{}\",\"code\":\"long\"}}}}", "a".repeat(50_000));
@@ -110,7 +111,7 @@ async fn an_error_status_keeps_its_meaning() {
     ];
     let backend = Backend::start().await;
     for config in [before(backend.address), before_responses(backend.address)] {
-        let gateway = Gateway::start(config).await;
+        let gateway = Gateway::start(config.clone()).await;
         for (said, status, code, kind, word) in &cases {
             for body in [ASK_STREAM, ASK_WHOLE] {
                 let client = Client::send(gateway.address, &post("", body)).await;
@@ -127,6 +128,9 @@ async fn an_error_status_keeps_its_meaning() {
                 assert!(message.len() < 5_000, "{} bytes", message.len());
                 if *status == 429 {
                     assert_eq!(error["param"], "model");
+                    assert!(answered.text().contains("\"resets_at\":12345678901234567890"));
+                    let passed = config.upstream.as_ref().unwrap().dialect.is_some();
+                    assert_eq!(answered.header("x-codex-plan").is_some(), passed);
                     for (name, value) in [
                         ("retry-after", "7"),
                         ("x-request-id", "req_1"),
