@@ -71,6 +71,8 @@ pub struct Limits {
     pub event_bytes: usize,
     /// A backend's answer that comes whole.
     pub answer_bytes: usize,
+    /// A backend's answer that comes as a stream: its texts are held until it ends.
+    pub stream_bytes: usize,
     /// How much of an answer is kept for the recording.
     pub recorded_bytes: usize,
     /// Client connections at the same time.
@@ -86,6 +88,7 @@ impl Default for Limits {
             decoded_body_bytes: 256 << 20,
             event_bytes: 16 << 20,
             answer_bytes: 64 << 20,
+            stream_bytes: 256 << 20,
             recorded_bytes: 64 << 20,
             connections: 8_000,
             idle_upstream_connections: 256,
@@ -105,6 +108,8 @@ pub struct Timeouts {
     pub idle_ms: u64,
     /// Silence towards the client after which a comment is sent to keep proxies from cutting.
     pub keep_alive_ms: u64,
+    /// How long a client may read nothing of what is written to it.
+    pub client_write_ms: u64,
     /// Between two reads of a request body.
     pub body_ms: u64,
     /// How long a backend connection is kept while idle.
@@ -120,6 +125,7 @@ impl Default for Timeouts {
             first_byte_ms: 600_000,
             idle_ms: 280_000,
             keep_alive_ms: 15_000,
+            client_write_ms: 60_000,
             body_ms: 30_000,
             idle_upstream_ms: 90_000,
             drain_ms: 300_000,
@@ -266,11 +272,13 @@ impl Config {
             ("limits.decoded_body_bytes", limits.decoded_body_bytes as u64),
             ("limits.event_bytes", limits.event_bytes as u64),
             ("limits.answer_bytes", limits.answer_bytes as u64),
+            ("limits.stream_bytes", limits.stream_bytes as u64),
             ("limits.connections", limits.connections as u64),
             ("timeouts.connect_ms", timeouts.connect_ms),
             ("timeouts.first_byte_ms", timeouts.first_byte_ms),
             ("timeouts.idle_ms", timeouts.idle_ms),
             ("timeouts.keep_alive_ms", timeouts.keep_alive_ms),
+            ("timeouts.client_write_ms", timeouts.client_write_ms),
             ("timeouts.body_ms", timeouts.body_ms),
         ];
         match values.into_iter().find(|(_, value)| *value == 0) {

@@ -392,7 +392,7 @@ fn stream(
         ),
     };
     let head = exchange.head(StatusCode::OK, more);
-    let stream = Stream::new(reply.body, translation, exchange, &gateway.settings.timeouts);
+    let stream = Stream::new(reply.body, translation, exchange, limits, &gateway.settings.timeouts);
     build(head, Answer::Stream(Box::new(stream)))
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod headers;
 pub mod mock;
 pub(crate) mod secret;
 pub mod server;
+pub(crate) mod stall;
 pub(crate) mod stream;
 pub(crate) mod translation;
 pub mod upstream;

@@ -22,15 +22,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::capture::Recorder;
-use crate::config::{Dialect, Settings};
+use crate::config::{Dialect, Settings, Timeouts};
 use crate::exchange;
 use crate::mock::{Mock, Script};
 use crate::secret::Secret;
+use crate::stall::Stalling;
 use crate::stream::Answer;
 use crate::upstream::Upstream;
 
 /// How long a client may take to send the head of a request, or stay idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+/// The head of a request may not be longer.
+const HEAD_BYTES: usize = 64 << 10;
 /// How long to wait after the system refused a connection, for instance for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -133,10 +136,14 @@ impl Server {
     /// long as the settings allow.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let gateway = self.gateway;
-        let connections = gateway.settings.limits.connections;
-        let drain = Duration::from_millis(gateway.settings.timeouts.drain_ms);
+        let timeouts = &gateway.settings.timeouts;
+        let door = Door {
+            connections_max: gateway.settings.limits.connections,
+            write_wait: Timeouts::of(timeouts.client_write_ms),
+            drain: Timeouts::of(timeouts.drain_ms),
+        };
         let serve = move |request| respond(Arc::clone(&gateway), request);
-        accept(self.listener, connections, drain, stop, serve).await;
+        accept(self.listener, door, stop, serve).await;
     }
 }
 
@@ -148,11 +155,20 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     Ok((listener, address))
 }
 
+/// What a listener allows its clients.
+pub(crate) struct Door {
+    /// How many there may be at the same time.
+    pub connections_max: usize,
+    /// How long each may read nothing.
+    pub write_wait: Duration,
+    /// How long open answers may go on after the signal to stop.
+    pub drain: Duration,
+}
+
 /// The accept loop, for the gateway and for the mock.
 pub(crate) async fn accept<S, F, B>(
     listener: TcpListener,
-    connections_max: usize,
-    drain: Duration,
+    door: Door,
     stop: impl Future<Output = ()>,
     serve: S,
 ) where
@@ -163,7 +179,7 @@ pub(crate) async fn accept<S, F, B>(
 {
     let mut stop = pin!(stop);
     let (stopping, stopped) = watch::channel(());
-    let places = Arc::new(Semaphore::new(connections_max));
+    let places = Arc::new(Semaphore::new(door.connections_max));
     let mut open = JoinSet::new();
     loop {
         let place = tokio::select! {
@@ -180,6 +196,7 @@ pub(crate) async fn accept<S, F, B>(
                 if let Err(error) = socket.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY could not be set");
                 }
+                let socket = Stalling::new(socket, door.write_wait);
                 let (stopped, serve) = (stopped.clone(), serve.clone());
                 open.spawn(async move {
                     connection(socket, stopped, serve).await;
@@ -194,7 +211,8 @@ pub(crate) async fn accept<S, F, B>(
     }
     drop(listener);
     let _ = stopping.send(());
-    let _ = tokio::time::timeout(drain, async { while open.join_next().await.is_some() {} }).await;
+    let _ =
+        tokio::time::timeout(door.drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
 /// One client connection, until it ends or the gateway stops.
@@ -211,7 +229,7 @@ where
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
     let ended = tokio::select! {
         ended = &mut serving => ended,

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use latimer_wire::responses::{Failure, Status};
 use tokio::time::Sleep;
 
-use crate::config::Timeouts;
+use crate::config::{Limits, Timeouts};
 use crate::exchange::{Exchange, Outcome, unix_seconds};
 use crate::translation::{CutInsideEvent, Translation};
 use crate::upstream::{ReplyBody, words};
@@ -36,6 +36,8 @@ pub struct Stream {
     idle: Duration,
     idle_ms: u64,
     keep_alive: Duration,
+    /// How much the backend may still send.
+    left_bytes: usize,
     last_in: Instant,
     last_out: Instant,
     timer: Pin<Box<Sleep>>,
@@ -53,6 +55,7 @@ impl Stream {
         reply: ReplyBody,
         mut translation: Translation,
         exchange: Exchange,
+        limits: &Limits,
         timeouts: &Timeouts,
     ) -> Self {
         let now = Instant::now();
@@ -66,6 +69,7 @@ impl Stream {
             idle,
             idle_ms: timeouts.idle_ms,
             keep_alive,
+            left_bytes: limits.stream_bytes,
             last_in: now,
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
@@ -94,8 +98,15 @@ impl Stream {
         }
         let now = unix_seconds();
         Poll::Ready(Some(match read {
+            Poll::Ready(Some(Ok(bytes))) if bytes.len() > self.left_bytes => {
+                self.reply = None;
+                let hop = self.hop();
+                let message = format!("Latimer: the answer of the backend {hop} is too long.");
+                self.translation.fail(server_error(message), now)
+            }
             Poll::Ready(Some(Ok(bytes))) => {
                 self.last_in = Instant::now();
+                self.left_bytes -= bytes.len();
                 Ok(self.translation.push(bytes, now))
             }
             Poll::Ready(Some(Err(error))) => {

@@ -238,6 +238,8 @@ impl Upstream {
 
     fn put_idle(&self, line: Line) {
         let mut idle = self.idle.lock().unwrap_or_else(|lock| lock.into_inner());
+        let kept = Timeouts::of(self.timeouts.idle_upstream_ms);
+        idle.retain(|line| line.since.elapsed() < kept);
         if idle.len() < self.idle_max {
             idle.push(Line { since: Instant::now(), ..line });
         }

@@ -24,13 +24,14 @@ use tokio::sync::watch;
 
 use self::body::MockBody;
 use crate::exchange::unix_seconds;
-use crate::server::{StartError, accept, connection, listen};
+use crate::server::{Door, StartError, accept, connection, listen};
 use crate::upstream::Embedded;
 
 /// The size of the pipe to the embedded mock, in bytes.
 const PIPE_BYTES: usize = 64 << 10;
-/// How many connections the mock takes.
-const CONNECTIONS_MAX: usize = 8_000;
+/// What the mock allows its clients.
+const DOOR: Door =
+    Door { connections_max: 8_000, write_wait: Duration::from_secs(60), drain: Duration::ZERO };
 
 /// A scripted model.
 pub struct Mock {
@@ -69,7 +70,7 @@ impl Mock {
         ready(address);
         let mock = Arc::new(self);
         let serve = move |request| Arc::clone(&mock).respond(request);
-        accept(listener, CONNECTIONS_MAX, Duration::ZERO, stop, serve).await;
+        accept(listener, DOOR, stop, serve).await;
         Ok(())
     }
 

@@ -9,18 +9,9 @@ use latimer_gateway::config::Limits;
 
 use crate::support::*;
 
-const LIMITS: Limits = Limits {
-    body_bytes: 20_000,
-    decoded_body_bytes: 4_000,
-    event_bytes: 1 << 20,
-    answer_bytes: 1 << 20,
-    recorded_bytes: 1 << 20,
-    connections: 100,
-    idle_upstream_connections: 10,
-};
-
 fn small() -> Config {
-    Config { limits: LIMITS, ..Config::default() }
+    let limits = Limits { body_bytes: 20_000, decoded_body_bytes: 4_000, ..Limits::default() };
+    Config { limits, ..Config::default() }
 }
 
 type Coder = fn(&[u8]) -> Vec<u8>;

@@ -15,7 +15,7 @@ enum Then {
 }
 
 fn impatient(config: Config) -> Config {
-    let limits = Limits { event_bytes: 4_000, ..Limits::default() };
+    let limits = Limits { event_bytes: 4_000, stream_bytes: 20_000, ..Limits::default() };
     let timeouts = Timeouts { idle_ms: 150, ..Timeouts::default() };
     Config { limits, timeouts, ..config }
 }
@@ -58,6 +58,7 @@ async fn a_translated_stream_that_breaks_fails_once() {
     let long = delta(&"a".repeat(5_000));
     let error = "data: {\"error\":{\"message\":\"It melted.\",\"code\":\"engine_melted\"}}\n\n";
     let half = "data: {\"choices\":[{\"delta\":{\"cont";
+    let endless = piece(&delta("on and on")).repeat(400);
     // what the backend says after its head, how it stops, what the error says besides the hop
     let cases: &[(&str, String, Then, &str)] = &[
         ("nothing", String::new(), Then::Close, "broke"),
@@ -75,6 +76,7 @@ async fn a_translated_stream_that_breaks_fails_once() {
         ("no JSON", piece("data: {\"choices\": nonsense}\n\n"), Then::End, "not JSON"),
         ("a long event", piece(&long), Then::Silence, "longer than 4000 bytes"),
         ("a line without end", piece(&"a".repeat(5_000)), Then::Silence, "longer than 4000 bytes"),
+        ("an endless answer", endless.clone(), Then::Silence, "too long"),
         ("no chunk size", "nonsense\r\n".into(), Then::Silence, "broke"),
     ];
     let backend = Backend::start().await;

@@ -1,4 +1,7 @@
-//! A client that leaves takes its backend's connection with it, at whatever moment.
+//! A client that leaves, or reads no more, takes its backend's connection with it, at whatever moment.
+
+use latimer_gateway::Config;
+use latimer_gateway::config::Timeouts;
 
 use crate::support::*;
 
@@ -47,4 +50,18 @@ async fn a_client_that_leaves_while_the_backend_talks_frees_it_too() {
     let flooded = async { while line.try_say(piece(&delta("more"))).await.is_ok() {} };
     tokio::time::timeout(std::time::Duration::from_secs(2), flooded).await.expect("it is left");
     assert_eq!(gateway.stop().await.outcomes(), ["cancelled"]);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_given_up() {
+    let backend = Backend::start().await;
+    let timeouts = Timeouts { client_write_ms: 100, ..Timeouts::default() };
+    let gateway = Gateway::start(Config { timeouts, ..before(backend.address) }).await;
+    let client = Client::send(gateway.address, &post("", ASK_STREAM)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(EVENTS_HEAD).await;
+    let many = piece(&delta(&"a".repeat(10_000)));
+    within("it is given up", async { while line.try_say(&many).await.is_ok() {} }).await;
+    assert_eq!(gateway.stop().await.outcomes(), ["cancelled"]);
+    drop(client);
 }

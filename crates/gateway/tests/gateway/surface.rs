@@ -54,6 +54,8 @@ async fn every_path_has_its_answer() {
     let answered = ask(gateway.address, long.as_bytes()).await;
     assert_eq!(answered.status, 404);
     assert!(answered.body.len() < 2000, "an error does not give a long path back");
+    let long = format!("GET / HTTP/1.1\r\nconnection: close\r\nx: {}\r\n\r\n", "a".repeat(300_000));
+    assert_eq!(ask(gateway.address, long.as_bytes()).await.status, 431);
 }
 
 #[tokio::test]
