@@ -216,7 +216,7 @@ impl Upstream {
         };
         let (response, line) = outcome?;
         let (head, incoming) = response.into_parts();
-        let body = ReplyBody { incoming, line: Some(line), upstream: Arc::clone(self), end: None };
+        let body = ReplyBody { incoming, line, upstream: Arc::clone(self), end: None };
         Ok(Reply { head, body, attempts })
     }
 
@@ -277,27 +277,28 @@ impl Upstream {
         Ok(Box::new(stream))
     }
 
-    /// Sends on a line and drives it until the head of the answer is there.
+    /// Sends on a line and drives it until the head of the answer is there. No line comes back when
+    /// the connection ended with that.
     async fn exchange(
         &self,
-        mut line: Line,
+        line: Line,
         request: Request<Full<Bytes>>,
-    ) -> Result<(Response<Incoming>, Line), UpstreamError> {
-        let mut sending = Box::pin(line.sender.send_request(request));
-        let driver = &mut line.driver;
-        let mut driving = true;
+    ) -> Result<(Response<Incoming>, Option<Line>), UpstreamError> {
+        let Line { mut sender, driver, since } = line;
+        let mut driver = Some(driver);
+        let mut sending = Box::pin(sender.send_request(request));
         let answer = std::future::poll_fn(|cx| {
             loop {
                 if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
                     return Poll::Ready(answer);
                 }
-                if !driving {
-                    return Poll::Pending;
-                }
-                driving = driver.as_mut().poll(cx).is_pending();
-                if driving {
+                let Some(running) = &mut driver else { return Poll::Pending };
+                if running.as_mut().poll(cx).is_pending() {
                     return sending.as_mut().poll(cx);
                 }
+                // A connection that closed while the request was in its queue says nothing to it;
+                // only when it is dropped does the sender learn.
+                driver = None;
             }
         });
         let after_ms = self.timeouts.first_byte_ms;
@@ -305,6 +306,7 @@ impl Upstream {
             .await
             .map_err(|_| UpstreamError::FirstByteTimeout { host: self.host(), after_ms })?;
         drop(sending);
+        let line = driver.map(|driver| Line { sender, driver, since });
         answer.map(|response| (response, line)).map_err(|error| self.closed(&error))
     }
 
@@ -455,5 +457,56 @@ impl ReplyBody {
     /// that the connection can be used again.
     pub fn let_end(self) {
         tokio::spawn(self.collect(REST_BYTES, REST_WAIT));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, Method, Request};
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::sync::mpsc;
+
+    use super::{Embedded, Upstream, UpstreamError};
+    use crate::config::{Limits, Timeouts};
+
+    fn backend() -> (Arc<Upstream>, mpsc::UnboundedReceiver<DuplexStream>) {
+        let (opened, lines) = mpsc::unbounded_channel();
+        let open: Embedded = Arc::new(move || {
+            let (ours, theirs) = tokio::io::duplex(4096);
+            opened.send(theirs).expect("the test takes it");
+            Box::new(ours)
+        });
+        let upstream = Upstream::embedded(open, &Limits::default(), &Timeouts::default());
+        (Arc::new(upstream), lines)
+    }
+
+    /// The backend closes a used connection just after it was looked at and just before it is
+    /// written to: hyper then ends the connection without a word to the request in its queue.
+    #[tokio::test]
+    async fn a_connection_that_ends_as_it_is_used_is_an_error_at_once() {
+        let (upstream, mut lines) = backend();
+        let first = tokio::spawn({
+            let upstream = Arc::clone(&upstream);
+            async move {
+                let sent = upstream.send(Method::GET, "/x", HeaderMap::new(), Bytes::new()).await;
+                sent.expect("an answer").body.collect(10, Duration::from_secs(5)).await
+            }
+        });
+        let mut theirs = lines.recv().await.expect("a connection");
+        theirs.read_u8().await.expect("a request");
+        theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("open");
+        assert_eq!(first.await.expect("no panic").as_deref(), Ok(&b"ok"[..]));
+        let line = upstream.idle.lock().expect("not poisoned").pop().expect("it is kept");
+        drop(theirs);
+        let request = Request::new(Full::new(Bytes::from_static(b"{}")));
+        let sent = upstream.exchange(line, request);
+        let sent = tokio::time::timeout(Duration::from_secs(5), sent).await;
+        let refused = sent.expect("it does not wait").err();
+        assert!(matches!(refused, Some(UpstreamError::Closed { .. })), "{refused:?}");
     }
 }
