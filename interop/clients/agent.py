@@ -11,24 +11,32 @@ import os
 import subprocess
 import sys
 import time
+from typing import get_args
 
+import httpx2
 import openai
 from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
     ResponseStreamEvent,
 )
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 ANSWERS_MAX = 6
+ERRORS_MAX = 5
 COMMAND_TIMEOUT_S = 20
 # Members that the API sends and this version of the SDK leaves out of its types.
 BEYOND_THE_SDK = {
     Response: {"store", "frequency_penalty", "presence_penalty"},
     ResponseFunctionCallArgumentsDoneEvent: {"name"},  # earlier versions require it
 }
+# The class of each kind of event, from the SDK's own union.
+EVENTS = {
+    kind: model
+    for model in get_args(get_args(ResponseStreamEvent)[0])
+    for kind in get_args(model.model_fields["type"].annotation)
+}
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
-EVENT = TypeAdapter(ResponseStreamEvent)
 EXEC_COMMAND = {
     "type": "function",
     "name": "exec_command",
@@ -60,15 +68,55 @@ def unknown_members(value, at):
             yield from unknown_members(item, f"{at}[{index}]")
 
 
-def validated(validate, raw, what):
-    """What the SDK builds unchecked, checked: all there, of the right type, and nothing unknown."""
+def validate(model, raw, what):
+    """What the SDK takes unchecked, checked: all there, of the right type, and nothing unknown."""
     try:
-        value = validate(raw, strict=True)
+        value = model.model_validate(raw, strict=True)
     except ValidationError as error:
-        sys.exit(f"agent.py: {what} is not what the SDK declares: {error}\n{json.dumps(raw)}")
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        sys.exit(f"agent.py: {what} is not what the SDK declares: {'; '.join(wrong[:ERRORS_MAX])}")
     unknown = list(unknown_members(value, what))
     must(not unknown, f"the SDK does not know {unknown}")
-    return value
+
+
+def validate_body(body, streamed):
+    """One answer as it came over the wire: the SDK mends wrong types before it shows an event."""
+    if not streamed:
+        validate(Response, json.loads(body), "response")
+        return
+    lines = [line for line in body.decode().splitlines() if line.startswith("data: ")]
+    must(lines, "nothing came over the wire")
+    for line in lines:
+        raw = json.loads(line.removeprefix("data: "))
+        must(raw["type"] in EVENTS, f"the SDK does not know the event {raw['type']}")
+        validate(EVENTS[raw["type"]], raw, raw["type"])
+
+
+class Tap(httpx2.HTTPTransport):
+    """The SDK's transport, which keeps a copy of the bytes of the last answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = b""
+
+    def handle_request(self, request):
+        response = super().handle_request(request)
+        response.stream = TappedStream(self, response.stream)
+        return response
+
+
+class TappedStream(httpx2.SyncByteStream):
+    def __init__(self, tap, stream):
+        self.tap, self.stream = tap, stream
+        tap.body = b""
+
+    def __iter__(self):
+        for piece in self.stream:
+            self.tap.body += piece
+            yield piece
+
+    def close(self):
+        self.stream.close()
 
 
 class Watch:
@@ -103,7 +151,6 @@ class Watch:
 def create(client, request):
     watch = Watch()
     for event in client.responses.create(stream=True, **request):
-        validated(EVENT.validate_python, event.to_dict(), event.type)
         watch.see(event)
     return watch.response()
 
@@ -123,11 +170,10 @@ def helper(client, request):
 
 
 def whole(client, request):
-    response = client.responses.create(**request)
-    return validated(Response.model_validate, response.to_dict(), "response")
+    return client.responses.create(**request)
 
 
-def ask(mode, client, request):
+def ask(mode, client, tap, request):
     """One request: the answer, if it is complete, and how it ended."""
     try:
         response = mode(client, request)
@@ -135,6 +181,7 @@ def ask(mode, client, request):
         retry_after = error.response.headers.get("retry-after")
         time.sleep(float(retry_after or 0))
         return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+    validate_body(tap.body, streamed=mode is not whole)
     answer = {"status": 200, "outcome": response.status}
     if response.status != "completed":
         must(response.error is not None or response.status != "failed", "failed without an error")
@@ -152,13 +199,14 @@ def run(call):
 
 def main():
     mode = {"create": create, "helper": helper, "whole": whole}[sys.argv[1]]
+    tap = Tap()
     client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="none", max_retries=0,
-                           timeout=30)
+                           timeout=30, http_client=httpx2.Client(transport=tap))
     items = [{"role": "user", "content": sys.argv[2]}]
     calls, reasoning, answers = [], [], []
     while len(answers) < ANSWERS_MAX:
         request = {"model": "mock", "input": items, "tools": [EXEC_COMMAND]}
-        response, answer = ask(mode, client, request)
+        response, answer = ask(mode, client, tap, request)
         answers.append(answer)
         if response is None:
             continue
