@@ -9,10 +9,10 @@
 //! 6. the exchange is recorded ([`crate::capture`]), whatever came of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use latimer_wire::chat::{Backend, Lift, Toolbox, lower_request};
 use latimer_wire::error::ApiError;
@@ -20,222 +20,15 @@ use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Envelope, Request, Usage};
 
-use crate::capture::Finished;
+use crate::answer::{Answer, build};
+use crate::clock::unix_seconds;
 use crate::config::{Dialect, Timeouts};
+use crate::gateway::Gateway;
 use crate::headers;
-use crate::server::Gateway;
-use crate::stream::{Answer, Stream};
+use crate::ledger::{Exchange, Outcome};
+use crate::stream::Stream;
 use crate::translation::{Hop, Translation, whole_chat};
 use crate::upstream::Reply;
-
-/// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The whole answer was given.
-    Completed,
-    /// The model stopped early, by a limit.
-    Incomplete,
-    /// The answer failed, before or while it was given.
-    Failed,
-    /// The client left.
-    Cancelled,
-}
-
-impl Outcome {
-    /// What the `status` of a whole response says; one without is complete.
-    fn of(response: Raw<'_>) -> Outcome {
-        match response.member_text("status").as_deref() {
-            Some("incomplete") => Outcome::Incomplete,
-            Some("failed") => Outcome::Failed,
-            Some("cancelled") => Outcome::Cancelled,
-            _ => Outcome::Completed,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Outcome::Completed => "completed",
-            Outcome::Incomplete => "incomplete",
-            Outcome::Failed => "failed",
-            Outcome::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// Seconds since 1970.
-pub(crate) fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// What is known of an exchange while it goes on. When it is dropped it is recorded.
-pub(crate) struct Exchange {
-    gateway: Arc<Gateway>,
-    id: String,
-    /// Without the query, which may hold secrets.
-    path: String,
-    began: Instant,
-    first_byte_ms: Option<u64>,
-    attempts: u32,
-    recorded_bytes: usize,
-    left_out_bytes: usize,
-    notes: Notes,
-    usage: Option<Usage>,
-    outcome: Outcome,
-    finished: Finished,
-}
-
-impl Exchange {
-    fn new(gateway: &Arc<Gateway>, head: &http::request::Parts) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Exchange {
-            gateway: Arc::clone(gateway),
-            id: uuid::Uuid::now_v7().simple().to_string(),
-            path: head.uri.path().to_owned(),
-            began: Instant::now(),
-            first_byte_ms: None,
-            attempts: 0,
-            recorded_bytes: 0,
-            left_out_bytes: 0,
-            notes: Notes::default(),
-            usage: None,
-            outcome: Outcome::Cancelled,
-            finished: Finished {
-                timestamp_unix_ms: since.as_millis() as u64,
-                method: head.method.to_string(),
-                url: format!("http://{}{}", gateway.authority(), path_and_query(&head.uri)),
-                request_headers: headers::pairs(&head.headers),
-                ..Finished::default()
-            },
-        }
-    }
-
-    /// The backend, as messages name it.
-    pub fn hop(&self) -> String {
-        self.gateway.upstream.host()
-    }
-
-    /// Keeps a piece of the answer for the record; the bytes are shared, not copied.
-    pub fn keep(&mut self, bytes: &Bytes) {
-        if self.first_byte_ms.is_none() {
-            self.first_byte_ms = Some(self.began.elapsed().as_millis() as u64);
-        }
-        if self.gateway.recorder.is_none() {
-            return;
-        }
-        let limit = self.gateway.settings.limits.recorded_bytes;
-        if self.left_out_bytes > 0 || self.recorded_bytes + bytes.len() > limit {
-            self.left_out_bytes += bytes.len();
-            return;
-        }
-        self.recorded_bytes += bytes.len();
-        self.finished.response_body.push(bytes.clone());
-    }
-
-    pub fn add_notes(&mut self, notes: Notes) {
-        self.notes.extend(notes);
-    }
-
-    pub fn set_usage(&mut self, usage: Option<Usage>) {
-        self.usage = usage;
-    }
-
-    /// Says how it ended; the rest happens when it is dropped.
-    pub fn close(mut self, outcome: Outcome) {
-        self.outcome = outcome;
-    }
-
-    /// What Latimer adds to the record.
-    fn extra(&self) -> String {
-        let mut extra = String::new();
-        let mut object = Object::new(&mut extra)
-            .text("id", &self.id)
-            .text("outcome", self.outcome.name())
-            .text("upstream", &self.gateway.upstream.address(""))
-            .number("attempts", self.attempts.into())
-            .number("duration_ms", self.began.elapsed().as_millis() as u64);
-        if let Some(first_byte_ms) = self.first_byte_ms {
-            object = object.number("first_byte_ms", first_byte_ms);
-        }
-        if self.left_out_bytes > 0 {
-            object = object.number("left_out_bytes", self.left_out_bytes as u64);
-        }
-        object.with("notes", |out| self.notes.print(out)).end();
-        extra
-    }
-
-    /// The head of an answer, with what every answer carries.
-    fn head(&mut self, status: StatusCode, more: HeaderMap) -> http::response::Builder {
-        let mut builder = Response::builder().status(status);
-        if let Some(headers) = builder.headers_mut() {
-            headers.extend(more);
-            if let Ok(id) = HeaderValue::from_str(&self.id) {
-                headers.entry("x-request-id").or_insert(id);
-            }
-            if let Some(notes) = headers::notes(&self.notes) {
-                headers.insert("latimer-notes", notes);
-            }
-            self.finished.response_headers = headers::pairs(headers);
-        }
-        self.finished.status = Some(status.as_u16());
-        builder
-    }
-
-    /// An answer that is an error.
-    fn refuse(self, error: &ApiError, more: HeaderMap) -> Response<Answer> {
-        self.fail(error.status, error.body(), more)
-    }
-
-    /// An answer that is an error, whose body is written.
-    fn fail(mut self, status: u16, body: String, more: HeaderMap) -> Response<Answer> {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let mut more = more;
-        more.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(self.gateway.secret.hide(body));
-        let head = self.head(status, more);
-        self.keep(&body);
-        self.close(Outcome::Failed);
-        build(head, Answer::Whole(Some(body)))
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let usage = self.usage.unwrap_or_default();
-        tracing::info!(
-            method = self.finished.method,
-            path = self.path,
-            status = self.finished.status,
-            outcome = self.outcome.name(),
-            ms = self.began.elapsed().as_millis() as u64,
-            input_tokens = usage.input,
-            output_tokens = usage.output,
-            notes = self.notes.list().len(),
-        );
-        for note in self.notes.list() {
-            // The details are words of the request; they are in the record.
-            tracing::debug!(code = note.code, "note");
-        }
-        if let Some(recorder) = &self.gateway.recorder {
-            let extra = self.extra();
-            recorder.record(Finished { extra, ..std::mem::take(&mut self.finished) });
-        }
-    }
-}
-
-fn path_and_query(uri: &http::Uri) -> &str {
-    uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
-}
-
-fn build(head: http::response::Builder, answer: Answer) -> Response<Answer> {
-    head.body(answer).unwrap_or_else(|_| Response::new(Answer::Whole(None)))
-}
-
-/// An error that concerns no model: an unknown path, a wrong method. It is not recorded.
-pub(crate) fn refusal(error: &ApiError) -> Response<Answer> {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let head = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
-    build(head, Answer::Whole(Some(Bytes::from(error.body()))))
-}
 
 /// `POST /v1/responses`.
 pub(crate) async fn responses(
@@ -253,7 +46,7 @@ pub(crate) async fn responses(
         Ok(body) => body,
         Err(error) => return exchange.refuse(&error, HeaderMap::new()),
     };
-    exchange.finished.request_body = body.clone();
+    exchange.asked(&body);
     match answer(gateway, &head, &body, exchange).await {
         Ok(response) => response,
         Err(refused) => {
@@ -393,7 +186,7 @@ fn stream(
     };
     let head = exchange.head(StatusCode::OK, more);
     let stream = Stream::new(reply.body, translation, exchange, limits, &gateway.settings.timeouts);
-    build(head, Answer::Stream(Box::new(stream)))
+    build(head, Answer::Stream(Box::pin(stream)))
 }
 
 async fn whole(

@@ -1,19 +1,31 @@
 //! The gateway: the only crate with sockets. It stands between a program that speaks the Responses
 //! API and a model backend, translates where they differ, and records every exchange.
 //!
-//! Begin with [`mod@exchange`], the path of one request. Around it: [`server`] listens, [`body`]
-//! reads requests, [`upstream`] asks the backend, [`translation`] and [`stream`] carry the answer,
-//! [`capture`] records, [`headers`] says which headers cross, [`secret`] hides keys, [`config`] what can be set, and
-//! [`mock`] is a model backend from a script.
+//! Begin with [`mod@exchange`], the path of one request. Around it:
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`server`], [`listener`], [`mod@gateway`] | listens, and what all exchanges share |
+//! | [`body`], [`headers`] | reads a request; which headers cross |
+//! | [`upstream`] | asks the backend |
+//! | [`translation`], [`stream`], [`answer`] | carry the answer |
+//! | [`ledger`], [`capture`], [`secret`] | keep the account of an exchange, and record it |
+//! | [`config`] | what can be set |
+//! | [`mock`] | a model backend from a script |
 //!
 //! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
 //! no key is logged; a caller never chooses where a request goes.
 
+pub(crate) mod answer;
 pub(crate) mod body;
 pub mod capture;
+pub(crate) mod clock;
 pub mod config;
 pub(crate) mod exchange;
+pub(crate) mod gateway;
 pub(crate) mod headers;
+pub(crate) mod ledger;
+pub(crate) mod listener;
 pub mod mock;
 pub(crate) mod secret;
 pub mod server;

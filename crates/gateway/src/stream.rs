@@ -9,25 +9,19 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use latimer_wire::responses::{Failure, Status};
 use tokio::time::Sleep;
 
+use crate::answer::BrokenOff;
+use crate::clock::unix_seconds;
 use crate::config::{Limits, Timeouts};
-use crate::exchange::{Exchange, Outcome, unix_seconds};
+use crate::ledger::{Exchange, Outcome};
 use crate::translation::{CutInsideEvent, Translation};
 use crate::upstream::{ReplyBody, words};
 
-/// What a client gets: one piece, or a stream.
-pub enum Answer {
-    /// A whole body.
-    Whole(Option<Bytes>),
-    /// A stream of events.
-    Stream(Box<Stream>),
-}
-
 /// A streamed answer on its way from the backend to the client.
-pub struct Stream {
+pub(crate) struct Stream {
     reply: Option<ReplyBody>,
     translation: Translation,
     exchange: Option<Exchange>,
@@ -43,12 +37,6 @@ pub struct Stream {
     timer: Pin<Box<Sleep>>,
     broken_off: bool,
 }
-
-/// The backend broke off in the middle of an event that had partly been passed on; the only honest
-/// end is to break off too.
-#[derive(Debug, thiserror::Error)]
-#[error("the backend broke off in the middle of an event")]
-pub struct BrokenOff;
 
 impl Stream {
     pub(crate) fn new(
@@ -216,33 +204,5 @@ impl Body for Stream {
             exchange.keep(&bytes);
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        match self.get_mut() {
-            Answer::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Answer::Stream(stream) => Pin::new(stream.as_mut()).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Answer::Whole(None))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Answer::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
-            }
-            Answer::Stream(_) => SizeHint::default(),
-        }
     }
 }

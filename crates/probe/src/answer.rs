@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::input::string;
-use crate::tool_call::ToolCalls;
+use crate::tool_call::{ToolCalls, number};
 
 /// The channels on which text arrives: the event's name without `.delta` or `.done`, and the
 /// channel. The names without `_text` are those of the Open Responses specification.
@@ -235,9 +235,4 @@ fn tokens(usage: &Value) -> Option<Tokens> {
         cached: detail("input_tokens_details", "cached_tokens").unwrap_or_default(),
         reasoning: detail("output_tokens_details", "reasoning_tokens").unwrap_or_default(),
     })
-}
-
-/// A member that is a whole number.
-pub(crate) fn number(value: &Value, key: &str) -> Option<u64> {
-    value.get(key).and_then(Value::as_u64)
 }

@@ -4,7 +4,6 @@
 
 use serde_json::Value;
 
-use crate::answer::number;
 use crate::input::{CALLS, string};
 
 /// The events that bring arguments: the name without `.delta` or `.done`, and the field of the
@@ -98,4 +97,9 @@ impl ToolCalls {
         let at = self.0.iter().position(by_item).or_else(|| self.0.iter().position(by_place))?;
         self.0.get_mut(at)
     }
+}
+
+/// A member that is a whole number.
+pub(crate) fn number(value: &Value, key: &str) -> Option<u64> {
+    value.get(key).and_then(Value::as_u64)
 }

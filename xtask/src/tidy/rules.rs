@@ -44,7 +44,6 @@ const NOT_IN_WIRE: &[&str] =
 
 /// Public type names that may stand in more than one place below `crates/`, and why.
 const SHARED_NAMES: &[(&str, &str)] = &[
-    ("Answer", "the mock's scripted answer; the body of the gateway's answer"),
     ("Layout", "the command line's word for the report's layouts, with its help texts"),
     ("Mock", "the command line's options of the mock; the mock"),
     ("Rule", "a rule of the mock's script; a rule of the grammar"),

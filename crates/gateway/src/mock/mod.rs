@@ -20,11 +20,12 @@ use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::{self, Envelope, Event, Failure, Snapshot, Status, Usage, unfold};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::body::MockBody;
-use crate::exchange::unix_seconds;
-use crate::server::{Door, StartError, accept, connection, listen};
+use crate::clock::unix_seconds;
+use crate::listener::{Door, accept, connection};
 use crate::upstream::Embedded;
 
 /// The size of the pipe to the embedded mock, in bytes.
@@ -65,9 +66,9 @@ impl Mock {
         address: SocketAddr,
         ready: impl FnOnce(SocketAddr),
         stop: impl Future<Output = ()>,
-    ) -> Result<(), StartError> {
-        let (listener, address) = listen(address).await?;
-        ready(address);
+    ) -> std::io::Result<()> {
+        let listener = TcpListener::bind(address).await?;
+        ready(listener.local_addr()?);
         let mock = Arc::new(self);
         let serve = move |request| Arc::clone(&mock).respond(request);
         accept(listener, DOOR, stop, serve).await;

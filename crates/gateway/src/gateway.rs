@@ -1,0 +1,35 @@
+//! What every exchange of one gateway shares.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+
+use latimer_wire::chat::Profile;
+
+use crate::capture::Recorder;
+use crate::config::{Dialect, Settings};
+use crate::secret::Secret;
+use crate::upstream::Upstream;
+
+/// What every exchange needs.
+pub(crate) struct Gateway {
+    pub settings: Settings,
+    pub upstream: Arc<Upstream>,
+    pub recorder: Option<Recorder>,
+    /// The operator's key, which a backend may say back.
+    pub secret: Secret,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Gateway {
+    /// What the backend speaks. The embedded mock speaks Chat, so that it is translated like any.
+    pub fn dialect(&self) -> Dialect {
+        self.settings.upstream.as_ref().map_or(Dialect::Chat, |target| target.dialect)
+    }
+
+    /// What the backend takes.
+    pub fn profile(&self) -> &Profile {
+        static CAREFUL: LazyLock<Profile> = LazyLock::new(Profile::default);
+        self.settings.upstream.as_ref().map_or(&CAREFUL, |target| &target.profile)
+    }
+}

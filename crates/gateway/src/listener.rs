@@ -1,0 +1,116 @@
+//! A listener: accepts connections, speaks HTTP/1.1 on them, and stops when it is told to. It knows
+//! nothing of what is served; the gateway and the mock both stand behind it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::stall::Stalling;
+
+/// How long a client may take to send the head of a request, or stay idle between two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+/// The head of a request may not be longer.
+const HEAD_BYTES: usize = 64 << 10;
+/// How long to wait after the system refused a connection, for instance for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a listener allows its clients.
+pub(crate) struct Door {
+    /// How many there may be at the same time.
+    pub connections_max: usize,
+    /// How long each may read nothing.
+    pub write_wait: Duration,
+    /// How long open answers may go on after the signal to stop.
+    pub drain: Duration,
+}
+
+/// The accept loop, for the gateway and for the mock.
+pub(crate) async fn accept<S, F, B>(
+    listener: TcpListener,
+    door: Door,
+    stop: impl Future<Output = ()>,
+    serve: S,
+) where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync,
+{
+    let mut stop = pin!(stop);
+    let (stopping, stopped) = watch::channel(());
+    let places = Arc::new(Semaphore::new(door.connections_max));
+    let mut open = JoinSet::new();
+    loop {
+        let place = tokio::select! {
+            () = &mut stop => break,
+            Ok(place) = Arc::clone(&places).acquire_owned() => place,
+        };
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        while open.try_join_next().is_some() {}
+        match accepted {
+            Ok((socket, _)) => {
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY could not be set");
+                }
+                let socket = Stalling::new(socket, door.write_wait);
+                let (stopped, serve) = (stopped.clone(), serve.clone());
+                open.spawn(async move {
+                    connection(socket, stopped, serve).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = stopping.send(());
+    let _ =
+        tokio::time::timeout(door.drain, async { while open.join_next().await.is_some() {} }).await;
+}
+
+/// One client connection, until it ends or the gateway stops.
+pub(crate) async fn connection<I, S, F, B>(io: I, mut stopped: watch::Receiver<()>, serve: S)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<B>>,
+    B: http_body::Body<Data = Bytes> + 'static,
+    B::Error: std::error::Error + Send + Sync,
+{
+    let service = service_fn(move |request| {
+        let answer = serve(request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        _ = stopped.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client connection ended early");
+    }
+}
