@@ -59,3 +59,24 @@ fn what_is_right_is_complete() {
         assert_eq!(settings.upstream.unwrap().url.to_string(), address);
     }
 }
+
+/// The README shows every key with its default: what it shows is read, and nothing is missing.
+#[test]
+fn the_readme_shows_the_defaults() {
+    let readme = include_str!("../../../../README.md");
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let shown = blocks.filter(|block| block.contains("[limits]")).collect::<String>();
+    let config: Config = toml::from_str(&shown).unwrap();
+    assert_eq!(config.limits, Config::default().limits);
+    assert_eq!(config.timeouts, Config::default().timeouts);
+    for table in ["", "[limits]", "[timeouts]", "[upstream]"] {
+        let error = toml::from_str::<Config>(&format!("{table}\nno_such_key = 1")).unwrap_err();
+        let keys: Vec<_> = error.message().split('`').skip(3).step_by(2).collect();
+        assert!(!keys.is_empty());
+        for key in keys {
+            let is_there =
+                shown.contains(&format!("{key} =")) || shown.contains(&format!("{key}]"));
+            assert!(is_there, "the README does not show {table} {key}");
+        }
+    }
+}
