@@ -12,7 +12,7 @@ use latimer_gateway::Server;
 use latimer_gateway::capture::FILE_NAME;
 use latimer_probe::markdown::Layout;
 use serde_json::json;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::args::{self, Agent};
@@ -82,6 +82,7 @@ async fn codex(
     arguments: &[String],
 ) -> Result<ExitStatus> {
     let home = codex_home(gateway, model)?;
+    let stop = serve::told_to_stop();
     let child = Command::new(program)
         .args(arguments)
         .env("CODEX_HOME", home.path())
@@ -100,7 +101,19 @@ async fn codex(
     };
     tokio::select! {
         status = child.wait() => status.context("cannot wait for the agent"),
-        () = serve::told_to_stop() => child.wait().await.context("cannot wait for the agent"),
+        stop = stop => {
+            if stop == serve::Stop::Terminate {
+                terminate(&child).await;
+            }
+            child.wait().await.context("cannot wait for the agent")
+        }
+    }
+}
+
+/// Tells the agent what only we were told. A Ctrl-C it hears by itself.
+async fn terminate(child: &Child) {
+    if let Some(id) = child.id() {
+        let _ = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await;
     }
 }
 

@@ -17,6 +17,7 @@ pub fn serve(args: args::Serve) -> Result<ExitCode> {
         let record = settings.record.clone();
         let upstream = settings.upstream.clone();
         let server = Server::bind(settings).await?;
+        let stop = told_to_stop();
         eprintln!("Latimer listens on http://{}", server.address());
         match upstream {
             Some(target) => eprintln!("  backend    {} ({:?})", target.url, target.dialect),
@@ -28,7 +29,7 @@ pub fn serve(args: args::Serve) -> Result<ExitCode> {
             Some(directory) => eprintln!("  recording  {}", directory.join(FILE_NAME).display()),
             None => eprintln!("  recording  off"),
         }
-        server.run(told_to_stop()).await;
+        server.run(async { _ = stop.await }).await;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -40,7 +41,10 @@ pub fn mock(args: args::Mock) -> Result<ExitCode> {
         None => Script::echo(),
     };
     let ready = |address| eprintln!("Latimer plays a model on http://{address}/v1");
-    runtime()?.block_on(Mock::new(script).serve(args.listen, ready, told_to_stop()))?;
+    runtime()?.block_on(async {
+        let stop = told_to_stop();
+        Mock::new(script).serve(args.listen, ready, async { _ = stop.await }).await
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,24 +55,38 @@ pub fn runtime() -> Result<Runtime> {
     builder.enable_all().build().context("cannot start the runtime")
 }
 
-/// Ready at the first Ctrl-C or SIGTERM. The second ends the process at once.
-pub async fn told_to_stop() {
-    signal().await;
-    eprintln!("latimer: stopping; open answers may finish (once more to stop at once)");
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(130);
-    });
+/// How it was said to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Ctrl-C, which every process of the terminal hears.
+    Interrupt,
+    /// SIGTERM, which only this process hears.
+    Terminate,
 }
 
-async fn signal() {
+/// Ready at the first Ctrl-C or SIGTERM; listens for them from the call on, not from the first
+/// wait. The second ends the process at once.
+pub fn told_to_stop() -> impl Future<Output = Stop> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
+    let mut signals = [
+        (Stop::Interrupt, signal(SignalKind::interrupt()).ok()),
+        (Stop::Terminate, signal(SignalKind::terminate()).ok()),
+    ];
+    let mut next = move |cx: &mut std::task::Context<'_>| {
+        for (stop, signal) in &mut signals {
+            if signal.as_mut().is_some_and(|signal| signal.poll_recv(cx).is_ready()) {
+                return std::task::Poll::Ready(*stop);
+            }
+        }
+        std::task::Poll::Pending
     };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    async move {
+        let stop = std::future::poll_fn(&mut next).await;
+        eprintln!("latimer: stopping; open answers may finish (once more to stop at once)");
+        tokio::spawn(async move {
+            std::future::poll_fn(next).await;
+            std::process::exit(130);
+        });
+        stop
     }
 }

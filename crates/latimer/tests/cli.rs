@@ -222,6 +222,18 @@ fn an_agent_runs_in_a_home_of_its_own() {
 }
 
 #[test]
+fn an_agent_is_told_to_stop_with_us() {
+    let here = tempfile::tempdir().unwrap();
+    let script = "trap 'exit 5' TERM; echo \"http://started\" >&2; while :; do sleep 0.05; done";
+    std::fs::write(here.path().join("agent"), script).unwrap();
+    let arguments = ["run", "codex", "--no-record", "--program", "/bin/sh", "--", "agent"];
+    let (code, said) = Listening::start(latimer(here.path()).args(arguments)).stop();
+    assert_eq!(code, Some(5), "{said}");
+    let homes = std::fs::read_dir(here.path().join("cache/latimer")).unwrap();
+    assert_eq!(homes.count(), 0, "its home is thrown away");
+}
+
+#[test]
 fn a_recording_becomes_a_report() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let sample = root.join("shared/samples/sample_traffic.jsonl");
