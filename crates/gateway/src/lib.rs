@@ -32,7 +32,7 @@ pub mod server;
 pub(crate) mod stall;
 pub(crate) mod stream;
 pub(crate) mod translation;
-pub mod upstream;
+pub(crate) mod upstream;
 
 pub use latimer_wire::chat::PROFILES;
 

@@ -198,7 +198,8 @@ impl<'a> Event<'a> {
         out.push_str("data: ");
         let from = out.len();
         self.print(out);
-        if out.get(from..).is_some_and(|data| data.contains(['\n', '\r'])) {
+        let data = out.as_bytes().get(from..).unwrap_or_default();
+        if memchr::memchr2(b'\n', b'\r', data).is_some() {
             let data = out.split_off(from).replace(['\n', '\r'], " ");
             out.push_str(&data);
         }

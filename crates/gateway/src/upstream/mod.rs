@@ -6,24 +6,27 @@
 //! connection that ended well goes back to a small pool. It is looked at before it is used again,
 //! and a request on a reused connection that dies before the answer begins is sent once more.
 
+mod error;
+mod reply;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response, Uri, header};
-use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use latimer_wire::error::ApiError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+pub(crate) use self::error::{UpstreamError, words};
+pub(crate) use self::reply::ReplyBody;
 use crate::config::{Limits, Timeouts};
 
 /// A byte stream to a backend: a socket, TLS over one, or the embedded mock.
@@ -36,7 +39,7 @@ type Driver = Pin<Box<Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>>;
 pub(crate) type Embedded = Arc<dyn Fn() -> Box<dyn Stream> + Send + Sync>;
 
 /// One backend and the connections to it.
-pub struct Upstream {
+pub(crate) struct Upstream {
     base: Uri,
     tls: Option<TlsConnector>,
     embedded: Option<Embedded>,
@@ -52,75 +55,8 @@ struct Line {
     since: Instant,
 }
 
-/// Why a backend did not answer. The text names the hop.
-#[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
-    /// No connection came about.
-    #[error("cannot reach the backend {host}: {reason}")]
-    Unreachable {
-        /// The backend.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// No connection within the time allowed.
-    #[error("cannot reach the backend {host}: no connection within {after_ms} ms")]
-    ConnectTimeout {
-        /// The backend.
-        host: String,
-        /// How long it was waited.
-        after_ms: u64,
-    },
-    /// TLS failed.
-    #[error("cannot agree on TLS with the backend {host}: {reason}")]
-    Tls {
-        /// The backend.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// The connection ended before the answer began.
-    #[error("the backend {host} closed the connection before it answered: {reason}")]
-    Closed {
-        /// The backend.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// What came is no HTTP that can be read.
-    #[error("the backend {host} sent an answer that cannot be read: {reason}")]
-    Invalid {
-        /// The backend.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// No answer began within the time allowed.
-    #[error("the backend {host} did not begin to answer within {after_ms} ms")]
-    FirstByteTimeout {
-        /// The backend.
-        host: String,
-        /// How long it was waited.
-        after_ms: u64,
-    },
-}
-
-impl From<UpstreamError> for ApiError {
-    fn from(error: UpstreamError) -> Self {
-        let (status, code) = match error {
-            UpstreamError::Unreachable { .. } => (502, "upstream_unreachable"),
-            UpstreamError::ConnectTimeout { .. } => (504, "upstream_connect_timeout"),
-            UpstreamError::Tls { .. } => (502, "upstream_tls"),
-            UpstreamError::Closed { .. } => (502, "upstream_closed"),
-            UpstreamError::Invalid { .. } => (502, "upstream_invalid"),
-            UpstreamError::FirstByteTimeout { .. } => (504, "upstream_timeout"),
-        };
-        ApiError::server(status, code, format!("Latimer: {error}."))
-    }
-}
-
 /// What came of sending a request.
-pub struct Reply {
+pub(crate) struct Reply {
     /// Status and headers.
     pub head: http::response::Parts,
     /// The body.
@@ -216,7 +152,7 @@ impl Upstream {
         };
         let (response, line) = outcome?;
         let (head, incoming) = response.into_parts();
-        let body = ReplyBody { incoming, line, upstream: Arc::clone(self), end: None };
+        let body = ReplyBody::new(incoming, line, Arc::clone(self));
         Ok(Reply { head, body, attempts })
     }
 
@@ -319,14 +255,6 @@ impl Upstream {
     }
 }
 
-/// An error with its cause, which alone says what happened.
-pub(crate) fn words(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
 fn tls_connector() -> Result<TlsConnector, rustls::Error> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -336,128 +264,6 @@ fn tls_connector() -> Result<TlsConnector, rustls::Error> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// How much is gathered into one piece before the client has to take it.
-const GATHERED_BYTES: usize = 64 << 10;
-/// How much may follow an answer that is complete, and how long that may take.
-const REST_BYTES: usize = 4 << 10;
-const REST_WAIT: Duration = Duration::from_secs(1);
-
-/// The body of an answer. Dropped before its end, it closes the connection.
-pub struct ReplyBody {
-    incoming: Incoming,
-    line: Option<Line>,
-    upstream: Arc<Upstream>,
-    /// The body is over: well, or by an error that was not given out yet.
-    end: Option<Option<hyper::Error>>,
-}
-
-impl ReplyBody {
-    /// All bytes that are there now, as one piece; `None` at the end of the body.
-    ///
-    /// Reading and driving alternate until the connection has nothing more to give, so what came
-    /// with one read of the socket comes out together; up to a bound, past which the backend has
-    /// to wait for the client.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        let mut first = Bytes::new();
-        let mut gathered = BytesMut::new();
-        let mut driven = false;
-        while self.end.is_none() && first.len().max(gathered.len()) < GATHERED_BYTES {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    match (first.is_empty(), gathered.is_empty()) {
-                        (true, _) => first = data,
-                        (false, true) => {
-                            gathered.extend_from_slice(&first);
-                            gathered.extend_from_slice(&data);
-                        }
-                        (false, false) => gathered.extend_from_slice(&data),
-                    }
-                    driven = false;
-                    continue;
-                }
-                Poll::Ready(end) => {
-                    if end.is_none() {
-                        self.release(cx);
-                    }
-                    self.end = Some(end.and_then(Result::err));
-                    break;
-                }
-                Poll::Pending if driven => break,
-                Poll::Pending => {
-                    driven = true;
-                    self.drive(cx);
-                }
-            }
-        }
-        match (first.is_empty(), gathered.is_empty()) {
-            (true, _) => match &mut self.end {
-                Some(error) => Poll::Ready(error.take().map(Err)),
-                None => Poll::Pending,
-            },
-            (false, true) => Poll::Ready(Some(Ok(first))),
-            (false, false) => Poll::Ready(Some(Ok(gathered.freeze()))),
-        }
-    }
-
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        let over = |line: &mut Line| line.driver.as_mut().poll(cx).is_ready();
-        if self.line.as_mut().is_some_and(over) {
-            self.line = None;
-        }
-    }
-
-    /// Puts the connection back, if the backend keeps it open.
-    fn release(&mut self, cx: &mut Context<'_>) {
-        self.drive(cx);
-        if let Some(line) = self.line.take().filter(|line| line.sender.is_ready()) {
-            self.upstream.put_idle(line);
-        }
-    }
-
-    /// Reads the whole body, up to `limit` bytes, waiting at most `idle` between two reads.
-    ///
-    /// # Errors
-    /// In words, when it is longer, stops coming or breaks off.
-    pub async fn collect(mut self, limit: usize, idle: Duration) -> Result<Bytes, String> {
-        let mut whole = BytesMut::new();
-        loop {
-            let read = std::future::poll_fn(|cx| self.poll_read(cx));
-            match tokio::time::timeout(idle, read).await {
-                Err(_) => return Err(format!("nothing came for {} ms", idle.as_millis())),
-                Ok(None) => return Ok(whole.freeze()),
-                Ok(Some(Err(error))) => return Err(words(&error)),
-                Ok(Some(Ok(bytes))) if whole.len() + bytes.len() > limit => {
-                    return Err(format!("it is longer than {limit} bytes"));
-                }
-                Ok(Some(Ok(bytes))) => whole.extend_from_slice(&bytes),
-            }
-        }
-    }
-
-    /// Reads what comes of the body, up to `limit` bytes and as long as `wait` in all. That it is
-    /// cut off there, or breaks off, does not matter: it is only to be quoted.
-    pub async fn beginning(mut self, limit: usize, wait: Duration) -> Bytes {
-        let mut beginning = BytesMut::new();
-        let reading = async {
-            while beginning.len() < limit
-                && let Some(Ok(bytes)) = std::future::poll_fn(|cx| self.poll_read(cx)).await
-            {
-                beginning.extend_from_slice(&bytes);
-            }
-        };
-        let _ = tokio::time::timeout(wait, reading).await;
-        beginning.truncate(limit);
-        beginning.freeze()
-    }
-
-    /// Lets a body whose content is complete come to its formal end while the client goes on, so
-    /// that the connection can be used again.
-    pub fn let_end(self) {
-        tokio::spawn(self.collect(REST_BYTES, REST_WAIT));
-    }
 }
 
 #[cfg(test)]
