@@ -45,7 +45,7 @@ impl Gateway {
         };
         let mut socket = TcpStream::connect(address).await?;
         socket
-            .write_all(b"GET /healthz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .await?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await?;

@@ -6,6 +6,7 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`server`], [`listener`], [`mod@gateway`] | listens, and what all exchanges share |
+//! | [`access`] | who may ask |
 //! | [`body`], [`headers`] | reads a request; which headers cross |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
@@ -16,6 +17,7 @@
 //! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
 //! no key is logged; a caller never chooses where a request goes.
 
+pub(crate) mod access;
 pub(crate) mod answer;
 pub(crate) mod body;
 pub mod capture;

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
 use tokio::net::TcpListener;
 
+use crate::access::refuse_strangers;
 use crate::answer::{Answer, refusal};
 use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
@@ -113,6 +114,9 @@ const PATHS: &[(&str, &str)] =
     &[("/healthz", "GET"), ("/v1/models", "GET"), ("/v1/responses", "POST")];
 
 async fn respond(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Answer> {
+    if let Err(error) = refuse_strangers(gateway.address, request.headers()) {
+        return refusal(&error);
+    }
     let method = request.method().clone();
     match (&method, request.uri().path()) {
         (&Method::POST, "/v1/responses") => exchange::responses(&gateway, request).await,

@@ -66,7 +66,8 @@ impl Listening {
 fn ask(address: &str, headers: &str, target: &str, body: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
     let length = body.len();
-    let head = format!("POST {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}");
+    let head =
+        format!("POST {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}");
     write!(socket, "{head}content-length: {length}\r\n\r\n{body}").unwrap();
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();

@@ -116,8 +116,10 @@ async fn what_cannot_be_decompressed_is_refused() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
     let gateway = Gateway::start(small()).await;
-    let declared = "POST /v1/responses HTTP/1.1\r\nhost: h\r\ncontent-length: 20001\r\n\r\n{";
-    let chunked = "POST /v1/responses HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
+    let declared =
+        "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20001\r\n\r\n{";
+    let chunked =
+        "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
     let filled = piece(&"a".repeat(5_000)).repeat(20);
     for request in [
         declared.to_owned(),
@@ -145,7 +147,7 @@ async fn a_sender_of_too_much_still_sees_the_answer() {
     let declared = format!("content-length: {}\r\n\r\n", 24 << 20) + &filler.repeat(3);
     let chunked = "transfer-encoding: chunked\r\n\r\n".to_owned() + &piece(&filler).repeat(4);
     for rest in [declared, chunked + "0\r\n\r\n"] {
-        let request = "POST /v1/responses HTTP/1.1\r\nhost: h\r\n".to_owned() + &rest;
+        let request = "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\n".to_owned() + &rest;
         let answered = ask(gateway.address, request.as_bytes()).await;
         assert_eq!((answered.status, &answered.error()["code"]), (413, &"body_too_large".into()));
     }
@@ -156,7 +158,7 @@ async fn a_body_that_stops_coming_is_given_up() {
     let mut config = small();
     config.timeouts.body_ms = 50;
     let gateway = Gateway::start(config).await;
-    let request = "POST /v1/responses HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n{";
+    let request = "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{";
     let answered = ask(gateway.address, request.as_bytes()).await;
     assert_eq!((answered.status, answered.error()["code"].as_str()), (408, Some("body_timeout")));
 }

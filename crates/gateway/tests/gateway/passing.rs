@@ -114,7 +114,8 @@ async fn headers_cross_unless_they_may_not() {
 async fn a_translating_backend_gets_only_what_is_meant_for_it() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before(backend.address)).await;
-    let sent = "authorization: Bearer caller\r\ncookie: c\r\nx-api-key: k\r\norigin: o\r\n";
+    let sent =
+        "authorization: Bearer caller\r\ncookie: c\r\nx-api-key: k\r\norigin: http://localhost\r\n";
     let _client = Client::send(gateway.address, &post(sent, ASK_STREAM)).await;
     let (_, heard) = backend.heard().await;
     assert_eq!(heard.header("authorization"), Some("Bearer caller"));

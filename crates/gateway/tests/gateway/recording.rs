@@ -77,8 +77,7 @@ async fn no_secret_is_written_down_or_given_back() {
 #[tokio::test]
 async fn an_absolute_address_in_the_request_does_not_confuse_the_record() {
     let gateway = Gateway::start(Config::default()).await;
-    let request =
-        "GET http://u:canary@elsewhere/v1/models HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    let request = "GET http://u:canary@elsewhere/v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     assert_eq!(ask(gateway.address, request.as_bytes()).await.status, 200);
     let address = gateway.address;
     let recording = gateway.stop().await;

@@ -107,7 +107,7 @@ pub async fn mock(script: &str) -> SocketAddr {
 pub fn post(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(
-        "POST /v1/responses HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n{headers}\
+        "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );

@@ -37,10 +37,12 @@ async fn every_path_has_its_answer() {
         ("GET /v1/responses", "", 405, "method_not_allowed"),
         ("DELETE /v1/models", "", 405, "method_not_allowed"),
         ("GET /v1/responses", UPGRADE, 426, "websocket_not_supported"),
+        ("GET /healthz", "origin: https://evil.example\r\n", 403, "forbidden_origin"),
     ];
     let gateway = Gateway::start(Config::default()).await;
     for (line, headers, status, code) in CASES {
-        let request = format!("{line} HTTP/1.1\r\nhost: h\r\n{headers}connection: close\r\n\r\n");
+        let request =
+            format!("{line} HTTP/1.1\r\nhost: localhost\r\n{headers}connection: close\r\n\r\n");
         let answered = ask(gateway.address, request.as_bytes()).await;
         assert_eq!((answered.status, answered.whole), (*status, true), "{line}");
         match *code {
@@ -49,8 +51,10 @@ async fn every_path_has_its_answer() {
         }
         assert_eq!(answered.header("allow").is_some(), *status == 405, "{line}");
     }
-    let long =
-        format!("GET /{} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n", "a".repeat(9000));
+    let long = format!(
+        "GET /{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "a".repeat(9000)
+    );
     let answered = ask(gateway.address, long.as_bytes()).await;
     assert_eq!(answered.status, 404);
     assert!(answered.body.len() < 2000, "an error does not give a long path back");
@@ -97,7 +101,8 @@ async fn stopping_waits_for_open_answers_and_not_for_idle_clients() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before(backend.address)).await;
     let silent = Client::send(gateway.address, b"").await;
-    let idle = Client::send(gateway.address, b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    let idle =
+        Client::send(gateway.address, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let mut client = Client::send(gateway.address, &post("", ASK_STREAM)).await;
     let (mut line, _) = backend.heard().await;
     line.say(EVENTS_HEAD.to_owned() + &piece(&delta("one"))).await;
