@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use latimer_wire::error::ApiError;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
@@ -172,20 +171,17 @@ impl Exchange {
         builder
     }
 
-    /// An answer that is an error.
-    pub fn refuse(self, error: &ApiError, more: HeaderMap) -> Response<Answer> {
-        self.fail(error.status, error.body(), more)
-    }
-
-    /// An answer that is an error, whose body is written.
-    pub fn fail(mut self, status: u16, body: String, more: HeaderMap) -> Response<Answer> {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let mut more = more;
-        more.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(self.gateway.secret.hide(body));
+    /// An answer that is one piece.
+    pub fn whole(
+        mut self,
+        status: StatusCode,
+        more: HeaderMap,
+        body: Bytes,
+        outcome: Outcome,
+    ) -> Response<Answer> {
         let head = self.head(status, more);
         self.keep(&body);
-        self.close(Outcome::Failed);
+        self.close(outcome);
         build(head, Answer::Whole(Some(body)))
     }
 }

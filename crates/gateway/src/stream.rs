@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 use crate::answer::BrokenOff;
 use crate::clock::unix_seconds;
-use crate::config::{Limits, Timeouts};
+use crate::config::{Settings, Timeouts};
 use crate::ledger::{Exchange, Outcome};
 use crate::translation::{CutInsideEvent, Translation};
 use crate::upstream::{ReplyBody, words};
@@ -43,9 +43,9 @@ impl Stream {
         reply: ReplyBody,
         mut translation: Translation,
         exchange: Exchange,
-        limits: &Limits,
-        timeouts: &Timeouts,
+        settings: &Settings,
     ) -> Self {
+        let (limits, timeouts) = (&settings.limits, &settings.timeouts);
         let now = Instant::now();
         let idle = Timeouts::of(timeouts.idle_ms);
         let keep_alive = Timeouts::of(timeouts.keep_alive_ms);
