@@ -98,6 +98,8 @@ pub(super) struct Item {
     arguments: String,
     /// How far these were read.
     read: usize,
+    /// The length at which the arguments were last found not to be whole.
+    cut_at: usize,
     freeform: Option<Freeform>,
     annotations: Vec<String>,
     annotations_said: usize,
@@ -125,6 +127,7 @@ impl Item {
             namespace: None,
             arguments: String::new(),
             read: 0,
+            cut_at: usize::MAX,
             freeform: None,
             annotations: Vec::new(),
             annotations_said: 0,
@@ -183,14 +186,20 @@ impl Item {
 
     /// Whether it can be closed because something else begins. A call can once its arguments are
     /// a whole JSON object: fragments of two calls may come in turns.
-    pub fn is_complete(&self) -> bool {
+    pub fn is_complete(&mut self) -> bool {
         if !self.content.is_call() || (self.content == Content::Custom && self.freeform.is_none()) {
             return true;
         }
+        // Looked at first, and once for each length, so that long arguments are not read again for
+        // each item that waits.
         let arguments = self.raw_arguments();
-        // Looked at first, so that long arguments are not read again for each item that waits.
         let may_be_whole = arguments.starts_with('{') && arguments.ends_with('}');
-        self.can_open() && may_be_whole && Raw::parse(&decoded(arguments)).is_ok()
+        if !may_be_whole || !self.can_open() || arguments.len() == self.cut_at {
+            return false;
+        }
+        let whole = Raw::parse(&decoded(arguments)).is_ok();
+        self.cut_at = if whole { usize::MAX } else { arguments.len() };
+        whole
     }
 
     /// Gives the item its place in the output and its ids.
@@ -220,9 +229,10 @@ impl Item {
         append(&mut self.arguments, inner);
         let whole = self.arguments.len() - trailing_surrogate(&self.arguments);
         let fresh = self.arguments.get(self.read..whole).unwrap_or_default();
-        let said = freeform.push(&decoded(fresh));
-        push_mended(&mut self.text, said);
+        let mut said = String::new();
+        freeform.push(&decoded(fresh), &mut said);
         self.read = whole;
+        append(&mut self.text, &said);
     }
 
     /// Adds what the backend says about the text.
@@ -238,10 +248,10 @@ impl Item {
         self.logprobs.push_str(logprobs);
     }
 
-    /// The log probabilities that were not said yet, as an array.
-    pub fn unsaid_logprobs(&mut self) -> String {
+    /// The log probabilities that were not said yet, as an array; `None` when there are none.
+    pub fn unsaid_logprobs(&mut self) -> Option<String> {
         let fresh = self.logprobs.get(self.logprobs_said..).unwrap_or_default();
-        let list = format!("[{}]", fresh.trim_start_matches(','));
+        let list = (!fresh.is_empty()).then(|| format!("[{}]", fresh.trim_start_matches(',')));
         self.logprobs_said = self.logprobs.len();
         list
     }
@@ -279,7 +289,8 @@ impl Item {
 
     /// The arguments are whole: a freeform text that did not come as was asked for shows now.
     pub fn conclude(&mut self) {
-        let late = self.freeform.as_ref().filter(|_| self.text.is_empty()).map(Freeform::finish);
+        let late = self.freeform.as_ref().filter(|freeform| !freeform.has_begun());
+        let late = late.map(Freeform::finish);
         push_mended(&mut self.text, &late.unwrap_or_default());
         self.complete_characters();
     }
@@ -448,7 +459,9 @@ fn push_mended(out: &mut String, inner: &str) {
 fn trailing_surrogate(inner: &str) -> usize {
     let Some(at) = inner.len().checked_sub(SURROGATE_BYTES) else { return 0 };
     let Some((before, escape)) = inner.split_at_checked(at) else { return 0 };
-    let high = surrogate(escape) == Some(Surrogate::High);
-    let escaped = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
-    if high && !escaped { SURROGATE_BYTES } else { 0 }
+    if surrogate(escape) != Some(Surrogate::High) {
+        return 0;
+    }
+    let backslashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    if backslashes % 2 == 0 { SURROGATE_BYTES } else { 0 }
 }

@@ -29,6 +29,9 @@ const FINISH: &[(&str, Status, Option<&str>)] = &[
     ("insufficient_system_resource", Status::Failed, None),
 ];
 
+/// How many items may wait for the first one to be over.
+const WAITING_MAX: usize = 256;
+
 /// Turns one answer of a Chat Completions backend into hub events.
 ///
 /// ```
@@ -138,7 +141,7 @@ impl Lift {
         }
         if data == "[DONE]" {
             // Only what looks whole is taken for whole: arguments that stop midway were cut off.
-            let whole = self.line.iter().all(|item| item.text.is_empty() || item.is_complete());
+            let whole = self.line.iter_mut().all(|item| item.text.is_empty() || item.is_complete());
             if self.finish.is_none() && whole && self.items + self.line.len() as u64 > 0 {
                 self.notes.add("finish_reason_missing", "the backend gave no finish reason");
                 self.finish = Some("stop".to_owned());
@@ -172,7 +175,9 @@ impl Lift {
             self.usage = Some(Usage::read(usage));
         }
         self.said(chunk, sink);
-        if let Some(reason) = chunk.finish_reason.and_then(Raw::text) {
+        let reason = chunk.finish_reason.and_then(Raw::text);
+        // Some backends write an empty reason, or the word, where others leave it null.
+        if let Some(reason) = reason.filter(|reason| !matches!(&**reason, "" | "null")) {
             self.finish = Some(reason.into_owned());
             if self.outcome().0 != Status::Failed {
                 self.close_all(sink);
@@ -205,8 +210,8 @@ impl Lift {
         for call in &chunk.calls {
             self.call(call, sink);
         }
-        if chunk.audio && !self.notes.list().iter().any(|note| note.detail == "audio") {
-            self.notes.add("content_dropped", "audio");
+        for lost in &chunk.lost {
+            self.notes.add_once("content_dropped", lost);
         }
     }
 
@@ -272,7 +277,7 @@ impl Lift {
     fn text(&mut self, content: Content, literal: Raw<'_>, sink: &mut dyn Sink) {
         let inner = literal.inner();
         match &mut self.think {
-            Some(think) if content == Content::Text => {
+            Some(think) if content == Content::Text && !think.is_over() => {
                 for (content, piece) in think.push(inner) {
                     self.add(content, &piece, sink);
                 }
@@ -290,13 +295,13 @@ impl Lift {
 
     /// Adds text to the item of its kind that is last in line, or to a new one.
     fn add(&mut self, content: Content, inner: &str, sink: &mut dyn Sink) {
-        if inner.is_empty() {
+        if inner.is_empty() || self.ended.is_some() {
             return;
         }
         if self.line.back().map(|item| item.content) != Some(content) {
             self.append(Item::new(content), sink);
         }
-        let at = self.line.len() - 1;
+        let at = self.line.len().saturating_sub(1);
         self.grow(at, inner, sink);
     }
 
@@ -304,6 +309,9 @@ impl Lift {
     /// name with arguments begins a new call where that one has all of its own.
     fn call(&mut self, call: &Call<'_>, sink: &mut dyn Sink) {
         self.end_think(sink);
+        if self.ended.is_some() {
+            return;
+        }
         let whole = call.arguments.filter(|arguments| arguments.is_object()).map(|object| {
             let mut inner = String::new();
             push_unquoted(&mut inner, object.as_str());
@@ -313,7 +321,7 @@ impl Lift {
         let id = call.id.map(Raw::inner);
         let begins = call.name.is_some() && id.is_none() && !inner.trim_ascii().is_empty();
         let found = self.line.iter().rposition(|item| item.is_call(call.index, id));
-        let full = |at: &usize| begins && self.line.get(*at).is_some_and(Item::is_complete);
+        let mut full = |at: &usize| begins && self.line.get_mut(*at).is_some_and(Item::is_complete);
         let at = match found.filter(|at| !full(at)) {
             Some(at) => at,
             None if !begins && self.is_late(call.index, id) => {
@@ -324,7 +332,7 @@ impl Lift {
             }
             None => {
                 self.append(Item::call(call.index, id), sink);
-                self.line.len() - 1
+                self.line.len().saturating_sub(1)
             }
         };
         if let Some(item) = self.line.get_mut(at) {
@@ -346,8 +354,12 @@ impl Lift {
 
     /// Puts an item at the end of the line and closes what can be closed before it.
     fn append(&mut self, item: Item, sink: &mut dyn Sink) {
+        if self.line.len() > WAITING_MAX {
+            let message = format!("The backend began more than {WAITING_MAX} calls at once.");
+            return self.fail(server_error(message), 0, sink);
+        }
         self.line.push_back(item);
-        while self.line.len() > 1 && self.line.front().is_some_and(Item::is_complete) {
+        while self.line.len() > 1 && self.line.front_mut().is_some_and(Item::is_complete) {
             self.close_first(Status::Completed, sink);
         }
         self.open_first(sink);
@@ -366,8 +378,7 @@ impl Lift {
     fn say(&mut self, sink: &mut dyn Sink) {
         let Some(mut item) = self.line.pop_front() else { return };
         if let (true, Some((delta, _))) = (item.open, item.content.row().text) {
-            let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs());
-            let logprobs = logprobs.filter(|list| list != "[]");
+            let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs()).flatten();
             if let Some(unsaid) = item.unsaid() {
                 let literal = format!("\"{unsaid}\"");
                 let rest = match &logprobs {

@@ -5,10 +5,10 @@
 use super::item::Content;
 
 /// A tag as it may stand inside a literal: some servers escape the brackets.
-type Tag = [&'static str; 2];
+type Tag = [&'static str; 3];
 
-const OPEN: Tag = ["<think>", "\\u003cthink\\u003e"];
-const CLOSE: Tag = ["</think>", "\\u003c/think\\u003e"];
+const OPEN: Tag = ["<think>", "\\u003cthink\\u003e", "\\u003Cthink\\u003E"];
+const CLOSE: Tag = ["</think>", "\\u003c/think\\u003e", "\\u003C/think\\u003E"];
 
 /// Space as it stands inside a literal.
 const SPACES: &[&str] = &[" ", "\\n", "\\r", "\\t"];
@@ -34,13 +34,14 @@ enum State {
 }
 
 impl Think {
+    /// Whether all that comes is text of the answer.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Text
+    }
+
     /// Takes a piece of text and gives what it is, in order.
     pub fn push(&mut self, inner: &str) -> Vec<(Content, String)> {
         let mut given = Vec::new();
-        if self.state == State::Text {
-            given.push((Content::Text, inner.to_owned()));
-            return given;
-        }
         self.held.push_str(inner);
         while self.step(&mut given) {}
         given
@@ -51,7 +52,7 @@ impl Think {
         let begins = without_space(inner);
         let plain = self.held.is_empty() && !OPEN.iter().any(|tag| tag.starts_with(begins));
         let opens = OPEN.iter().any(|tag| begins.starts_with(tag));
-        self.state == State::Text || (self.state == State::Begin && plain && !opens)
+        self.is_over() || (self.state == State::Begin && plain && !opens)
     }
 
     /// Nothing more comes: what was held back is what it seems.
@@ -115,7 +116,11 @@ impl Think {
                 given.push((Content::Text, rest));
                 false
             }
-            State::Text => false,
+            State::Text => {
+                let text = std::mem::take(&mut self.held);
+                given.extend((!text.is_empty()).then_some((Content::Text, text)));
+                false
+            }
         }
     }
 }
