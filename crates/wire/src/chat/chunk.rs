@@ -51,7 +51,8 @@ fn says_something(value: Raw<'_>) -> bool {
 impl<'a> Chunk<'a> {
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let mut chunk = Chunk::default();
-        let mut reader = Reader::new(text);
+        // What is taken over as it is stands up to two levels deeper in an event.
+        let mut reader = Reader::at_depth(text, 2);
         let mut object = None;
         reader.object(|key, reader| match &*key {
             "object" => reader.value().map(|value| object = value.text()),

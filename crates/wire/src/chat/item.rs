@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use super::freeform::Freeform;
+use super::sealed::Details;
 use super::toolbox::{Becomes, Toolbox};
-use crate::json::{Object, Raw, push_unquoted};
+use crate::json::{Object, Raw, Reader, push_unquoted};
 use crate::responses::{Event, Kind, Status};
 
 /// What an item is made of.
@@ -23,19 +24,19 @@ pub(super) enum Content {
 }
 
 /// How a content shows on the wire.
-pub(super) struct ContentRow {
+struct ContentRow {
     /// How the ids of such items begin.
     prefix: &'static str,
     /// The type of its part and the member that holds the text.
     part_kind: (&'static str, &'static str),
     /// The events that open and close its part.
-    pub part: Option<(Kind, Kind)>,
+    part: Option<(Kind, Kind)>,
     /// The events that bring text and end it; none: only the finished item has it.
-    pub text: Option<(Kind, Kind)>,
+    text: Option<(Kind, Kind)>,
 }
 
 impl Content {
-    pub const fn row(self) -> &'static ContentRow {
+    const fn row(self) -> &'static ContentRow {
         match self {
             Content::Reasoning => &ContentRow {
                 prefix: "rs_",
@@ -101,6 +102,8 @@ pub(super) struct Item {
     /// The length at which the arguments were last found not to be whole.
     cut_at: usize,
     freeform: Option<Freeform>,
+    /// Reasoning that the backend wants back as it is.
+    pub details: Details,
     annotations: Vec<String>,
     annotations_said: usize,
     /// The log probabilities of the text, as the inside of an array.
@@ -108,6 +111,8 @@ pub(super) struct Item {
     logprobs_said: usize,
     /// The call is to go out although it has no name.
     pub nameless: bool,
+    /// It has no text and no part.
+    silent: bool,
     said: usize,
     output_index: u64,
     /// Its id, with quotes.
@@ -129,11 +134,13 @@ impl Item {
             read: 0,
             cut_at: usize::MAX,
             freeform: None,
+            details: Details::default(),
             annotations: Vec::new(),
             annotations_said: 0,
             logprobs: String::new(),
             logprobs_said: 0,
             nameless: false,
+            silent: false,
             said: 0,
             output_index: 0,
             id: String::new(),
@@ -144,6 +151,21 @@ impl Item {
     pub fn call(index: Option<u64>, id: Option<&str>) -> Self {
         let given_id = id.map(str::to_owned);
         Item { call_index: index, given_id, ..Item::new(Content::Call) }
+    }
+
+    /// Reasoning without a word, only as the backend wants it back.
+    pub fn silent(details: Details) -> Self {
+        Item { details, silent: true, ..Item::new(Content::Reasoning) }
+    }
+
+    /// The events that open and close its part, where it has one.
+    pub fn part_kinds(&self) -> Option<(Kind, Kind)> {
+        self.content.row().part.filter(|_| !self.silent)
+    }
+
+    /// The events that bring its text and end it, where it has one.
+    pub fn text_kinds(&self) -> Option<(Kind, Kind)> {
+        self.content.row().text.filter(|_| !self.silent)
     }
 
     /// Whether a fragment may belong to this call: neither its index nor its id says otherwise.
@@ -304,7 +326,7 @@ impl Item {
             object
                 .with(member, |out| {
                     out.push('[');
-                    if !opening {
+                    if !opening && !self.silent {
                         out.push_str(&self.part(false));
                     }
                     out.push(']');
@@ -313,7 +335,10 @@ impl Item {
         };
         match self.content {
             Content::Reasoning => {
-                let object = object.text("type", "reasoning").text("status", status.name());
+                let mut object = object.text("type", "reasoning").text("status", status.name());
+                if !opening && !self.details.is_empty() {
+                    object = object.text("encrypted_content", &self.details.seal());
+                }
                 list(object, "summary");
             }
             Content::Text | Content::Refusal => {
@@ -330,7 +355,10 @@ impl Item {
                 .end(),
             Content::Search => {
                 let arguments = decoded(text);
-                let arguments = Raw::parse(&arguments).ok().filter(|value| value.is_object());
+                // They stand in an item, in the output of a response, in an event.
+                let mut reader = Reader::at_depth(&arguments, 4);
+                let value = reader.value().ok().filter(|value| value.is_object());
+                let arguments = value.filter(|_| reader.finish().is_ok());
                 object
                     .text("type", "tool_search_call")
                     .text("status", status.name())

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::chunk::{Call, Chunk};
 use super::item::{Content, Item, agree};
+use super::sealed::Details;
 use super::think::Think;
 use super::toolbox::Toolbox;
 use crate::json::{Object, Raw, push_unquoted};
@@ -67,6 +68,8 @@ pub struct Lift {
     finish: Option<String>,
     toolbox: Toolbox,
     think: Option<Think>,
+    /// Reasoning to be kept that came when no reasoning was being said.
+    details: Details,
     notes: Notes,
 }
 
@@ -88,6 +91,7 @@ impl Lift {
             finish: None,
             toolbox: Toolbox::default(),
             think: None,
+            details: Details::default(),
             notes: Notes::default(),
         }
     }
@@ -195,6 +199,7 @@ impl Lift {
                 self.text(Content::Reasoning, text.unwrap_or(Raw::NULL), sink);
             }
         }
+        self.keep(chunk.reasoning_details);
         if let Some(logprobs) = chunk.logprobs {
             self.weigh(chunk, logprobs, sink);
         }
@@ -213,6 +218,17 @@ impl Lift {
         for lost in &chunk.lost {
             self.notes.add_once("content_dropped", lost);
         }
+    }
+
+    /// Reasoning that is to come back as it is goes to the item that says it, or to one of its own
+    /// at the end.
+    fn keep(&mut self, details: Option<Raw<'_>>) {
+        if !self.envelope.takes_sealed_reasoning() {
+            return;
+        }
+        let last = self.line.back_mut().filter(|item| item.content == Content::Reasoning);
+        let kept = last.map_or(&mut self.details, |item| &mut item.details);
+        details.map(Raw::elements).unwrap_or_default().into_iter().for_each(|one| kept.push(one));
     }
 
     /// Log probabilities belong to the text that comes with them.
@@ -377,7 +393,7 @@ impl Lift {
     /// Emits what the first item has to say and has not said yet.
     fn say(&mut self, sink: &mut dyn Sink) {
         let Some(mut item) = self.line.pop_front() else { return };
-        if let (true, Some((delta, _))) = (item.open, item.content.row().text) {
+        if let (true, Some((delta, _))) = (item.open, item.text_kinds()) {
             let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs()).flatten();
             if let Some(unsaid) = item.unsaid() {
                 let literal = format!("\"{unsaid}\"");
@@ -410,7 +426,7 @@ impl Lift {
             let json = item.json(Status::InProgress, true);
             let place = Event { item_id: None, part_index: None, ..item.event(Kind::ItemAdded) };
             self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
-            if let Some((added, _)) = item.content.row().part {
+            if let Some((added, _)) = item.part_kinds() {
                 let part = item.part(true);
                 self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(added) }, sink);
             }
@@ -430,7 +446,7 @@ impl Lift {
         }
         self.open_first(sink);
         let Some(item) = self.line.pop_front() else { return };
-        if let Some((_, done)) = item.content.row().text {
+        if let Some((_, done)) = item.text_kinds() {
             let text = format!("\"{}\"", item.text);
             let name = format!("\"{}\"", item.name);
             let logprobs = item.all_logprobs();
@@ -442,7 +458,7 @@ impl Lift {
             let payload = Some(Raw::trusted(&text));
             self.emit(Event { payload, rest, ..item.event(done) }, sink);
         }
-        if let Some((_, done)) = item.content.row().part {
+        if let Some((_, done)) = item.part_kinds() {
             let part = item.part(false);
             self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(done) }, sink);
         }
@@ -466,6 +482,10 @@ impl Lift {
     /// Finishes every item. Where the answer was cut short, so was the last of them.
     fn close_all(&mut self, sink: &mut dyn Sink) {
         self.end_think(sink);
+        if !self.details.is_empty() && self.outcome().0 == Status::Completed {
+            let details = std::mem::take(&mut self.details);
+            self.append(Item::silent(details), sink);
+        }
         while !self.line.is_empty() {
             let last = self.line.len() == 1;
             let status = if last { self.outcome().0 } else { Status::Completed };
