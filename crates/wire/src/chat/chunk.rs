@@ -24,6 +24,8 @@ pub(super) struct Chunk<'a> {
     pub reasoning_details: Option<Raw<'a>>,
     /// Names of what came and has no form in the hub.
     pub lost: Vec<Cow<'a, str>>,
+    /// It holds a whole message, not a delta.
+    pub whole: bool,
     /// Whether it had the shape of a chunk at all: `choices`, or usage, or an error.
     pub recognised: bool,
 }
@@ -100,6 +102,7 @@ impl<'a> Chunk<'a> {
                     return reader.object(|key, reader| choice.delta(&key, reader));
                 }
                 ("message", Some(b'{')) => {
+                    choice.whole = true;
                     reader.object(|key, reader| choice.delta(&key, reader))?;
                     choice.number_calls();
                 }

@@ -68,6 +68,8 @@ pub struct Lift {
     finish: Option<String>,
     toolbox: Toolbox,
     think: Option<Think>,
+    /// The backend speaks in messages, not in deltas.
+    by_messages: bool,
     /// Reasoning to be kept that came when no reasoning was being said.
     details: Details,
     notes: Notes,
@@ -91,6 +93,7 @@ impl Lift {
             finish: None,
             toolbox: Toolbox::default(),
             think: None,
+            by_messages: false,
             details: Details::default(),
             notes: Notes::default(),
         }
@@ -169,6 +172,11 @@ impl Lift {
 
     fn chunk(&mut self, chunk: &Chunk<'_>, now: u64, sink: &mut dyn Sink) {
         if let Some(error) = chunk.error {
+            if self.finish.is_some() && self.outcome().0 != Status::Failed {
+                // The answer is whole; to fail now would make the client ask for it again.
+                self.notes.add("error_after_the_answer", Failure::of(error).message);
+                return self.end(now, sink);
+            }
             return self.fail(Failure::of(error), now, sink);
         }
         if !chunk.recognised {
@@ -178,7 +186,13 @@ impl Lift {
         if let Some(usage) = chunk.usage {
             self.usage = Some(Usage::read(usage));
         }
-        self.said(chunk, sink);
+        let speaks = self.items + self.line.len() as u64 > 0;
+        self.by_messages |= chunk.whole && !speaks;
+        match chunk.whole && !self.by_messages {
+            // Some backends end a stream with the whole message once more.
+            true => self.notes.add_once("content_repeated", "a whole message after its pieces"),
+            false => self.said(chunk, sink),
+        }
         let reason = chunk.finish_reason.and_then(Raw::text);
         // Some backends write an empty reason, or the word, where others leave it null.
         if let Some(reason) = reason.filter(|reason| !matches!(&**reason, "" | "null")) {

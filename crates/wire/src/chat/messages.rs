@@ -131,6 +131,8 @@ struct Call<'a> {
     place: usize,
     /// Its id in the hub.
     id: String,
+    /// Its id towards the backend.
+    wire_id: String,
     name: String,
     /// A literal.
     arguments: Cow<'a, str>,
@@ -184,7 +186,13 @@ impl<'a> Messages<'_, 'a> {
             "agent_message" => self.agent_message(item, &path),
             "reasoning" => self.reasoning(item, &path),
             "function_call" | "custom_tool_call" | "tool_search_call" => {
-                let call = self.call(item, index, &path)?;
+                let mut call = self.call(item, index, &path)?;
+                let before = self.turn.calls.iter().filter(|other| other.id == call.id).count();
+                call.wire_id = match before {
+                    0 => wire_id(&call.id, self.profile).into_owned(),
+                    // In one message two calls are two, whatever the client calls them.
+                    _ => wire_id(&format!("{}\0{before}", call.id), self.profile).into_owned(),
+                };
                 self.turn.calls.push(call);
             }
             "item_reference" => {
@@ -207,13 +215,13 @@ impl<'a> Messages<'_, 'a> {
     }
 
     fn message(&mut self, item: &Item<'a>, path: &str) -> Result<(), ApiError> {
-        let role = item.required("role", path)?;
+        let role_given = item.required("role", path)?;
         let content = item.member("content").unwrap_or(Raw::NULL);
         let content_path = format!("{path}.content");
-        if !(content.is_null() && role.inner() == "assistant") {
+        if !(content.is_null() && role_given.inner() == "assistant") {
             check_content(content, &content_path)?;
         }
-        match role.inner() {
+        match role_given.inner() {
             "assistant" => {
                 let text = self.words(content, &content_path);
                 self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
@@ -223,7 +231,8 @@ impl<'a> Messages<'_, 'a> {
                 let own = self.profile.later_system;
                 let role = if own { self.profile.system_role } else { "user" };
                 if !own {
-                    self.notes.add("role_changed", format!("{path}: developer to user"));
+                    self.notes
+                        .add("role_changed", format!("{path}: {} to user", role_given.inner()));
                 }
                 let text = self.words(content, &content_path);
                 self.plain(role, &text);
@@ -283,6 +292,7 @@ impl<'a> Messages<'_, 'a> {
             return Ok(Call {
                 place,
                 id,
+                wire_id: String::new(),
                 name: self.toolbox.called(None, SEARCH),
                 arguments,
                 custom: false,
@@ -298,7 +308,7 @@ impl<'a> Messages<'_, 'a> {
                 true => Cow::Borrowed(input.as_str()),
                 false => Cow::Owned(freeform::arguments(input)),
             };
-            return Ok(Call { place, id, name, arguments, custom });
+            return Ok(Call { place, id, wire_id: String::new(), name, arguments, custom });
         }
         let arguments = match item.member("arguments").and_then(Raw::non_null) {
             Some(text) if text.is_string() && !text.inner().trim().is_empty() => {
@@ -310,7 +320,7 @@ impl<'a> Messages<'_, 'a> {
             }
             _ => Cow::Borrowed("\"{}\""),
         };
-        Ok(Call { place, id, name, arguments, custom: false })
+        Ok(Call { place, id, wire_id: String::new(), name, arguments, custom: false })
     }
 
     /// An output whose call is not in the history is told by the user.
@@ -366,7 +376,7 @@ impl<'a> Messages<'_, 'a> {
                 if index > 0 {
                     self.out.push(',');
                 }
-                push_call(self.out, call, self.profile);
+                push_call(self.out, call);
             }
             self.out.push(']');
         }
@@ -399,7 +409,7 @@ impl<'a> Messages<'_, 'a> {
             let output = place.and_then(|place| Some((place, request.input.get(place)?)));
             self.begin("tool");
             self.out.push_str(",\"tool_call_id\":");
-            push_string(self.out, &wire_id(&call.id, self.profile));
+            push_string(self.out, &call.wire_id);
             match output {
                 Some((place, item)) => {
                     let (text, seen) = self.output(item, &format!("input[{place}]"));
@@ -596,10 +606,10 @@ fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
     }
 }
 
-fn push_call(out: &mut String, call: &Call<'_>, profile: &Profile) {
+fn push_call(out: &mut String, call: &Call<'_>) {
     let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
     Object::new(out)
-        .text("id", &wire_id(&call.id, profile))
+        .text("id", &call.wire_id)
         .text("type", kind)
         .with(kind, |out| {
             Object::new(out)

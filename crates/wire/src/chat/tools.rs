@@ -76,6 +76,9 @@ impl Tools {
             }
             ("namespace", None) => {
                 let name = required_name(tool, path)?;
+                if tool.member("description").is_some_and(|words| !words.inner().is_empty()) {
+                    notes.add("description_dropped", format!("namespace {name}"));
+                }
                 let list = tool.member("tools").map(Raw::elements).unwrap_or_default();
                 for (index, inner) in list.into_iter().enumerate() {
                     let path = format!("{path}.tools[{index}]");
@@ -176,10 +179,17 @@ impl Tools {
             }
             Choice::One(wire) => object.with("tool_choice", |out| self.push_choice(out, wire)),
         };
-        match profile.refused.contains(&"parallel_tool_calls") {
-            true => object,
-            false => object.raw_if("parallel_tool_calls", request.given("parallel_tool_calls")),
+        let parallel = request.given("parallel_tool_calls");
+        if !profile.refused.contains(&"parallel_tool_calls") {
+            return object.raw_if("parallel_tool_calls", parallel);
         }
+        if parallel.and_then(Raw::boolean) == Some(false) {
+            notes.add(
+                "parameter_dropped",
+                format!("parallel_tool_calls (profile {})", profile.name),
+            );
+        }
+        object
     }
 
     /// Appends a tool as one that is chosen.
@@ -318,17 +328,19 @@ fn push_freeform(out: &mut String, wire: &str, tool: &Tool<'_>) {
     let format = tool.member("format").unwrap_or(Raw::NULL);
     if let Some(definition) = format.member("definition") {
         let syntax = format.member_text("syntax").unwrap_or_default();
-        let words = format!("\n\nThe input has to match this grammar ({syntax}):\n");
+        let break_between = if description.len() > 1 { "\n\n" } else { "" };
+        let words = format!("{break_between}The input has to match this grammar ({syntax}):\n");
         push_unquoted(&mut description, &words);
         description.push_str(definition.inner());
     }
     description.push('"');
+    let description = Some(Raw::trusted(&description)).filter(|text| !text.inner().is_empty());
     Object::new(out)
         .text("type", "function")
         .with("function", |out| {
             Object::new(out)
                 .text("name", wire)
-                .raw("description", Raw::trusted(&description))
+                .raw_if("description", description)
                 .raw("parameters", Raw::trusted(freeform::PARAMETERS))
                 .end();
         })
