@@ -187,12 +187,7 @@ impl<'a> Messages<'_, 'a> {
             "reasoning" => self.reasoning(item, &path),
             "function_call" | "custom_tool_call" | "tool_search_call" => {
                 let mut call = self.call(item, index, &path)?;
-                let before = self.turn.calls.iter().filter(|other| other.id == call.id).count();
-                call.wire_id = match before {
-                    0 => wire_id(&call.id, self.profile).into_owned(),
-                    // In one message two calls are two, whatever the client calls them.
-                    _ => wire_id(&format!("{}\0{before}", call.id), self.profile).into_owned(),
-                };
+                call.wire_id = self.unique_id(&call.id);
                 self.turn.calls.push(call);
             }
             "item_reference" => {
@@ -321,6 +316,19 @@ impl<'a> Messages<'_, 'a> {
             _ => Cow::Borrowed("\"{}\""),
         };
         Ok(Call { place, id, wire_id: String::new(), name, arguments, custom: false })
+    }
+
+    /// The id of a call towards the backend. In one message two calls are two, whatever the client
+    /// calls them.
+    fn unique_id(&self, id: &str) -> String {
+        let taken = |wire: &String| self.turn.calls.iter().any(|call| call.wire_id == *wire);
+        let plain = wire_id(id, self.profile).into_owned();
+        if !taken(&plain) {
+            return plain;
+        }
+        let numbered = |number| wire_id(&format!("{id}\0{number}"), self.profile).into_owned();
+        let free = (self.turn.calls.len()..).map(numbered).find(|wire| !taken(wire));
+        free.unwrap_or(plain)
     }
 
     /// An output whose call is not in the history is told by the user.
