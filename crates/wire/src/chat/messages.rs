@@ -11,11 +11,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::freeform;
 use super::profile::{CallIds, Profile};
-use super::toolbox::{called, fitting, nine};
+use super::sealed;
+use super::toolbox::{Toolbox, fitting, nine};
+use super::tools::SEARCH;
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
-use crate::responses::{Item, Request};
+use crate::responses::{Item, Request, wrong_type};
 
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "[no output was recorded for this call]";
@@ -47,11 +49,20 @@ pub(super) fn push_messages(
     out: &mut String,
     request: &Request<'_>,
     profile: &Profile,
+    toolbox: &Toolbox,
     notes: &mut Notes,
 ) -> Result<(), ApiError> {
     let outputs = Outputs::of(request)?;
-    let mut messages =
-        Messages { out, request, profile, notes, outputs, turn: Turn::default(), count: 0 };
+    let mut messages = Messages {
+        out,
+        request,
+        profile,
+        toolbox,
+        notes,
+        outputs,
+        turn: Turn::default(),
+        count: 0,
+    };
     messages.out.push('[');
     let rest = messages.leading()?;
     for (index, item) in request.input.iter().enumerate().skip(rest) {
@@ -72,8 +83,13 @@ impl Outputs {
     fn of(request: &Request<'_>) -> Result<Self, ApiError> {
         let mut waiting: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
         for (index, item) in request.input.iter().enumerate() {
-            if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) {
-                let call_id = item.required("call_id", &format!("input[{index}]"))?;
+            if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
+                let path = format!("input[{index}]");
+                let call_id = item.required("call_id", &path)?;
+                let output = item.member("output").unwrap_or(Raw::NULL);
+                if item.kind != "tool_search_output" && !output.is_object() {
+                    check_content(output, &format!("{path}.output"))?;
+                }
                 waiting.entry(text_of(call_id)).or_default().push_back(index);
             }
         }
@@ -104,6 +120,8 @@ fn text_of(literal: Raw<'_>) -> String {
 struct Turn<'a> {
     texts: Vec<Cow<'a, str>>,
     reasoning: Vec<Cow<'a, str>>,
+    /// Reasoning as the backend itself gave it: JSON arrays.
+    details: Vec<String>,
     calls: Vec<Call<'a>>,
 }
 
@@ -113,6 +131,8 @@ struct Call<'a> {
     place: usize,
     /// Its id in the hub.
     id: String,
+    /// Its id towards the backend.
+    wire_id: String,
     name: String,
     /// A literal.
     arguments: Cow<'a, str>,
@@ -124,6 +144,7 @@ struct Messages<'o, 'a> {
     out: &'o mut String,
     request: &'o Request<'a>,
     profile: &'o Profile,
+    toolbox: &'o Toolbox,
     notes: &'o mut Notes,
     outputs: Outputs,
     turn: Turn<'a>,
@@ -140,7 +161,9 @@ impl<'a> Messages<'_, 'a> {
             let role = item.string("role").map(Raw::inner).unwrap_or_default();
             if item.kind == "message" && matches!(role, "system" | "developer") {
                 let content = item.member("content").unwrap_or(Raw::NULL);
-                pieces.push(self.joined(content, &format!("input[{index}].content"), "\\n"));
+                let path = format!("input[{index}].content");
+                check_content(content, &path)?;
+                pieces.push(self.words(content, &path));
             } else if !TOOL_CARRIERS.contains(&&*item.kind) {
                 break;
             }
@@ -156,11 +179,15 @@ impl<'a> Messages<'_, 'a> {
     fn item(&mut self, item: &Item<'a>, index: usize) -> Result<(), ApiError> {
         let path = format!("input[{index}]");
         match &*item.kind {
+            kind if is_run_by_service(item) => {
+                self.notes.add("item_dropped", format!("{path}: {kind}"));
+            }
             "message" => self.message(item, &path)?,
             "agent_message" => self.agent_message(item, &path),
             "reasoning" => self.reasoning(item, &path),
             "function_call" | "custom_tool_call" | "tool_search_call" => {
-                let call = self.call(item, index, &path)?;
+                let mut call = self.call(item, index, &path)?;
+                call.wire_id = self.unique_id(&call.id);
                 self.turn.calls.push(call);
             }
             "item_reference" => {
@@ -183,12 +210,15 @@ impl<'a> Messages<'_, 'a> {
     }
 
     fn message(&mut self, item: &Item<'a>, path: &str) -> Result<(), ApiError> {
-        let role = item.required("role", path)?;
+        let role_given = item.required("role", path)?;
         let content = item.member("content").unwrap_or(Raw::NULL);
         let content_path = format!("{path}.content");
-        match role.inner() {
+        if !(content.is_null() && role_given.inner() == "assistant") {
+            check_content(content, &content_path)?;
+        }
+        match role_given.inner() {
             "assistant" => {
-                let text = self.joined(content, &content_path, "\\n");
+                let text = self.words(content, &content_path);
                 self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
             }
             "system" | "developer" => {
@@ -196,9 +226,10 @@ impl<'a> Messages<'_, 'a> {
                 let own = self.profile.later_system;
                 let role = if own { self.profile.system_role } else { "user" };
                 if !own {
-                    self.notes.add("role_changed", format!("{path}: developer to user"));
+                    self.notes
+                        .add("role_changed", format!("{path}: {} to user", role_given.inner()));
                 }
-                let text = self.joined(content, &content_path, "\\n");
+                let text = self.words(content, &content_path);
                 self.plain(role, &text);
             }
             "user" => {
@@ -222,23 +253,28 @@ impl<'a> Messages<'_, 'a> {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
         let content = item.member("content").unwrap_or(Raw::NULL);
-        let text = self.joined(content, &format!("{path}.content"), "\\n");
+        let text = self.words(content, &format!("{path}.content"));
         self.plain("user", &format!("[message from {author}]\\n{text}"));
     }
 
     /// Earlier reasoning goes back where the backend wants it. What another service sealed cannot
     /// be opened.
     fn reasoning(&mut self, item: &Item<'a>, path: &str) {
-        let sealed = item.string("encrypted_content").is_some();
+        let sealed = item.string("encrypted_content").and_then(Raw::text);
+        let opened = sealed.as_deref().and_then(sealed::open);
+        match opened.filter(|_| self.profile.reasoning_details) {
+            Some(details) => return self.turn.details.push(details),
+            None if sealed.is_some() => self.notes.add("encrypted_reasoning_dropped", path),
+            None => {}
+        }
         let text = ["summary", "content"]
             .iter()
             .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
-            .map(|parts| self.joined(parts, path, "\\n"))
+            .map(|parts| self.words(parts, path))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
             (None, Some(_)) => self.notes.add("reasoning_dropped", path),
-            (_, None) if sealed => self.notes.add("encrypted_reasoning_dropped", path),
             (_, None) => {}
         }
     }
@@ -248,11 +284,18 @@ impl<'a> Messages<'_, 'a> {
         if item.kind == "tool_search_call" {
             let arguments = item.member("arguments").unwrap_or(Raw::NULL);
             let arguments = Cow::Owned(in_literal(arguments));
-            return Ok(Call { place, id, name: "tool_search".into(), arguments, custom: false });
+            return Ok(Call {
+                place,
+                id,
+                wire_id: String::new(),
+                name: self.toolbox.called(None, SEARCH),
+                arguments,
+                custom: false,
+            });
         }
         let name = text_of(item.required("name", path)?);
         let namespace = item.string("namespace").map(text_of);
-        let name = called(namespace.as_deref(), &name);
+        let name = self.toolbox.called(namespace.as_deref(), &name);
         if item.kind == "custom_tool_call" {
             let input = item.required("input", path)?;
             let custom = self.profile.custom_tools;
@@ -260,7 +303,7 @@ impl<'a> Messages<'_, 'a> {
                 true => Cow::Borrowed(input.as_str()),
                 false => Cow::Owned(freeform::arguments(input)),
             };
-            return Ok(Call { place, id, name, arguments, custom });
+            return Ok(Call { place, id, wire_id: String::new(), name, arguments, custom });
         }
         let arguments = match item.member("arguments").and_then(Raw::non_null) {
             Some(text) if text.is_string() && !text.inner().trim().is_empty() => {
@@ -272,7 +315,20 @@ impl<'a> Messages<'_, 'a> {
             }
             _ => Cow::Borrowed("\"{}\""),
         };
-        Ok(Call { place, id, name, arguments, custom: false })
+        Ok(Call { place, id, wire_id: String::new(), name, arguments, custom: false })
+    }
+
+    /// The id of a call towards the backend. In one message two calls are two, whatever the client
+    /// calls them.
+    fn unique_id(&self, id: &str) -> String {
+        let taken = |wire: &String| self.turn.calls.iter().any(|call| call.wire_id == *wire);
+        let plain = wire_id(id, self.profile).into_owned();
+        if !taken(&plain) {
+            return plain;
+        }
+        let numbered = |number| wire_id(&format!("{id}\0{number}"), self.profile).into_owned();
+        let free = (self.turn.calls.len()..).map(numbered).find(|wire| !taken(wire));
+        free.unwrap_or(plain)
     }
 
     /// An output whose call is not in the history is told by the user.
@@ -299,14 +355,21 @@ impl<'a> Messages<'_, 'a> {
             return (Cow::Owned(inner), Vec::new());
         }
         let parts = output.elements();
-        let images = parts.iter().filter(|part| is_seen(**part)).copied().collect();
-        (self.joined(output, &format!("{path}.{member}"), "\\n"), images)
+        let images: Vec<_> = parts.iter().filter(|part| is_seen(**part)).copied().collect();
+        let path = format!("{path}.{member}");
+        if images.iter().any(|image| is_original(*image)) {
+            self.notes.add("content_changed", format!("{path}: detail original"));
+        }
+        (self.joined(output, &path), images)
     }
 
     /// Writes what the assistant said and called, and the outputs of its calls.
     fn end_turn(&mut self) {
         let turn = std::mem::take(&mut self.turn);
         if turn.texts.is_empty() && turn.calls.is_empty() {
+            if !(turn.reasoning.is_empty() && turn.details.is_empty()) {
+                self.notes.add("reasoning_dropped", "nothing was said or called after it");
+            }
             return;
         }
         self.begin("assistant");
@@ -314,25 +377,36 @@ impl<'a> Messages<'_, 'a> {
             [] => self.out.push_str(",\"content\":null"),
             texts => self.content(&texts.join("\\n\\n")),
         }
-        if let (Some(member), false) = (self.profile.reasoning_back, turn.reasoning.is_empty()) {
-            self.out.push_str(",\"");
-            self.out.push_str(member);
-            self.out.push_str("\":\"");
-            self.out.push_str(&turn.reasoning.join("\\n\\n"));
-            self.out.push('"');
-        }
+        self.earlier_reasoning(&turn);
         if !turn.calls.is_empty() {
             self.out.push_str(",\"tool_calls\":[");
             for (index, call) in turn.calls.iter().enumerate() {
                 if index > 0 {
                     self.out.push(',');
                 }
-                push_call(self.out, call, self.profile);
+                push_call(self.out, call);
             }
             self.out.push(']');
         }
         self.out.push('}');
         self.outputs_of(&turn.calls);
+    }
+
+    fn earlier_reasoning(&mut self, turn: &Turn<'a>) {
+        if !turn.details.is_empty() {
+            let lists = turn.details.iter().flat_map(|list| Raw::trusted(list).elements());
+            let details: Vec<_> = lists.map(Raw::as_str).collect();
+            self.out.push_str(",\"reasoning_details\":[");
+            self.out.push_str(&details.join(","));
+            return self.out.push(']');
+        }
+        let said = !turn.reasoning.is_empty() || self.profile.reasoning_always;
+        if let Some(member) = self.profile.reasoning_back.filter(|_| said) {
+            self.out.push_str(",\"");
+            self.out.push_str(member);
+            self.out.push_str("\":");
+            push_inner(self.out, &turn.reasoning.join("\\n\\n"));
+        }
     }
 
     fn outputs_of(&mut self, calls: &[Call<'a>]) {
@@ -343,7 +417,7 @@ impl<'a> Messages<'_, 'a> {
             let output = place.and_then(|place| Some((place, request.input.get(place)?)));
             self.begin("tool");
             self.out.push_str(",\"tool_call_id\":");
-            push_string(self.out, &wire_id(&call.id, self.profile));
+            push_string(self.out, &call.wire_id);
             match output {
                 Some((place, item)) => {
                     let (text, seen) = self.output(item, &format!("input[{place}]"));
@@ -414,7 +488,7 @@ impl<'a> Messages<'_, 'a> {
     fn user(&mut self, content: Raw<'a>, path: &str) {
         let parts = content.elements();
         if !parts.iter().copied().any(is_seen) && parts.len() < 2 {
-            let text = self.joined(content, path, "\\n");
+            let text = self.joined(content, path);
             return self.plain("user", &text);
         }
         self.begin("user");
@@ -437,7 +511,7 @@ impl<'a> Messages<'_, 'a> {
                     .end(),
                 None => push_seen(self.out, part),
             }
-            if part.member("detail").is_some_and(|detail| detail.inner() == "original") {
+            if is_original(part) {
                 self.notes.add("content_changed", format!("{path}[{index}]: detail original"));
             }
         }
@@ -447,9 +521,19 @@ impl<'a> Messages<'_, 'a> {
         self.out.push_str("]}");
     }
 
+    /// All text of a content where only text has a place.
+    fn words(&mut self, content: Raw<'a>, path: &str) -> Cow<'a, str> {
+        for (index, part) in content.elements().into_iter().enumerate().filter(|(_, p)| is_seen(*p))
+        {
+            let kind = part.member_text("type").unwrap_or_default();
+            self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
+        }
+        self.joined(content, path)
+    }
+
     /// All text of a content, as the inside of one literal. Parts that have no form in Chat
     /// Completions leave a note; images and files are somebody else's to write.
-    fn joined(&mut self, content: Raw<'a>, path: &str, between: &str) -> Cow<'a, str> {
+    fn joined(&mut self, content: Raw<'a>, path: &str) -> Cow<'a, str> {
         if content.is_string() {
             return Cow::Borrowed(content.inner());
         }
@@ -464,9 +548,49 @@ impl<'a> Messages<'_, 'a> {
         }
         match texts.as_slice() {
             [one] => Cow::Borrowed(one),
-            many => Cow::Owned(many.join(between)),
+            many => Cow::Owned(many.join("\\n")),
         }
     }
+}
+
+/// Checks that a content is a string or a list of parts, each with a type, and text where its type
+/// says so.
+fn check_content(content: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    let missing = |param: String| {
+        let message = format!("Missing required parameter: `{param}`.");
+        ApiError::invalid(&param, "missing_required_parameter", message)
+    };
+    if content.is_null() {
+        return Err(missing(path.to_owned()));
+    }
+    if !content.is_string() && !content.is_array() {
+        return Err(wrong_type(path, "a string or an array", content));
+    }
+    for (index, part) in content.elements().into_iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if !part.is_object() {
+            return Err(wrong_type(&path, "an object", part));
+        }
+        let kind = part.member_text("type").ok_or_else(|| missing(format!("{path}.type")))?;
+        let Some((_, member)) = TEXT_PARTS.iter().find(|(name, _)| *name == kind) else { continue };
+        match part.member(member).and_then(Raw::non_null) {
+            Some(text) if text.is_string() => {}
+            Some(other) => return Err(wrong_type(&format!("{path}.{member}"), "a string", other)),
+            None => return Err(missing(format!("{path}.{member}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is a tool search that the service ran itself: it has no call id.
+fn is_run_by_service(item: &Item<'_>) -> bool {
+    let search = matches!(&*item.kind, "tool_search_call" | "tool_search_output");
+    search && item.member("call_id").and_then(Raw::non_null).is_none()
+}
+
+/// Whether an image is to be seen at full size, which Chat Completions cannot say.
+fn is_original(part: Raw<'_>) -> bool {
+    part.member("detail").is_some_and(|detail| detail.inner() == "original")
 }
 
 fn push_inner(out: &mut String, inner: &str) {
@@ -490,10 +614,10 @@ fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
     }
 }
 
-fn push_call(out: &mut String, call: &Call<'_>, profile: &Profile) {
+fn push_call(out: &mut String, call: &Call<'_>) {
     let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
     Object::new(out)
-        .text("id", &wire_id(&call.id, profile))
+        .text("id", &call.wire_id)
         .text("type", kind)
         .with(kind, |out| {
             Object::new(out)

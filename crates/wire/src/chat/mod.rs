@@ -12,6 +12,7 @@ mod lower;
 mod messages;
 mod profile;
 mod request;
+mod sealed;
 mod think;
 mod toolbox;
 mod tools;

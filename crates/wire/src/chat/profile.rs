@@ -16,12 +16,19 @@ pub struct Profile {
     pub max_tokens: &'static str,
     /// The member of an assistant message that takes earlier reasoning back.
     pub reasoning_back: Option<&'static str>,
+    /// Whether that member has to be there also where no reasoning is known; it is empty then.
+    pub reasoning_always: bool,
+    /// Whether reasoning goes back as the `reasoning_details` it came as, where the client kept
+    /// them for us.
+    pub reasoning_details: bool,
     /// How the reasoning effort is said.
     pub effort: Effort,
     /// Whether freeform (custom) tools are taken as such; else they become functions.
     pub custom_tools: bool,
     /// What happens to tools that the service itself would run.
     pub hosted_tools: HostedTools,
+    /// Whether `tool_choice` may name the tools that are allowed; else only these are sent.
+    pub allowed_tools: bool,
     /// Whether a tool's output may hold images; else they follow in a user message.
     pub images_in_outputs: bool,
     /// Which ids of calls are taken.
@@ -75,9 +82,12 @@ const GENERIC: Profile = Profile {
     later_system: false,
     max_tokens: "max_tokens",
     reasoning_back: None,
+    reasoning_always: false,
+    reasoning_details: false,
     effort: Effort::Flat,
     custom_tools: false,
     hosted_tools: HostedTools::Drop,
+    allowed_tools: false,
     images_in_outputs: false,
     call_ids: CallIds::Short,
     think_tags: true,
@@ -112,6 +122,8 @@ pub const PROFILES: &[Profile] = &[
         // openai-python 3.51: ChatCompletionCustomToolParam.
         custom_tools: true,
         hosted_tools: HostedTools::Native,
+        // openai-python 3.51: ChatCompletionAllowedToolChoiceParam.
+        allowed_tools: true,
         think_tags: false,
         parameters: OPENAI_PARAMETERS,
         ..GENERIC
@@ -153,6 +165,8 @@ pub const PROFILES: &[Profile] = &[
         later_system: true,
         // github.com/earendil-works/pi/issues/3636: a 400 where it is missing.
         reasoning_back: Some("reasoning_content"),
+        // github.com/experientiallabs/experiential/pull/890: an empty one is always taken.
+        reasoning_always: true,
         // api-docs.deepseek.com/guides/thinking_mode
         effort: Effort::Flat,
         think_tags: false,
@@ -165,6 +179,7 @@ pub const PROFILES: &[Profile] = &[
         later_system: true,
         // openrouter.ai/docs/use-cases/reasoning-tokens
         reasoning_back: Some("reasoning"),
+        reasoning_details: true,
         effort: Effort::Object,
         think_tags: false,
         parameters: &["logprobs", "prompt_cache_key", "top_logprobs", "user", "verbosity"],
@@ -283,6 +298,27 @@ const ENTRIES: &[Entry] = &[
             ("none", |profile| profile.reasoning_back = None),
             ("reasoning_content", |profile| profile.reasoning_back = Some("reasoning_content")),
             ("reasoning", |profile| profile.reasoning_back = Some("reasoning")),
+        ],
+    },
+    Entry {
+        name: "reasoning_always",
+        values: &[
+            ("yes", |profile| profile.reasoning_always = true),
+            ("no", |profile| profile.reasoning_always = false),
+        ],
+    },
+    Entry {
+        name: "reasoning_details",
+        values: &[
+            ("keep", |profile| profile.reasoning_details = true),
+            ("drop", |profile| profile.reasoning_details = false),
+        ],
+    },
+    Entry {
+        name: "allowed_tools",
+        values: &[
+            ("keep", |profile| profile.allowed_tools = true),
+            ("filter", |profile| profile.allowed_tools = false),
         ],
     },
     Entry {

@@ -36,16 +36,32 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Default)]
 pub struct Toolbox {
     known: BTreeMap<String, Known>,
+    /// By namespace and name: what a tool is called towards the backend.
+    called: BTreeMap<(String, String), String>,
 }
 
 impl Toolbox {
-    /// Adds a tool; false when one of its name is there already.
-    pub(super) fn add(&mut self, called: &str, known: Known) -> bool {
-        let new = !self.known.contains_key(called);
-        if new {
-            self.known.insert(called.to_owned(), known);
+    /// Adds a tool and gives it a name towards the backend that no other has: whoever comes first
+    /// has the plain one. `None` when the tool is there already.
+    pub(super) fn add(&mut self, known: Known) -> Option<String> {
+        let key = key(known.namespace.as_deref(), &known.name);
+        if self.called.contains_key(&key) {
+            return None;
         }
-        new
+        let plain = called(known.namespace.as_deref(), &known.name);
+        let wire = match self.known.contains_key(&plain) {
+            true => fitting(&format!("{}\0{}", key.0, key.1)).into_owned(),
+            false => plain,
+        };
+        self.known.insert(wire.clone(), known);
+        self.called.insert(key, wire.clone());
+        Some(wire)
+    }
+
+    /// What a tool is called towards the backend, also one that is not there any more.
+    pub(super) fn called(&self, namespace: Option<&str>, name: &str) -> String {
+        let wire = self.called.get(&key(namespace, name)).cloned();
+        wire.unwrap_or_else(|| called(namespace, name))
     }
 
     /// What the backend means by a name. Some models leave out the namespace, or write it with a
@@ -60,13 +76,19 @@ impl Toolbox {
     }
 }
 
-/// What a tool is called towards the backend: `namespace__name`, shortened where it is too long or
+/// What makes a tool another one. Calls into the namespace `functions` come without it (Codex
+/// 0.169), so it is none.
+fn key(namespace: Option<&str>, name: &str) -> (String, String) {
+    let namespace = namespace.filter(|namespace| *namespace != "functions");
+    (namespace.unwrap_or_default().to_owned(), name.to_owned())
+}
+
+/// A tool's plain name towards a backend: `namespace__name`, shortened where it is too long or
 /// holds what backends refuse.
-pub(super) fn called(namespace: Option<&str>, name: &str) -> String {
-    match namespace {
-        // Calls into the namespace `functions` come without it (Codex 0.169).
-        None | Some("" | "functions") => fitting(name).into_owned(),
-        Some(namespace) => fitting(&format!("{namespace}__{name}")).into_owned(),
+fn called(namespace: Option<&str>, name: &str) -> String {
+    match key(namespace, name) {
+        (namespace, name) if namespace.is_empty() => fitting(&name).into_owned(),
+        (namespace, name) => fitting(&format!("{namespace}__{name}")).into_owned(),
     }
 }
 

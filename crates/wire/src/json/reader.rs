@@ -22,6 +22,12 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0, depth: 0 }
     }
 
+    /// Starts at the beginning of `text`, which is to stand `depth` levels deep in another: what
+    /// would be too deep there is too deep here.
+    pub fn at_depth(text: &'a str, depth: usize) -> Self {
+        Reader { text, at: 0, depth }
+    }
+
     /// The byte at which the reader stands.
     pub fn position(&self) -> usize {
         self.at

@@ -34,21 +34,24 @@ impl Usage {
         };
         let detail = |lists: [&str; 2], name: &str| {
             let mut lists = lists.iter().filter_map(|list| usage.member(list));
-            lists.find_map(|list| list.member(name)?.count()).unwrap_or_default()
+            lists.find_map(|list| list.member(name)?.count())
         };
         let inputs = ["input_tokens_details", "prompt_tokens_details"];
         let outputs = ["output_tokens_details", "completion_tokens_details"];
         let input = count(["input_tokens", "prompt_tokens"]);
         let output = count(["output_tokens", "completion_tokens"]);
         let total = usage.member("total_tokens").and_then(Raw::count);
-        let reasoning = detail(outputs, "reasoning_tokens");
+        let reasoning = detail(outputs, "reasoning_tokens").unwrap_or_default();
         // Some services (xAI) do not count reasoning as output; their total tells.
         let all = input.saturating_add(output).saturating_add(reasoning);
         let output = if total == Some(all) { output.saturating_add(reasoning) } else { output };
         Usage {
             input,
-            cached: detail(inputs, "cached_tokens"),
-            cache_write: detail(inputs, "cache_write_tokens"),
+            cached: detail(inputs, "cached_tokens").unwrap_or_else(|| {
+                // DeepSeek's name, and Moonshot's place for the usual one.
+                count(["prompt_cache_hit_tokens", "cached_tokens"])
+            }),
+            cache_write: detail(inputs, "cache_write_tokens").unwrap_or_default(),
             output,
             reasoning,
             total: total.unwrap_or_else(|| input.saturating_add(output)),
@@ -106,6 +109,7 @@ impl Failure {
 pub struct Envelope {
     head: String,
     echo: String,
+    sealed: bool,
 }
 
 /// The members a response takes over from its request, and what stands there by default.
@@ -133,6 +137,9 @@ const ECHO: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
+/// What a client includes that carries sealed reasoning from turn to turn.
+const SEALED: &str = "reasoning.encrypted_content";
+
 impl Envelope {
     /// The envelope of the answer to `request`. `id` is the response's id, `created_at` seconds
     /// since 1970.
@@ -154,7 +161,12 @@ impl Envelope {
         }
         echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
         // Between the tokens of JSON a line end is as good as a space, and an event is one line.
-        Envelope { head, echo: echo.replace(['\n', '\r'], " ") }
+        Envelope { head, echo: echo.replace(['\n', '\r'], " "), sealed: request.includes(SEALED) }
+    }
+
+    /// Whether the client takes reasoning in a sealed form, to bring it back in the next turn.
+    pub fn takes_sealed_reasoning(&self) -> bool {
+        self.sealed
     }
 
     /// Appends the response object. `output` is the inside of the array; `reason` is why it is

@@ -56,7 +56,8 @@ impl<'a> Request<'a> {
     /// A 400 that names the parameter at fault.
     pub fn parse(body: &'a str) -> Result<Self, ApiError> {
         let mut request = Request::default();
-        let mut reader = Reader::new(body);
+        // An answer holds parts of the request one level deeper.
+        let mut reader = Reader::at_depth(body, 1);
         if reader.peek_value() != Some(b'{') {
             return Err(ApiError::invalid(
                 "",
@@ -144,6 +145,12 @@ impl<'a> Request<'a> {
         self.member(key).and_then(Raw::non_null)
     }
 
+    /// Whether the client asked for something to be included.
+    pub fn includes(&self, what: &str) -> bool {
+        let list = self.given("include").map(Raw::elements).unwrap_or_default();
+        list.iter().any(|name| name.inner() == what)
+    }
+
     /// All members of the body, in their order.
     pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
         &self.members
@@ -170,7 +177,7 @@ impl<'a> Request<'a> {
     }
 }
 
-fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
+pub(crate) fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
     let message = format!("Invalid type for `{param}`: expected {wanted}, got {}.", value.kind());
     ApiError::invalid(param, "invalid_type", message)
 }
