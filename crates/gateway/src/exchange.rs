@@ -26,13 +26,13 @@ use crate::headers;
 use crate::ledger::{Exchange, Outcome};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
-use crate::translation::{Hop, Translation, whole_chat};
+use crate::translation::{Hop, Lifting, Passing, Translation, whole_chat};
 use crate::upstream::{Reply, ReplyBody};
 
 /// What a client is given when nothing went wrong before it began.
 enum Given {
     /// Events, as the backend makes them.
-    Stream { reply: ReplyBody, translation: Translation, headers: HeaderMap },
+    Stream { reply: ReplyBody, translation: Box<dyn Translation>, headers: HeaderMap },
     /// One body.
     Whole { body: Bytes, outcome: Outcome, headers: HeaderMap },
 }
@@ -195,18 +195,21 @@ fn lift(exchange: &Exchange, request: &Request<'_>, toolbox: Toolbox) -> Lift {
 fn stream(exchange: &Exchange, reply: Reply, request: &Request<'_>, toolbox: Toolbox) -> Given {
     let gateway = &exchange.gateway;
     let limits = &gateway.settings.limits;
-    if gateway.dialect() == Dialect::Responses {
-        let headers = headers::answered(&reply.head.headers);
-        let translation = Translation::same(limits.event_bytes);
-        return Given::Stream { reply: reply.body, translation, headers };
-    }
     let hop = Hop { name: exchange.hop(), secret: gateway.secret.clone() };
-    let lift = lift(exchange, request, toolbox);
-    let translation = match is_json(&reply) {
-        true => Translation::chat_whole(lift, limits.answer_bytes, hop),
-        false => Translation::chat(lift, limits.event_bytes, hop),
+    let from = &reply.head.headers;
+    let (translation, headers): (Box<dyn Translation>, _) = match gateway.dialect() {
+        Dialect::Responses => {
+            (Box::new(Passing::new(limits.event_bytes, hop)), headers::answered(from))
+        }
+        Dialect::Chat => {
+            let lift = lift(exchange, request, toolbox);
+            let lifting = match is_json(&reply) {
+                true => Lifting::whole(lift, limits.answer_bytes, hop),
+                false => Lifting::events(lift, limits.event_bytes, hop),
+            };
+            (Box::new(lifting), headers::events(from))
+        }
     };
-    let headers = headers::events(&reply.head.headers);
     Given::Stream { reply: reply.body, translation, headers }
 }
 

@@ -23,7 +23,7 @@ use crate::upstream::{ReplyBody, words};
 /// A streamed answer on its way from the backend to the client.
 pub(crate) struct Stream {
     reply: Option<ReplyBody>,
-    translation: Translation,
+    translation: Box<dyn Translation>,
     exchange: Option<Exchange>,
     /// What is to be said before anything comes.
     head: Bytes,
@@ -41,7 +41,7 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(
         reply: ReplyBody,
-        mut translation: Translation,
+        mut translation: Box<dyn Translation>,
         exchange: Exchange,
         settings: &Settings,
     ) -> Self {
@@ -107,8 +107,7 @@ impl Stream {
             }
             Poll::Ready(None) => {
                 self.reply = None;
-                let hop = self.hop();
-                self.translation.end(now, &hop)
+                self.translation.end(now)
             }
             Poll::Pending => match self.wait(cx) {
                 Poll::Ready(spoken) => spoken,
