@@ -369,6 +369,11 @@ impl Lift {
             if let Some(name) = call.name.filter(|_| item.name.is_empty()) {
                 item.take_name(name, call.custom, &self.toolbox);
             }
+            if let Some(extra) =
+                call.extra_content.filter(|_| self.envelope.takes_sealed_reasoning())
+            {
+                item.extra_content = Some(extra.as_str().to_owned());
+            }
             item.given_id = item.given_id.take().or_else(|| id.map(str::to_owned));
         }
         self.open_first(sink);
@@ -481,6 +486,8 @@ impl Lift {
         self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
         self.push_output(&json);
         if item.content.is_call() {
+            let detail = item.extra_detail();
+            self.details.push(detail.as_deref().map_or(Raw::NULL, Raw::trusted));
             self.closed_indices.extend(item.call_index);
             self.closed_ids.extend(item.given_id.map(|id| (id, item.call_index)));
         }
@@ -496,14 +503,14 @@ impl Lift {
     /// Finishes every item. Where the answer was cut short, so was the last of them.
     fn close_all(&mut self, sink: &mut dyn Sink) {
         self.end_think(sink);
-        if !self.details.is_empty() && self.outcome().0 == Status::Completed {
-            let details = std::mem::take(&mut self.details);
-            self.append(Item::silent(details), sink);
-        }
         while !self.line.is_empty() {
             let last = self.line.len() == 1;
             let status = if last { self.outcome().0 } else { Status::Completed };
             self.close_first(status, sink);
+        }
+        if !self.details.is_empty() && self.outcome().0 == Status::Completed {
+            self.line.push_back(Item::silent(std::mem::take(&mut self.details)));
+            self.close_first(Status::Completed, sink);
         }
     }
 

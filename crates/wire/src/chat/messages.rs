@@ -53,6 +53,10 @@ pub(super) fn push_messages(
     notes: &mut Notes,
 ) -> Result<(), ApiError> {
     let outputs = Outputs::of(request)?;
+    let extras = match profile.extra_content {
+        Some(_) => extras(request),
+        None => BTreeMap::new(),
+    };
     let mut messages = Messages {
         out,
         request,
@@ -60,6 +64,7 @@ pub(super) fn push_messages(
         toolbox,
         notes,
         outputs,
+        extras,
         turn: Turn::default(),
         count: 0,
     };
@@ -111,6 +116,17 @@ impl Outputs {
     }
 }
 
+/// What calls came with, from all sealed reasoning of a request.
+fn extras(request: &Request<'_>) -> BTreeMap<String, String> {
+    let sealed = request.input.iter().filter_map(|item| item.string("encrypted_content"));
+    let opened = sealed.filter_map(|sealed| sealed::open(&sealed.text()?));
+    let pairs = opened.flat_map(|list| {
+        let details = Raw::trusted(&list).elements().into_iter().filter_map(sealed::of_call);
+        details.map(|(id, extra)| (text_of(id), extra.as_str().to_owned())).collect::<Vec<_>>()
+    });
+    pairs.collect()
+}
+
 fn text_of(literal: Raw<'_>) -> String {
     literal.text().unwrap_or_default().into_owned()
 }
@@ -147,6 +163,8 @@ struct Messages<'o, 'a> {
     toolbox: &'o Toolbox,
     notes: &'o mut Notes,
     outputs: Outputs,
+    /// By call id: what the call came with.
+    extras: BTreeMap<String, String>,
     turn: Turn<'a>,
     count: usize,
 }
@@ -262,7 +280,8 @@ impl<'a> Messages<'_, 'a> {
     fn reasoning(&mut self, item: &Item<'a>, path: &str) {
         let sealed = item.string("encrypted_content").and_then(Raw::text);
         let opened = sealed.as_deref().and_then(sealed::open);
-        match opened.filter(|_| self.profile.reasoning_details) {
+        let kept = self.profile.reasoning_details || self.profile.extra_content.is_some();
+        match opened.filter(|_| kept) {
             Some(details) => return self.turn.details.push(details),
             None if sealed.is_some() => self.notes.add("encrypted_reasoning_dropped", path),
             None => {}
@@ -384,7 +403,9 @@ impl<'a> Messages<'_, 'a> {
                 if index > 0 {
                     self.out.push(',');
                 }
-                push_call(self.out, call);
+                let extra_content =
+                    self.extra_content(&call.id, index).map(|extra| extra.to_string());
+                push_call(self.out, call, extra_content.as_deref().map(Raw::trusted));
             }
             self.out.push(']');
         }
@@ -392,10 +413,18 @@ impl<'a> Messages<'_, 'a> {
         self.outputs_of(&turn.calls);
     }
 
+    /// What a call came with, for a backend that wants it back.
+    fn extra_content(&self, id: &str, index: usize) -> Option<Raw<'_>> {
+        let unknown = self.profile.extra_content?;
+        let known = self.extras.get(id).map(|extra| Raw::trusted(extra));
+        known.or((index == 0).then_some(Raw::trusted(unknown)))
+    }
+
     fn earlier_reasoning(&mut self, turn: &Turn<'a>) {
-        if !turn.details.is_empty() {
-            let lists = turn.details.iter().flat_map(|list| Raw::trusted(list).elements());
-            let details: Vec<_> = lists.map(Raw::as_str).collect();
+        let lists = turn.details.iter().flat_map(|list| Raw::trusted(list).elements());
+        let own = lists.filter(|detail| sealed::of_call(*detail).is_none());
+        let details: Vec<_> = own.map(Raw::as_str).collect();
+        if !details.is_empty() && self.profile.reasoning_details {
             self.out.push_str(",\"reasoning_details\":[");
             self.out.push_str(&details.join(","));
             return self.out.push(']');
@@ -614,7 +643,7 @@ fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
     }
 }
 
-fn push_call(out: &mut String, call: &Call<'_>) {
+fn push_call(out: &mut String, call: &Call<'_>, extra_content: Option<Raw<'_>>) {
     let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
     Object::new(out)
         .text("id", &call.wire_id)
@@ -625,6 +654,7 @@ fn push_call(out: &mut String, call: &Call<'_>) {
                 .with(text, |out| out.push_str(&call.arguments))
                 .end();
         })
+        .raw_if("extra_content", extra_content)
         .end();
 }
 

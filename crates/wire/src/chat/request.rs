@@ -245,6 +245,24 @@ fn reasoning<'o>(
         Effort::Object => object.with("reasoning", |out| {
             Object::new(out).raw("effort", effort).end();
         }),
+        Effort::Thinking | Effort::Template => {
+            let on = effort.inner() != "none";
+            if on {
+                notes.add(
+                    "parameter_changed",
+                    format!("reasoning.effort (profile {})", profile.name),
+                );
+            }
+            match profile.effort {
+                Effort::Thinking => object.with("thinking", |out| {
+                    let kind = if on { "enabled" } else { "disabled" };
+                    Object::new(out).text("type", kind).end();
+                }),
+                _ => object.with("chat_template_kwargs", |out| {
+                    Object::new(out).boolean("enable_thinking", on).end();
+                }),
+            }
+        }
         Effort::Unsaid => {
             notes.add("parameter_dropped", format!("reasoning.effort (profile {})", profile.name));
             object
