@@ -237,12 +237,17 @@ impl Lift {
     /// Reasoning that is to come back as it is goes to the item that says it, or to one of its own
     /// at the end.
     fn keep(&mut self, details: Option<Raw<'_>>) {
+        let details = details.map(Raw::elements).unwrap_or_default();
         if !self.envelope.takes_sealed_reasoning() {
+            let has = |detail: &Raw<'_>, key| detail.member(key).is_some_and(Raw::is_string);
+            if details.iter().any(|one| has(one, "signature") || has(one, "data")) {
+                self.notes.add_once("content_dropped", "reasoning_details");
+            }
             return;
         }
         let last = self.line.back_mut().filter(|item| item.content == Content::Reasoning);
         let kept = last.map_or(&mut self.details, |item| &mut item.details);
-        details.map(Raw::elements).unwrap_or_default().into_iter().for_each(|one| kept.push(one));
+        details.into_iter().for_each(|detail| kept.push(detail));
     }
 
     /// Log probabilities belong to the text that comes with them.
@@ -369,10 +374,12 @@ impl Lift {
             if let Some(name) = call.name.filter(|_| item.name.is_empty()) {
                 item.take_name(name, call.custom, &self.toolbox);
             }
-            if let Some(extra) =
-                call.extra_content.filter(|_| self.envelope.takes_sealed_reasoning())
-            {
-                item.extra_content = Some(extra.as_str().to_owned());
+            match call.extra_content {
+                Some(extra) if self.envelope.takes_sealed_reasoning() => {
+                    item.extra_content = Some(extra.as_str().to_owned());
+                }
+                Some(_) => self.notes.add_once("content_dropped", "extra_content"),
+                None => {}
             }
             item.given_id = item.given_id.take().or_else(|| id.map(str::to_owned));
         }
