@@ -193,7 +193,8 @@ impl Item {
             Becomes::Custom | Becomes::CustomInFunction => Content::Custom,
             Becomes::Search => Content::Search,
         };
-        if known.becomes == Becomes::CustomInFunction && !custom {
+        // Also where the backend has freeform tools and calls one like a function all the same.
+        if self.content == Content::Custom && !custom {
             self.freeform = Some(Freeform::default());
             let early = std::mem::take(&mut self.text);
             self.grow(&early);

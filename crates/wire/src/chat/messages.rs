@@ -17,7 +17,7 @@ use super::tools::SEARCH;
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
-use crate::responses::{Item, Request, wrong_type};
+use crate::responses::{Item, Request, missing, wrong_type};
 
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "[no output was recorded for this call]";
@@ -585,12 +585,8 @@ impl<'a> Messages<'_, 'a> {
 /// Checks that a content is a string or a list of parts, each with a type, and text where its type
 /// says so.
 fn check_content(content: Raw<'_>, path: &str) -> Result<(), ApiError> {
-    let missing = |param: String| {
-        let message = format!("Missing required parameter: `{param}`.");
-        ApiError::invalid(&param, "missing_required_parameter", message)
-    };
     if content.is_null() {
-        return Err(missing(path.to_owned()));
+        return Err(missing(path));
     }
     if !content.is_string() && !content.is_array() {
         return Err(wrong_type(path, "a string or an array", content));
@@ -600,12 +596,12 @@ fn check_content(content: Raw<'_>, path: &str) -> Result<(), ApiError> {
         if !part.is_object() {
             return Err(wrong_type(&path, "an object", part));
         }
-        let kind = part.member_text("type").ok_or_else(|| missing(format!("{path}.type")))?;
+        let kind = part.member_text("type").ok_or_else(|| missing(&format!("{path}.type")))?;
         let Some((_, member)) = TEXT_PARTS.iter().find(|(name, _)| *name == kind) else { continue };
         match part.member(member).and_then(Raw::non_null) {
             Some(text) if text.is_string() => {}
             Some(other) => return Err(wrong_type(&format!("{path}.{member}"), "a string", other)),
-            None => return Err(missing(format!("{path}.{member}"))),
+            None => return Err(missing(&format!("{path}.{member}"))),
         }
     }
     Ok(())
