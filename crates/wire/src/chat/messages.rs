@@ -9,6 +9,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::content::{
+    check_content, is_original, is_seen, joined, push_inner, push_parts, push_seen, words,
+};
 use super::freeform;
 use super::profile::{CallIds, Profile};
 use super::sealed;
@@ -17,22 +20,10 @@ use super::tools::SEARCH;
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
-use crate::responses::{Item, Request, missing, wrong_type};
+use crate::responses::{Item, Request};
 
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "[no output was recorded for this call]";
-
-/// Parts that are text: part type, and the member that holds it. The last is plain text in what
-/// one agent says to another (Codex 0.169).
-const TEXT_PARTS: &[(&str, &str)] = &[
-    ("input_text", "text"),
-    ("output_text", "text"),
-    ("text", "text"),
-    ("summary_text", "text"),
-    ("reasoning_text", "text"),
-    ("refusal", "refusal"),
-    ("encrypted_content", "encrypted_content"),
-];
 
 /// Items that are a tool's output, and the member that holds it.
 const OUTPUTS: &[(&str, &str)] = &[
@@ -181,7 +172,7 @@ impl<'a> Messages<'_, 'a> {
                 let content = item.member("content").unwrap_or(Raw::NULL);
                 let path = format!("input[{index}].content");
                 check_content(content, &path)?;
-                pieces.push(self.words(content, &path));
+                pieces.push(words(content, &path, self.notes));
             } else if !TOOL_CARRIERS.contains(&&*item.kind) {
                 break;
             }
@@ -236,7 +227,7 @@ impl<'a> Messages<'_, 'a> {
         }
         match role_given.inner() {
             "assistant" => {
-                let text = self.words(content, &content_path);
+                let text = words(content, &content_path, self.notes);
                 self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
             }
             "system" | "developer" => {
@@ -247,7 +238,7 @@ impl<'a> Messages<'_, 'a> {
                     self.notes
                         .add("role_changed", format!("{path}: {} to user", role_given.inner()));
                 }
-                let text = self.words(content, &content_path);
+                let text = words(content, &content_path, self.notes);
                 self.plain(role, &text);
             }
             "user" => {
@@ -271,7 +262,7 @@ impl<'a> Messages<'_, 'a> {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
         let content = item.member("content").unwrap_or(Raw::NULL);
-        let text = self.words(content, &format!("{path}.content"));
+        let text = words(content, &format!("{path}.content"), self.notes);
         self.plain("user", &format!("[message from {author}]\\n{text}"));
     }
 
@@ -289,7 +280,7 @@ impl<'a> Messages<'_, 'a> {
         let text = ["summary", "content"]
             .iter()
             .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
-            .map(|parts| self.words(parts, path))
+            .map(|parts| words(parts, path, self.notes))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
@@ -379,7 +370,7 @@ impl<'a> Messages<'_, 'a> {
         if images.iter().any(|image| is_original(*image)) {
             self.notes.add("content_changed", format!("{path}: detail original"));
         }
-        (self.joined(output, &path), images)
+        (joined(output, &path, self.notes), images)
     }
 
     /// Writes what the assistant said and called, and the outputs of its calls.
@@ -517,111 +508,20 @@ impl<'a> Messages<'_, 'a> {
     fn user(&mut self, content: Raw<'a>, path: &str) {
         let parts = content.elements();
         if !parts.iter().copied().any(is_seen) && parts.len() < 2 {
-            let text = self.joined(content, path);
+            let text = joined(content, path, self.notes);
             return self.plain("user", &text);
         }
         self.begin("user");
-        self.out.push_str(",\"content\":[");
-        let mut first = true;
-        for (index, part) in parts.into_iter().enumerate() {
-            let kind = part.member_text("type").unwrap_or_default();
-            let text = TEXT_PARTS.iter().find(|(name, _)| *name == kind);
-            if text.is_none() && !is_seen(part) {
-                self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-                continue;
-            }
-            if !std::mem::take(&mut first) {
-                self.out.push(',');
-            }
-            match text.and_then(|(_, member)| part.member(member)) {
-                Some(text) => Object::new(self.out)
-                    .text("type", "text")
-                    .with("text", |out| push_inner(out, text.inner()))
-                    .end(),
-                None => push_seen(self.out, part),
-            }
-            if is_original(part) {
-                self.notes.add("content_changed", format!("{path}[{index}]: detail original"));
-            }
-        }
-        if first {
-            self.out.push_str("{\"type\":\"text\",\"text\":\"\"}");
-        }
-        self.out.push_str("]}");
+        self.out.push_str(",\"content\":");
+        push_parts(self.out, &parts, path, self.notes);
+        self.out.push('}');
     }
-
-    /// All text of a content where only text has a place.
-    fn words(&mut self, content: Raw<'a>, path: &str) -> Cow<'a, str> {
-        for (index, part) in content.elements().into_iter().enumerate().filter(|(_, p)| is_seen(*p))
-        {
-            let kind = part.member_text("type").unwrap_or_default();
-            self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-        }
-        self.joined(content, path)
-    }
-
-    /// All text of a content, as the inside of one literal. Parts that have no form in Chat
-    /// Completions leave a note; images and files are somebody else's to write.
-    fn joined(&mut self, content: Raw<'a>, path: &str) -> Cow<'a, str> {
-        if content.is_string() {
-            return Cow::Borrowed(content.inner());
-        }
-        let mut texts = Vec::new();
-        for (index, part) in content.elements().into_iter().enumerate() {
-            let kind = part.member_text("type").unwrap_or_default();
-            match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
-                Some((_, member)) => texts.extend(part.member(member).map(Raw::inner)),
-                None if is_seen(part) => {}
-                None => self.notes.add("content_dropped", format!("{path}[{index}]: {kind}")),
-            }
-        }
-        match texts.as_slice() {
-            [one] => Cow::Borrowed(one),
-            many => Cow::Owned(many.join("\\n")),
-        }
-    }
-}
-
-/// Checks that a content is a string or a list of parts, each with a type, and text where its type
-/// says so.
-fn check_content(content: Raw<'_>, path: &str) -> Result<(), ApiError> {
-    if content.is_null() {
-        return Err(missing(path));
-    }
-    if !content.is_string() && !content.is_array() {
-        return Err(wrong_type(path, "a string or an array", content));
-    }
-    for (index, part) in content.elements().into_iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        if !part.is_object() {
-            return Err(wrong_type(&path, "an object", part));
-        }
-        let kind = part.member_text("type").ok_or_else(|| missing(&format!("{path}.type")))?;
-        let Some((_, member)) = TEXT_PARTS.iter().find(|(name, _)| *name == kind) else { continue };
-        match part.member(member).and_then(Raw::non_null) {
-            Some(text) if text.is_string() => {}
-            Some(other) => return Err(wrong_type(&format!("{path}.{member}"), "a string", other)),
-            None => return Err(missing(&format!("{path}.{member}"))),
-        }
-    }
-    Ok(())
 }
 
 /// Whether this is a tool search that the service ran itself: it has no call id.
 fn is_run_by_service(item: &Item<'_>) -> bool {
     let search = matches!(&*item.kind, "tool_search_call" | "tool_search_output");
     search && item.member("call_id").and_then(Raw::non_null).is_none()
-}
-
-/// Whether an image is to be seen at full size, which Chat Completions cannot say.
-fn is_original(part: Raw<'_>) -> bool {
-    part.member("detail").is_some_and(|detail| detail.inner() == "original")
-}
-
-fn push_inner(out: &mut String, inner: &str) {
-    out.push('"');
-    out.push_str(inner);
-    out.push('"');
 }
 
 /// A JSON value as the text inside a string.
@@ -652,43 +552,4 @@ fn push_call(out: &mut String, call: &Call<'_>, extra_content: Option<Raw<'_>>) 
         })
         .raw_if("extra_content", extra_content)
         .end();
-}
-
-/// Whether a part is an image, a file or a sound that Chat Completions has a form for.
-fn is_seen(part: Raw<'_>) -> bool {
-    let has = |key| part.member(key).is_some_and(|value| value.is_string());
-    match part.member_text("type").as_deref() {
-        Some("input_image") => has("image_url"),
-        Some("input_file") => has("file_data") || has("file_id"),
-        Some("input_audio") => part.member("input_audio").is_some_and(Raw::is_object),
-        _ => false,
-    }
-}
-
-/// Appends such a part.
-fn push_seen(out: &mut String, part: Raw<'_>) {
-    let given = |key| part.member(key).and_then(Raw::non_null);
-    match part.member_text("type").as_deref() {
-        Some("input_image") => Object::new(out)
-            .text("type", "image_url")
-            .with("image_url", |out| {
-                let detail = given("detail").filter(|detail| detail.inner() != "original");
-                Object::new(out).raw_if("url", given("image_url")).raw_if("detail", detail).end();
-            })
-            .end(),
-        Some("input_file") => Object::new(out)
-            .text("type", "file")
-            .with("file", |out| {
-                Object::new(out)
-                    .raw_if("file_data", given("file_data"))
-                    .raw_if("file_id", given("file_id"))
-                    .raw_if("filename", given("filename"))
-                    .end();
-            })
-            .end(),
-        _ => Object::new(out)
-            .text("type", "input_audio")
-            .raw_if("input_audio", given("input_audio"))
-            .end(),
-    }
 }
