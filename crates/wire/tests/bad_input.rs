@@ -40,6 +40,20 @@ const CASES: &[(&str, Option<&str>, &str)] = &[
     (r#"{"input":"x","reasoning":"high"}"#, Some("reasoning"), TYPE),
     (r#"{"input":"x","text":"json"}"#, Some("text"), TYPE),
     (r#"{"input":"x","tool_choice":7}"#, Some("tool_choice"), TYPE),
+    (r#"{"input":"x","tool_choice":"sometimes"}"#, Some("tool_choice"), VALUE),
+    (r#"{"input":"x","tool_choice":{}}"#, Some("tool_choice.type"), MISSING),
+    (r#"{"input":"x","tool_choice":{"type":"function"}}"#, Some("tool_choice.name"), MISSING),
+    (r#"{"input":"x","tool_choice":{"type":"function","name":"f"}}"#, Some("tool_choice"), VALUE),
+    (
+        r#"{"input":"x","text":{"format":{"type":"json_schema","schema":{}}}}"#,
+        Some("text.format.name"),
+        MISSING,
+    ),
+    (
+        r#"{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":"{}"}}}"#,
+        Some("text.format.schema"),
+        TYPE,
+    ),
     // litellm#26167, #28587, #26147, #10808: better no answer than one without its history.
     (r#"{"input":"x","previous_response_id":"resp_1"}"#, Some("previous_response_id"), UNSUPPORTED),
     (r#"{"input":"x","conversation":"conv_1"}"#, Some("conversation"), UNSUPPORTED),

@@ -171,6 +171,26 @@ proptest! {
     }
 
     #[test]
+    fn a_delta_does_not_wait_for_the_next_chunk(pieces in prop::collection::vec("[a-z ]{1,5}", 1..8)) {
+        let profile = PROFILES.iter().find(|profile| !profile.think_tags).unwrap();
+        let mut lift = lift_from(r#"{"input":"x","tools":[{"type":"custom","name":"c"}]}"#, profile);
+        let begin = r#""tool_calls":[{"index":0,"id":"a","function":{"name":"c","arguments":"{\"input\":\""}}]"#;
+        let pieces: Vec<_> = pieces.iter().map(|piece| json!(piece).to_string()).collect();
+        let texts = pieces.iter().map(|piece| (format!("\"content\":{piece}"), piece));
+        let call = |piece: &_| {
+            format!(r#""tool_calls":[{{"index":0,"function":{{"arguments":{piece}}}}}]"#)
+        };
+        let inputs = pieces.iter().map(|piece| (call(piece), piece));
+        let silence = "\"\"".to_owned();
+        for (delta, piece) in texts.chain([(begin.to_owned(), &silence)]).chain(inputs) {
+            let chunk = format!(r#"{{"choices":[{{"delta":{{{delta}}}}}]}}"#);
+            let events = printed(|sink| lift.push(&chunk, NOW, sink));
+            let last = value(events.last().unwrap());
+            prop_assert!(*piece == silence || last["delta"] == value(piece), "{last}");
+        }
+    }
+
+    #[test]
     fn think_tags_are_split_under_every_cut(
         thought in text(), said in text(), cuts in cuts(),
         brackets in prop::sample::select(vec![["<", ">"], ["\\u003c", "\\u003e"], ["\\u003C", "\\u003E"]]),

@@ -38,6 +38,8 @@ pub(super) struct Call<'a> {
     /// It calls a freeform tool, and its arguments are that tool's text.
     pub custom: bool,
     pub name: Option<Raw<'a>>,
+    /// What the backend wants back with the call: an object.
+    pub extra_content: Option<Raw<'a>>,
     /// A string, or (from some backends) the object itself.
     pub arguments: Option<Raw<'a>>,
 }
@@ -178,6 +180,7 @@ impl<'a> Call<'a> {
                 return self.function(reader);
             }
             ("index", _) => self.index = reader.value()?.count(),
+            ("extra_content", Some(b'{')) => self.extra_content = Some(reader.value()?),
             ("id", _) => self.id = Some(reader.value()?).filter(|id| id.inner() != ""),
             _ => drop(reader.value()?),
         }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::freeform::Freeform;
-use super::sealed::Details;
+use super::sealed::{self, Details};
 use super::toolbox::{Becomes, Toolbox};
 use crate::json::{Object, Raw, Reader, push_unquoted};
 use crate::responses::{Event, Kind, Status};
@@ -91,6 +91,8 @@ pub(super) struct Item {
     pub call_index: Option<u64>,
     /// The call's id as the backend gave it, perhaps later than it was needed.
     pub given_id: Option<String>,
+    /// What the backend wants back with the call.
+    pub extra_content: Option<String>,
     /// The call's id on the wire, from the moment the item is open.
     call_id: String,
     pub name: String,
@@ -127,6 +129,7 @@ impl Item {
             text: String::new(),
             call_index: None,
             given_id: None,
+            extra_content: None,
             call_id: String::new(),
             name: String::new(),
             namespace: None,
@@ -190,7 +193,8 @@ impl Item {
             Becomes::Custom | Becomes::CustomInFunction => Content::Custom,
             Becomes::Search => Content::Search,
         };
-        if known.becomes == Becomes::CustomInFunction && !custom {
+        // Also where the backend has freeform tools and calls one like a function all the same.
+        if self.content == Content::Custom && !custom {
             self.freeform = Some(Freeform::default());
             let early = std::mem::take(&mut self.text);
             self.grow(&early);
@@ -307,6 +311,13 @@ impl Item {
             self.text.truncate(self.text.len() - SURROGATE_BYTES);
             self.text.push('\u{fffd}');
         }
+    }
+
+    /// What is to come back with the call, as a detail of the reasoning that led to it.
+    pub fn extra_detail(&self) -> Option<String> {
+        let extra = self.extra_content.as_deref()?;
+        let id = format!("\"{}\"", self.call_id);
+        Some(sealed::call_detail(Raw::trusted(&id), Raw::trusted(extra)))
     }
 
     /// The arguments are whole: a freeform text that did not come as was asked for shows now.

@@ -237,12 +237,17 @@ impl Lift {
     /// Reasoning that is to come back as it is goes to the item that says it, or to one of its own
     /// at the end.
     fn keep(&mut self, details: Option<Raw<'_>>) {
+        let details = details.map(Raw::elements).unwrap_or_default();
         if !self.envelope.takes_sealed_reasoning() {
+            let has = |detail: &Raw<'_>, key| detail.member(key).is_some_and(Raw::is_string);
+            if details.iter().any(|one| has(one, "signature") || has(one, "data")) {
+                self.notes.add_once("content_dropped", "reasoning_details");
+            }
             return;
         }
         let last = self.line.back_mut().filter(|item| item.content == Content::Reasoning);
         let kept = last.map_or(&mut self.details, |item| &mut item.details);
-        details.map(Raw::elements).unwrap_or_default().into_iter().for_each(|one| kept.push(one));
+        details.into_iter().for_each(|detail| kept.push(detail));
     }
 
     /// Log probabilities belong to the text that comes with them.
@@ -369,6 +374,13 @@ impl Lift {
             if let Some(name) = call.name.filter(|_| item.name.is_empty()) {
                 item.take_name(name, call.custom, &self.toolbox);
             }
+            match call.extra_content {
+                Some(extra) if self.envelope.takes_sealed_reasoning() => {
+                    item.extra_content = Some(extra.as_str().to_owned());
+                }
+                Some(_) => self.notes.add_once("content_dropped", "extra_content"),
+                None => {}
+            }
             item.given_id = item.given_id.take().or_else(|| id.map(str::to_owned));
         }
         self.open_first(sink);
@@ -481,6 +493,8 @@ impl Lift {
         self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
         self.push_output(&json);
         if item.content.is_call() {
+            let detail = item.extra_detail();
+            self.details.push(detail.as_deref().map_or(Raw::NULL, Raw::trusted));
             self.closed_indices.extend(item.call_index);
             self.closed_ids.extend(item.given_id.map(|id| (id, item.call_index)));
         }
@@ -496,14 +510,14 @@ impl Lift {
     /// Finishes every item. Where the answer was cut short, so was the last of them.
     fn close_all(&mut self, sink: &mut dyn Sink) {
         self.end_think(sink);
-        if !self.details.is_empty() && self.outcome().0 == Status::Completed {
-            let details = std::mem::take(&mut self.details);
-            self.append(Item::silent(details), sink);
-        }
         while !self.line.is_empty() {
             let last = self.line.len() == 1;
             let status = if last { self.outcome().0 } else { Status::Completed };
             self.close_first(status, sink);
+        }
+        if !self.details.is_empty() && self.outcome().0 == Status::Completed {
+            self.line.push_back(Item::silent(std::mem::take(&mut self.details)));
+            self.close_first(Status::Completed, sink);
         }
     }
 

@@ -9,6 +9,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::content::{
+    check_content, is_original, is_seen, joined, push_inner, push_parts, push_seen, words,
+};
 use super::freeform;
 use super::profile::{CallIds, Profile};
 use super::sealed;
@@ -17,22 +20,10 @@ use super::tools::SEARCH;
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
-use crate::responses::{Item, Request, wrong_type};
+use crate::responses::{Item, Request};
 
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "[no output was recorded for this call]";
-
-/// Parts that are text: part type, and the member that holds it. The last is plain text in what
-/// one agent says to another (Codex 0.169).
-const TEXT_PARTS: &[(&str, &str)] = &[
-    ("input_text", "text"),
-    ("output_text", "text"),
-    ("text", "text"),
-    ("summary_text", "text"),
-    ("reasoning_text", "text"),
-    ("refusal", "refusal"),
-    ("encrypted_content", "encrypted_content"),
-];
 
 /// Items that are a tool's output, and the member that holds it.
 const OUTPUTS: &[(&str, &str)] = &[
@@ -53,6 +44,10 @@ pub(super) fn push_messages(
     notes: &mut Notes,
 ) -> Result<(), ApiError> {
     let outputs = Outputs::of(request)?;
+    let extras = match profile.extra_content {
+        Some(_) => extras(request),
+        None => BTreeMap::new(),
+    };
     let mut messages = Messages {
         out,
         request,
@@ -60,6 +55,7 @@ pub(super) fn push_messages(
         toolbox,
         notes,
         outputs,
+        extras,
         turn: Turn::default(),
         count: 0,
     };
@@ -111,6 +107,17 @@ impl Outputs {
     }
 }
 
+/// What calls came with, from all sealed reasoning of a request.
+fn extras(request: &Request<'_>) -> BTreeMap<String, String> {
+    let sealed = request.input.iter().filter_map(|item| item.string("encrypted_content"));
+    let opened = sealed.filter_map(|sealed| sealed::open(&sealed.text()?));
+    let pairs = opened.flat_map(|list| {
+        let details = Raw::trusted(&list).elements().into_iter().filter_map(sealed::of_call);
+        details.map(|(id, extra)| (text_of(id), extra.as_str().to_owned())).collect::<Vec<_>>()
+    });
+    pairs.collect()
+}
+
 fn text_of(literal: Raw<'_>) -> String {
     literal.text().unwrap_or_default().into_owned()
 }
@@ -147,6 +154,8 @@ struct Messages<'o, 'a> {
     toolbox: &'o Toolbox,
     notes: &'o mut Notes,
     outputs: Outputs,
+    /// By call id: what the call came with.
+    extras: BTreeMap<String, String>,
     turn: Turn<'a>,
     count: usize,
 }
@@ -163,7 +172,7 @@ impl<'a> Messages<'_, 'a> {
                 let content = item.member("content").unwrap_or(Raw::NULL);
                 let path = format!("input[{index}].content");
                 check_content(content, &path)?;
-                pieces.push(self.words(content, &path));
+                pieces.push(words(content, &path, self.notes));
             } else if !TOOL_CARRIERS.contains(&&*item.kind) {
                 break;
             }
@@ -218,7 +227,7 @@ impl<'a> Messages<'_, 'a> {
         }
         match role_given.inner() {
             "assistant" => {
-                let text = self.words(content, &content_path);
+                let text = words(content, &content_path, self.notes);
                 self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
             }
             "system" | "developer" => {
@@ -229,7 +238,7 @@ impl<'a> Messages<'_, 'a> {
                     self.notes
                         .add("role_changed", format!("{path}: {} to user", role_given.inner()));
                 }
-                let text = self.words(content, &content_path);
+                let text = words(content, &content_path, self.notes);
                 self.plain(role, &text);
             }
             "user" => {
@@ -253,7 +262,7 @@ impl<'a> Messages<'_, 'a> {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
         let content = item.member("content").unwrap_or(Raw::NULL);
-        let text = self.words(content, &format!("{path}.content"));
+        let text = words(content, &format!("{path}.content"), self.notes);
         self.plain("user", &format!("[message from {author}]\\n{text}"));
     }
 
@@ -262,7 +271,8 @@ impl<'a> Messages<'_, 'a> {
     fn reasoning(&mut self, item: &Item<'a>, path: &str) {
         let sealed = item.string("encrypted_content").and_then(Raw::text);
         let opened = sealed.as_deref().and_then(sealed::open);
-        match opened.filter(|_| self.profile.reasoning_details) {
+        let kept = self.profile.reasoning_details || self.profile.extra_content.is_some();
+        match opened.filter(|_| kept) {
             Some(details) => return self.turn.details.push(details),
             None if sealed.is_some() => self.notes.add("encrypted_reasoning_dropped", path),
             None => {}
@@ -270,7 +280,7 @@ impl<'a> Messages<'_, 'a> {
         let text = ["summary", "content"]
             .iter()
             .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
-            .map(|parts| self.words(parts, path))
+            .map(|parts| words(parts, path, self.notes))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
@@ -360,7 +370,7 @@ impl<'a> Messages<'_, 'a> {
         if images.iter().any(|image| is_original(*image)) {
             self.notes.add("content_changed", format!("{path}: detail original"));
         }
-        (self.joined(output, &path), images)
+        (joined(output, &path, self.notes), images)
     }
 
     /// Writes what the assistant said and called, and the outputs of its calls.
@@ -384,7 +394,9 @@ impl<'a> Messages<'_, 'a> {
                 if index > 0 {
                     self.out.push(',');
                 }
-                push_call(self.out, call);
+                let extra_content =
+                    self.extra_content(&call.id, index).map(|extra| extra.to_string());
+                push_call(self.out, call, extra_content.as_deref().map(Raw::trusted));
             }
             self.out.push(']');
         }
@@ -392,10 +404,18 @@ impl<'a> Messages<'_, 'a> {
         self.outputs_of(&turn.calls);
     }
 
+    /// What a call came with, for a backend that wants it back.
+    fn extra_content(&self, id: &str, index: usize) -> Option<Raw<'_>> {
+        let unknown = self.profile.extra_content?;
+        let known = self.extras.get(id).map(|extra| Raw::trusted(extra));
+        known.or((index == 0).then_some(Raw::trusted(unknown)))
+    }
+
     fn earlier_reasoning(&mut self, turn: &Turn<'a>) {
-        if !turn.details.is_empty() {
-            let lists = turn.details.iter().flat_map(|list| Raw::trusted(list).elements());
-            let details: Vec<_> = lists.map(Raw::as_str).collect();
+        let lists = turn.details.iter().flat_map(|list| Raw::trusted(list).elements());
+        let own = lists.filter(|detail| sealed::of_call(*detail).is_none());
+        let details: Vec<_> = own.map(Raw::as_str).collect();
+        if !details.is_empty() && self.profile.reasoning_details {
             self.out.push_str(",\"reasoning_details\":[");
             self.out.push_str(&details.join(","));
             return self.out.push(']');
@@ -488,115 +508,20 @@ impl<'a> Messages<'_, 'a> {
     fn user(&mut self, content: Raw<'a>, path: &str) {
         let parts = content.elements();
         if !parts.iter().copied().any(is_seen) && parts.len() < 2 {
-            let text = self.joined(content, path);
+            let text = joined(content, path, self.notes);
             return self.plain("user", &text);
         }
         self.begin("user");
-        self.out.push_str(",\"content\":[");
-        let mut first = true;
-        for (index, part) in parts.into_iter().enumerate() {
-            let kind = part.member_text("type").unwrap_or_default();
-            let text = TEXT_PARTS.iter().find(|(name, _)| *name == kind);
-            if text.is_none() && !is_seen(part) {
-                self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-                continue;
-            }
-            if !std::mem::take(&mut first) {
-                self.out.push(',');
-            }
-            match text.and_then(|(_, member)| part.member(member)) {
-                Some(text) => Object::new(self.out)
-                    .text("type", "text")
-                    .with("text", |out| push_inner(out, text.inner()))
-                    .end(),
-                None => push_seen(self.out, part),
-            }
-            if is_original(part) {
-                self.notes.add("content_changed", format!("{path}[{index}]: detail original"));
-            }
-        }
-        if first {
-            self.out.push_str("{\"type\":\"text\",\"text\":\"\"}");
-        }
-        self.out.push_str("]}");
+        self.out.push_str(",\"content\":");
+        push_parts(self.out, &parts, path, self.notes);
+        self.out.push('}');
     }
-
-    /// All text of a content where only text has a place.
-    fn words(&mut self, content: Raw<'a>, path: &str) -> Cow<'a, str> {
-        for (index, part) in content.elements().into_iter().enumerate().filter(|(_, p)| is_seen(*p))
-        {
-            let kind = part.member_text("type").unwrap_or_default();
-            self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-        }
-        self.joined(content, path)
-    }
-
-    /// All text of a content, as the inside of one literal. Parts that have no form in Chat
-    /// Completions leave a note; images and files are somebody else's to write.
-    fn joined(&mut self, content: Raw<'a>, path: &str) -> Cow<'a, str> {
-        if content.is_string() {
-            return Cow::Borrowed(content.inner());
-        }
-        let mut texts = Vec::new();
-        for (index, part) in content.elements().into_iter().enumerate() {
-            let kind = part.member_text("type").unwrap_or_default();
-            match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
-                Some((_, member)) => texts.extend(part.member(member).map(Raw::inner)),
-                None if is_seen(part) => {}
-                None => self.notes.add("content_dropped", format!("{path}[{index}]: {kind}")),
-            }
-        }
-        match texts.as_slice() {
-            [one] => Cow::Borrowed(one),
-            many => Cow::Owned(many.join("\\n")),
-        }
-    }
-}
-
-/// Checks that a content is a string or a list of parts, each with a type, and text where its type
-/// says so.
-fn check_content(content: Raw<'_>, path: &str) -> Result<(), ApiError> {
-    let missing = |param: String| {
-        let message = format!("Missing required parameter: `{param}`.");
-        ApiError::invalid(&param, "missing_required_parameter", message)
-    };
-    if content.is_null() {
-        return Err(missing(path.to_owned()));
-    }
-    if !content.is_string() && !content.is_array() {
-        return Err(wrong_type(path, "a string or an array", content));
-    }
-    for (index, part) in content.elements().into_iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        if !part.is_object() {
-            return Err(wrong_type(&path, "an object", part));
-        }
-        let kind = part.member_text("type").ok_or_else(|| missing(format!("{path}.type")))?;
-        let Some((_, member)) = TEXT_PARTS.iter().find(|(name, _)| *name == kind) else { continue };
-        match part.member(member).and_then(Raw::non_null) {
-            Some(text) if text.is_string() => {}
-            Some(other) => return Err(wrong_type(&format!("{path}.{member}"), "a string", other)),
-            None => return Err(missing(format!("{path}.{member}"))),
-        }
-    }
-    Ok(())
 }
 
 /// Whether this is a tool search that the service ran itself: it has no call id.
 fn is_run_by_service(item: &Item<'_>) -> bool {
     let search = matches!(&*item.kind, "tool_search_call" | "tool_search_output");
     search && item.member("call_id").and_then(Raw::non_null).is_none()
-}
-
-/// Whether an image is to be seen at full size, which Chat Completions cannot say.
-fn is_original(part: Raw<'_>) -> bool {
-    part.member("detail").is_some_and(|detail| detail.inner() == "original")
-}
-
-fn push_inner(out: &mut String, inner: &str) {
-    out.push('"');
-    out.push_str(inner);
-    out.push('"');
 }
 
 /// A JSON value as the text inside a string.
@@ -614,7 +539,7 @@ fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
     }
 }
 
-fn push_call(out: &mut String, call: &Call<'_>) {
+fn push_call(out: &mut String, call: &Call<'_>, extra_content: Option<Raw<'_>>) {
     let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
     Object::new(out)
         .text("id", &call.wire_id)
@@ -625,44 +550,6 @@ fn push_call(out: &mut String, call: &Call<'_>) {
                 .with(text, |out| out.push_str(&call.arguments))
                 .end();
         })
+        .raw_if("extra_content", extra_content)
         .end();
-}
-
-/// Whether a part is an image, a file or a sound that Chat Completions has a form for.
-fn is_seen(part: Raw<'_>) -> bool {
-    let has = |key| part.member(key).is_some_and(|value| value.is_string());
-    match part.member_text("type").as_deref() {
-        Some("input_image") => has("image_url"),
-        Some("input_file") => has("file_data") || has("file_id"),
-        Some("input_audio") => part.member("input_audio").is_some_and(Raw::is_object),
-        _ => false,
-    }
-}
-
-/// Appends such a part.
-fn push_seen(out: &mut String, part: Raw<'_>) {
-    let given = |key| part.member(key).and_then(Raw::non_null);
-    match part.member_text("type").as_deref() {
-        Some("input_image") => Object::new(out)
-            .text("type", "image_url")
-            .with("image_url", |out| {
-                let detail = given("detail").filter(|detail| detail.inner() != "original");
-                Object::new(out).raw_if("url", given("image_url")).raw_if("detail", detail).end();
-            })
-            .end(),
-        Some("input_file") => Object::new(out)
-            .text("type", "file")
-            .with("file", |out| {
-                Object::new(out)
-                    .raw_if("file_data", given("file_data"))
-                    .raw_if("file_id", given("file_id"))
-                    .raw_if("filename", given("filename"))
-                    .end();
-            })
-            .end(),
-        _ => Object::new(out)
-            .text("type", "input_audio")
-            .raw_if("input_audio", given("input_audio"))
-            .end(),
-    }
 }

@@ -5,6 +5,7 @@
 //! the tables of these files; whatever has no counterpart becomes a note.
 
 mod chunk;
+mod content;
 mod freeform;
 mod item;
 mod lift;

@@ -21,6 +21,9 @@ pub struct Profile {
     /// Whether reasoning goes back as the `reasoning_details` it came as, where the client kept
     /// them for us.
     pub reasoning_details: bool,
+    /// Whether a call goes back with the `extra_content` it came with, where the client kept it for
+    /// us; what stands there for the first call of a message where it is not known.
+    pub extra_content: Option<&'static str>,
     /// How the reasoning effort is said.
     pub effort: Effort,
     /// Whether freeform (custom) tools are taken as such; else they become functions.
@@ -50,6 +53,10 @@ pub enum Effort {
     Flat,
     /// `"reasoning": {"effort": "high"}`.
     Object,
+    /// `"thinking": {"type": "enabled"}`, or `disabled` for the effort `none`.
+    Thinking,
+    /// `"chat_template_kwargs": {"enable_thinking": true}`, or `false` for the effort `none`.
+    Template,
     /// Not at all.
     Unsaid,
 }
@@ -84,6 +91,7 @@ const GENERIC: Profile = Profile {
     reasoning_back: None,
     reasoning_always: false,
     reasoning_details: false,
+    extra_content: None,
     effort: Effort::Flat,
     custom_tools: false,
     hosted_tools: HostedTools::Drop,
@@ -203,6 +211,24 @@ pub const PROFILES: &[Profile] = &[
         max_tokens: "max_completion_tokens",
         think_tags: false,
         parameters: &["service_tier", "user"],
+        ..GENERIC
+    },
+    Profile {
+        name: "gemini",
+        // ai.google.dev/gemini-api/docs/thought-signatures: a call without its signature is a 400;
+        // the sentinel is for calls that another model made.
+        extra_content: Some(
+            r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#,
+        ),
+        think_tags: false,
+        ..GENERIC
+    },
+    Profile {
+        name: "zai",
+        // docs.z.ai/guides/capabilities/thinking-mode
+        reasoning_back: Some("reasoning_content"),
+        effort: Effort::Thinking,
+        think_tags: false,
         ..GENERIC
     },
     Profile {
@@ -326,6 +352,8 @@ const ENTRIES: &[Entry] = &[
         values: &[
             ("reasoning_effort", |profile| profile.effort = Effort::Flat),
             ("reasoning", |profile| profile.effort = Effort::Object),
+            ("thinking", |profile| profile.effort = Effort::Thinking),
+            ("enable_thinking", |profile| profile.effort = Effort::Template),
             ("none", |profile| profile.effort = Effort::Unsaid),
         ],
     },

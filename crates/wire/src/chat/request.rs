@@ -11,7 +11,7 @@ use super::tools::Tools;
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
-use crate::responses::{Request, wrong_type};
+use crate::responses::{Request, missing, wrong_type};
 
 /// A backend to lower a request for.
 #[derive(Debug, Clone, Copy)]
@@ -154,6 +154,19 @@ fn refuse(request: &Request<'_>) -> Result<(), ApiError> {
             None => continue,
         }
     }
+    let format = request.given("text").and_then(|text| text.member("format"));
+    let format = format.filter(|f| f.member_text("type").as_deref() == Some("json_schema"));
+    for (member, kind) in [("name", "string"), ("schema", "object")] {
+        let Some(format) = format else { break };
+        let param = format!("text.format.{member}");
+        match format.member(member).and_then(Raw::non_null) {
+            None => return Err(missing(&param)),
+            Some(value) if value.kind() != kind => {
+                return Err(wrong_type(&param, &format!("a {kind}"), value));
+            }
+            Some(_) => {}
+        }
+    }
     Ok(())
 }
 
@@ -171,6 +184,8 @@ fn parameters<'o>(
         || request.includes("message.output_text.logprobs");
     if wants_logprobs && profile.parameters.contains(&"logprobs") {
         object = object.boolean("logprobs", true);
+    } else if wants_logprobs && request.given("top_logprobs").is_none() {
+        notes.add("parameter_dropped", format!("logprobs (profile {})", profile.name));
     }
     for name in SPECIAL {
         let Some(value) = request.given(name) else { continue };
@@ -245,6 +260,24 @@ fn reasoning<'o>(
         Effort::Object => object.with("reasoning", |out| {
             Object::new(out).raw("effort", effort).end();
         }),
+        Effort::Thinking | Effort::Template => {
+            let on = effort.inner() != "none";
+            if on {
+                notes.add(
+                    "parameter_changed",
+                    format!("reasoning.effort (profile {})", profile.name),
+                );
+            }
+            match profile.effort {
+                Effort::Thinking => object.with("thinking", |out| {
+                    let kind = if on { "enabled" } else { "disabled" };
+                    Object::new(out).text("type", kind).end();
+                }),
+                _ => object.with("chat_template_kwargs", |out| {
+                    Object::new(out).boolean("enable_thinking", on).end();
+                }),
+            }
+        }
         Effort::Unsaid => {
             notes.add("parameter_dropped", format!("reasoning.effort (profile {})", profile.name));
             object

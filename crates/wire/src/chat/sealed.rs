@@ -72,6 +72,26 @@ impl Details {
     }
 }
 
+/// The type of a detail that is ours: what one call came with.
+const CALL: &str = "latimer.call";
+
+/// What a call came with, as a detail; its id is its index.
+pub(super) fn call_detail(id: Raw<'_>, extra_content: Raw<'_>) -> String {
+    let mut detail = String::new();
+    Object::new(&mut detail)
+        .text("type", CALL)
+        .raw("index", id)
+        .raw("extra_content", extra_content)
+        .end();
+    detail
+}
+
+/// The id of the call and what it came with, where a detail is of that kind.
+pub(super) fn of_call(detail: Raw<'_>) -> Option<(Raw<'_>, Raw<'_>)> {
+    let ours = detail.member("type").is_some_and(|kind| kind.inner() == CALL);
+    detail.member("index").zip(detail.member("extra_content")).filter(|_| ours)
+}
+
 /// The details inside one of our envelopes, as a JSON array; `None` when it is none of ours.
 pub(super) fn open(sealed: &str) -> Option<String> {
     let json = String::from_utf8(base64(sealed.strip_prefix(MARK)?)?).ok()?;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::json::Raw;
+use crate::json::{Object, Raw};
 
 /// The longest name of a function, and of a call's id, that backends take.
 pub(super) const NAME_CHARS_MAX: usize = 64;
@@ -129,8 +129,14 @@ fn hash(text: &str) -> u64 {
     })
 }
 
-/// Appends a JSON schema without the keywords that a backend refuses. Only objects that hold a
-/// `type` are schemas here: a property may be called like a keyword.
+/// Keywords whose members are schemas under names of their own: none of these is a keyword.
+const SCHEMAS_BY_NAME: &[&str] =
+    &["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+
+/// Keywords that hold values of the user's, and no schema.
+const VALUES: &[&str] = &["const", "default", "enum", "example", "examples"];
+
+/// Appends a JSON schema without the keywords that a backend refuses.
 pub(super) fn push_schema(out: &mut String, schema: Raw<'_>, refused: &[&str]) {
     if refused.iter().all(|keyword| !schema.as_str().contains(keyword)) {
         return out.push_str(schema.as_str());
@@ -148,14 +154,22 @@ pub(super) fn push_schema(out: &mut String, schema: Raw<'_>, refused: &[&str]) {
     if !schema.is_object() {
         return out.push_str(schema.as_str());
     }
-    let members = schema.members();
-    let is_schema = members.iter().any(|(key, value)| key == "type" && !value.is_object());
-    let mut object = crate::json::Object::new(out);
-    for (key, value) in &members {
-        if is_schema && refused.contains(&&**key) {
-            continue;
-        }
-        object = object.with(key, |out| push_schema(out, *value, refused));
+    let mut object = Object::new(out);
+    for (key, value) in schema.members() {
+        object = match &*key {
+            keyword if refused.contains(&keyword) => object,
+            keyword if VALUES.contains(&keyword) => object.raw(keyword, value),
+            keyword if SCHEMAS_BY_NAME.contains(&keyword) && value.is_object() => {
+                object.with(keyword, |out| {
+                    let schemas = value.members();
+                    let named = schemas.iter().fold(Object::new(out), |object, (name, schema)| {
+                        object.with(name, |out| push_schema(out, *schema, refused))
+                    });
+                    named.end();
+                })
+            }
+            keyword => object.with(keyword, |out| push_schema(out, value, refused)),
+        };
     }
     object.end();
 }

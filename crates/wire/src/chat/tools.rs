@@ -8,10 +8,13 @@ use super::toolbox::{Becomes, Known, Toolbox, push_schema};
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
-use crate::responses::{Request, Tool};
+use crate::responses::{Request, Tool, missing};
 
 /// Input items that carry tools.
 const CARRIERS: &[&str] = &["additional_tools", "tool_search_output"];
+
+/// What a tool choice can be in one word.
+const MODES: &[&str] = &["none", "auto", "required"];
 
 /// The name of the function that stands for the tool search.
 pub(super) const SEARCH: &str = "tool_search";
@@ -50,7 +53,37 @@ impl Tools {
                 tools.add(&Tool::of(tool, &path)?, None, &path, profile, notes)?;
             }
         }
+        tools.check_choice(request)?;
         Ok(tools)
+    }
+
+    /// Checks that the tool choice is one, and that a tool that has to be called is there.
+    fn check_choice(&self, request: &Request<'_>) -> Result<(), ApiError> {
+        let Some(choice) = request.given("tool_choice") else { return Ok(()) };
+        let invalid = |found: &str| {
+            let message = format!("Invalid value for `tool_choice`: {found}.");
+            Err(ApiError::invalid("tool_choice", "invalid_value", message))
+        };
+        if let Some(mode) = choice.text() {
+            return match MODES.contains(&&*mode) {
+                true => Ok(()),
+                false => invalid(&format!("`{mode}` is none of {}", MODES.join(", "))),
+            };
+        }
+        match choice.member_text("type").as_deref() {
+            None => Err(missing("tool_choice.type")),
+            Some("function" | "custom") if choice.member_text("name").is_none() => {
+                Err(missing("tool_choice.name"))
+            }
+            Some("function" | "custom") => {
+                let wire = wire_name(choice, &self.toolbox);
+                match self.definitions.iter().any(|(name, _)| *name == wire) {
+                    true => Ok(()),
+                    false => invalid(&format!("`{wire}` is not among the tools")),
+                }
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn add(
@@ -257,11 +290,7 @@ fn wire_name(tool: Raw<'_>, toolbox: &Toolbox) -> String {
 fn required_name(tool: &Tool<'_>, path: &str) -> Result<String, ApiError> {
     match tool.member("name").and_then(Raw::text).filter(|name| !name.is_empty()) {
         Some(name) => Ok(name.into_owned()),
-        None => {
-            let param = format!("{path}.name");
-            let message = format!("Missing required parameter: `{param}`.");
-            Err(ApiError::invalid(&param, "missing_required_parameter", message))
-        }
+        None => Err(missing(&format!("{path}.name"))),
     }
 }
 

@@ -20,7 +20,7 @@ pub use event::{Event, Member, Rest, Sink};
 pub use fold::Fold;
 pub use grammar::{Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};
-pub(crate) use request::wrong_type;
 pub use request::{Item, Request, Tool};
+pub(crate) use request::{missing, wrong_type};
 pub use response::Response;
 pub use unfold::unfold;
