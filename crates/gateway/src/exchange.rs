@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use latimer_wire::chat::{Backend, Lift, Toolbox, lower_request};
@@ -32,7 +32,13 @@ use crate::upstream::{Reply, ReplyBody};
 /// What a client is given when nothing went wrong before it began.
 enum Given {
     /// Events, as the backend makes them.
-    Stream { reply: ReplyBody, translation: Box<dyn Translation>, headers: HeaderMap },
+    Stream {
+        reply: ReplyBody,
+        translation: Box<dyn Translation>,
+        /// What is to be said first.
+        head: Bytes,
+        headers: HeaderMap,
+    },
     /// One body.
     Whole { body: Bytes, outcome: Outcome, headers: HeaderMap },
 }
@@ -84,7 +90,7 @@ async fn answer(
     }
     readable(exchange, &reply)?;
     match request.stream {
-        true => Ok(stream(exchange, reply, &request, toolbox)),
+        true => stream(exchange, reply, &request, toolbox).await,
         false => whole(exchange, reply, &request, toolbox).await,
     }
 }
@@ -190,14 +196,22 @@ fn lift(exchange: &Exchange, request: &Request<'_>, toolbox: Toolbox) -> Lift {
     Lift::new(envelope, &exchange.id)
         .with_tools(toolbox)
         .with_think_tags(exchange.gateway.profile().think_tags)
+        .with_refusals_as_text(exchange.is_codex)
 }
 
-fn stream(exchange: &Exchange, reply: Reply, request: &Request<'_>, toolbox: Toolbox) -> Given {
+/// A stream. What is there of it already is read at once: an answer that begins with an error is
+/// given as one.
+async fn stream(
+    exchange: &Exchange,
+    mut reply: Reply,
+    request: &Request<'_>,
+    toolbox: Toolbox,
+) -> Result<Given, Refusal> {
     let gateway = &exchange.gateway;
     let limits = &gateway.settings.limits;
     let hop = Hop { name: exchange.hop(), secret: gateway.secret.clone() };
     let from = &reply.head.headers;
-    let (translation, headers): (Box<dyn Translation>, _) = match gateway.dialect() {
+    let (mut translation, headers): (Box<dyn Translation>, _) = match gateway.dialect() {
         Dialect::Responses => {
             (Box::new(Passing::new(limits.event_bytes, hop)), headers::answered(from))
         }
@@ -210,7 +224,17 @@ fn stream(exchange: &Exchange, reply: Reply, request: &Request<'_>, toolbox: Too
             (Box::new(lifting), headers::events(from))
         }
     };
-    Given::Stream { reply: reply.body, translation, headers }
+    let mut head = BytesMut::from(translation.begin());
+    if let Some(bytes) = reply.body.ready().await {
+        head.extend_from_slice(&translation.push(bytes, unix_seconds()));
+    }
+    match translation.failed_at_once() {
+        Some(failure) => Err(Refusal::of_failure(exchange, failure)),
+        None => {
+            let head = head.freeze();
+            Ok(Given::Stream { reply: reply.body, translation, head, headers })
+        }
+    }
 }
 
 async fn whole(
@@ -229,11 +253,7 @@ async fn whole(
             let outcome = Outcome::of(response.json());
             Ok(Given::Whole { body: Bytes::from(response.into_json()), outcome, headers })
         }
-        Err(failure) => {
-            let message = format!("{} (from the backend {})", failure.message, exchange.hop());
-            let error = ApiError::server(502, "", message);
-            Err(ApiError { code: Some(failure.code.into()), ..error }.into())
-        }
+        Err(failure) => Err(Refusal::of_failure(exchange, failure)),
     }
 }
 
@@ -260,10 +280,10 @@ async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
 /// Hands over what came of it.
 fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response<Answer> {
     match given {
-        Ok(Given::Stream { reply, translation, headers }) => {
+        Ok(Given::Stream { reply, translation, head: first, headers }) => {
             let gateway = Arc::clone(&exchange.gateway);
             let head = exchange.head(StatusCode::OK, headers);
-            let stream = Stream::new(reply, translation, exchange, &gateway.settings);
+            let stream = Stream::new(reply, translation, first, exchange, &gateway.settings);
             build(head, Answer::Stream(Box::pin(stream)))
         }
         Ok(Given::Whole { body, outcome, headers }) => {

@@ -56,6 +56,8 @@ pub(crate) struct Exchange {
     pub gateway: Arc<Gateway>,
     /// Its id, in the record and in the ids of what is answered.
     pub id: String,
+    /// Whether the client says that it is Codex.
+    pub is_codex: bool,
     /// Without the query, which may hold secrets.
     path: String,
     began: Instant,
@@ -76,6 +78,7 @@ impl Exchange {
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
+            is_codex: headers::is_codex(&head.headers),
             path: head.uri.path().to_owned(),
             began: Instant::now(),
             first_byte_ms: None,

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use latimer_wire::error::ApiError;
+use latimer_wire::error::{ApiError, code_of};
 use latimer_wire::json::{Object, Raw};
+use latimer_wire::responses::Failure;
 
 use crate::config::Dialect;
 use crate::headers;
@@ -18,6 +19,21 @@ const ERROR_BYTES_MAX: usize = 64 << 10;
 const ERROR_WAIT: Duration = Duration::from_secs(10);
 const MESSAGE_CHARS: usize = 2_000;
 const SNIPPET_CHARS: usize = 256;
+
+/// The HTTP status of a failure that came where an answer should have begun; any other is a 502. A
+/// code that is itself an error status counts as one.
+const STATUS_OF_CODE: &[(&str, u16)] = &[
+    ("context_length_exceeded", 400),
+    ("invalid_prompt", 400),
+    ("invalid_request_error", 400),
+    ("rate_limit_exceeded", 429),
+    ("rate_limit_error", 429),
+    ("insufficient_quota", 429),
+    ("server_is_overloaded", 503),
+];
+/// When to come back after a 429 that came without a word on it: Codex takes one for final
+/// otherwise (0.169).
+const RETRY_AFTER_S: u64 = 1;
 
 /// An error, ready to be given.
 pub(crate) struct Refusal {
@@ -38,10 +54,26 @@ impl Refusal {
         Refusal { status, headers, body }
     }
 
+    /// A backend that said it had failed where it should have begun to answer.
+    pub fn of_failure(exchange: &Exchange, failure: Failure) -> Self {
+        let known = STATUS_OF_CODE.iter().find(|(code, _)| *code == failure.code);
+        let number = failure.code.parse().ok().filter(|code| (400..600).contains(code));
+        let status = known.map(|(_, status)| *status).or(number).unwrap_or(502);
+        let mut headers = HeaderMap::new();
+        if status == 429 {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+        }
+        let error = ApiError {
+            kind: headers::error_kind(status),
+            code: Some(failure.code.into()),
+            ..ApiError::server(status, "", named(&failure.message, exchange))
+        };
+        Refusal::with(error, headers)
+    }
+
     /// A backend that answered with an error status: the status stays, the body gets OpenAI's
     /// shape, and the message names the hop.
     pub async fn of_backend(exchange: &Exchange, reply: Reply) -> Self {
-        let hop = exchange.hop();
         let status = reply.head.status;
         let more = match exchange.gateway.dialect() {
             Dialect::Chat => headers::of_error(&reply.head.headers),
@@ -49,7 +81,9 @@ impl Refusal {
         };
         let body = reply.body.beginning(ERROR_BYTES_MAX, ERROR_WAIT).await;
         let text = String::from_utf8_lossy(&body);
-        let error = Raw::parse(&text).ok().and_then(|body| body.member("error"));
+        let said = Raw::parse(&text).ok();
+        let flat = said.filter(|body| body.member("message").is_some());
+        let error = said.and_then(|body| body.member("error")).or(flat);
         let word =
             |key| error.and_then(|error| error.member_text(key)).map(|word| word.into_owned());
         let message =
@@ -63,8 +97,8 @@ impl Refusal {
         let refused = ApiError {
             status: if passed { status.as_u16() } else { 502 },
             kind: word("type").map_or(headers::error_kind(status.as_u16()), Into::into),
-            code: word("code").map(Into::into),
-            message: format!("{message} (from the backend {hop})"),
+            code: code_of(&message).map(Into::into).or_else(|| word("code").map(Into::into)),
+            message: named(&message, exchange),
             param: word("param"),
         };
         Refusal::written(refused.status, with_rest(&refused.body(), error), more)
@@ -75,6 +109,11 @@ impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
         Refusal::with(error, HeaderMap::new())
     }
+}
+
+/// A backend's words, with the hop they come from.
+fn named(message: &str, exchange: &Exchange) -> String {
+    format!("{message} (from the backend {})", exchange.hop())
 }
 
 /// The body of an error, with what else the backend said of it: Codex, for one, reads there when a

@@ -35,13 +35,17 @@ pub(crate) struct Stream {
     last_in: Instant,
     last_out: Instant,
     timer: Pin<Box<Sleep>>,
-    broken_off: bool,
+    /// The stream has to be broken off, and whether what was said has gone out.
+    cut: bool,
+    flushed: bool,
 }
 
 impl Stream {
+    /// `head` is what is to be said before the backend is read any further.
     pub(crate) fn new(
         reply: ReplyBody,
-        mut translation: Box<dyn Translation>,
+        translation: Box<dyn Translation>,
+        head: Bytes,
         exchange: Exchange,
         settings: &Settings,
     ) -> Self {
@@ -51,7 +55,7 @@ impl Stream {
         let keep_alive = Timeouts::of(timeouts.keep_alive_ms);
         Stream {
             reply: Some(reply),
-            head: translation.begin(),
+            head,
             translation,
             exchange: Some(exchange),
             idle,
@@ -61,7 +65,8 @@ impl Stream {
             last_in: now,
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
-            broken_off: false,
+            cut: false,
+            flushed: false,
         }
     }
 
@@ -137,6 +142,16 @@ impl Stream {
         Poll::Pending
     }
 
+    /// Breaks off. What was said goes out first: an error takes unsent bytes with it.
+    fn break_off(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.close(true);
+        if std::mem::replace(&mut self.flushed, true) {
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn close(&mut self, broken: bool) {
         let Some(mut exchange) = self.exchange.take() else { return };
         exchange.add_notes(self.translation.notes());
@@ -169,8 +184,8 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.broken_off {
-            return Poll::Ready(Some(Err(BrokenOff)));
+        if self.cut {
+            return self.break_off(cx);
         }
         let head = std::mem::take(&mut self.head);
         let bytes = loop {
@@ -184,11 +199,11 @@ impl Body for Stream {
                     break both.freeze();
                 }
                 Poll::Ready(Some(Err(CutInsideEvent))) => {
-                    // What was said goes out first: an error takes unsent bytes with it.
-                    self.close(true);
-                    self.broken_off = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    self.cut = true;
+                    if !head.is_empty() {
+                        break head;
+                    }
+                    return self.break_off(cx);
                 }
                 Poll::Ready(None) | Poll::Pending if !head.is_empty() => break head,
                 Poll::Ready(None) => {

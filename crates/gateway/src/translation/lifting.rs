@@ -124,6 +124,10 @@ impl Translation for Lifting {
         self.lift.ended()
     }
 
+    fn failed_at_once(&self) -> Option<Failure> {
+        self.lift.failed_at_once().cloned()
+    }
+
     fn is_over(&self) -> bool {
         self.lift.ended().is_some()
     }

@@ -31,6 +31,11 @@ pub(crate) trait Translation: Send {
     /// How the response ended; `None` while it goes on.
     fn ended(&self) -> Option<Status>;
 
+    /// Why it failed, where the answer had not begun: it can still be an error instead.
+    fn failed_at_once(&self) -> Option<Failure> {
+        None
+    }
+
     /// Whether nothing that the backend may still send can matter to the client.
     fn is_over(&self) -> bool;
 

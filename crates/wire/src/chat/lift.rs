@@ -68,6 +68,8 @@ pub struct Lift {
     finish: Option<String>,
     toolbox: Toolbox,
     think: Option<Think>,
+    refusals_as_text: bool,
+    failure: Option<Failure>,
     /// The backend speaks in messages, not in deltas.
     by_messages: bool,
     /// Reasoning to be kept that came when no reasoning was being said.
@@ -93,6 +95,8 @@ impl Lift {
             finish: None,
             toolbox: Toolbox::default(),
             think: None,
+            refusals_as_text: false,
+            failure: None,
             by_messages: false,
             details: Details::default(),
             notes: Notes::default(),
@@ -109,6 +113,17 @@ impl Lift {
     #[must_use]
     pub fn with_think_tags(self, split: bool) -> Self {
         Lift { think: split.then(Think::default), ..self }
+    }
+
+    /// Says refusals as plain text, for clients that show nothing else (Codex 0.169).
+    #[must_use]
+    pub fn with_refusals_as_text(self, as_text: bool) -> Self {
+        Lift { refusals_as_text: as_text, ..self }
+    }
+
+    /// Why the answer failed, where it had not begun: it can still be an error instead.
+    pub fn failed_at_once(&self) -> Option<&Failure> {
+        self.failure.as_ref().filter(|_| self.items == 0)
     }
 
     /// How the response ended; `None` while it goes on.
@@ -221,7 +236,8 @@ impl Lift {
             self.content(content, sink);
         }
         if let Some(refusal) = chunk.refusal {
-            self.text(Content::Refusal, refusal, sink);
+            let content = if self.refusals_as_text { Content::Text } else { Content::Refusal };
+            self.text(content, refusal, sink);
         }
         for annotation in chunk.annotations.map(Raw::elements).unwrap_or_default() {
             self.annotate(annotation, sink);
@@ -588,6 +604,7 @@ impl Lift {
             ..Snapshot::IN_PROGRESS
         };
         self.terminal(Kind::Failed, &snapshot, sink);
+        self.failure = Some(failure);
     }
 
     fn terminal(&mut self, kind: Kind, snapshot: &Snapshot<'_>, sink: &mut dyn Sink) {

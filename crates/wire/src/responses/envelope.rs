@@ -4,6 +4,7 @@
 
 use super::kind::Status;
 use super::request::Request;
+use crate::error::code_of;
 use crate::json::{Object, Raw};
 
 /// Tokens that were used. All are counts of tokens; `cached`, `cache_write` are part of `input`,
@@ -87,15 +88,16 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A service's own words for what went wrong: an object, or a plain string.
+    /// A service's own words for what went wrong: an object, or a plain string. A number is a code
+    /// too: some services say the HTTP status they would have answered with.
     pub fn of(error: Raw<'_>) -> Self {
         let word = |key| error.member_text(key).filter(|word| !word.is_empty());
-        let code = word("code").or_else(|| word("type")).unwrap_or("server_error".into());
         let message = word("message").or_else(|| error.text());
-        Failure {
-            code: code.into_owned(),
-            message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
-        }
+        let message = message.unwrap_or_else(|| error.as_str().into()).into_owned();
+        let number = error.member("code").and_then(Raw::count).map(|code| code.to_string().into());
+        let code = code_of(&message).map(Into::into).or_else(|| word("code")).or(number);
+        let code = code.or_else(|| word("type")).unwrap_or("server_error".into());
+        Failure { code: code.into_owned(), message }
     }
 
     /// Appends the `error` object of a response.
