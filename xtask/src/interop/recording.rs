@@ -27,7 +27,7 @@ pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
         honest(record)?;
     }
     let last = recorded.last().context("nothing was recorded")?;
-    all_calls_answered(last, scenario.calls.len())
+    all_calls_answered(last, &scenario.call_kinds())
 }
 
 fn exchange(record: &Value) -> Exchange {
@@ -67,19 +67,18 @@ const CALLS: &[(&str, &str)] = &[
     ("tool_search_call", "tool_search_output"),
 ];
 
-/// The last request carries every call and its output.
-fn all_calls_answered(record: &Value, calls: usize) -> Result<()> {
+/// The last request carries every call, as the kind it has to be, and every output.
+fn all_calls_answered(record: &Value, expected: &[&str]) -> Result<()> {
     let input = record.pointer("/request/body/input").and_then(Value::as_array);
-    let count = |kind: &str| {
-        let items = input.into_iter().flatten();
-        items.filter(|item| item.get("type").is_some_and(|own| own == kind)).count()
-    };
-    let mut found = 0;
+    let kind = |item: &'_ Value| item.get("type").and_then(Value::as_str).map(str::to_owned);
+    let kinds: Vec<String> = input.into_iter().flatten().filter_map(kind).collect();
+    let is_call = |kind: &&String| CALLS.iter().any(|(call, _)| call == kind);
+    let calls: Vec<&String> = kinds.iter().filter(is_call).collect();
+    ensure!(calls == expected, "the last request has the calls {calls:?}, not {expected:?}");
     for (call, output) in CALLS {
-        let (given, answered) = (count(call), count(output));
-        ensure!(given == answered, "the last request has {given} {call}, {answered} {output}");
-        found += given;
+        let count = |wanted: &str| kinds.iter().filter(|kind| *kind == wanted).count();
+        let (called, answered) = (count(call), count(output));
+        ensure!(called == answered, "the last request has {called} {call}, {answered} {output}");
     }
-    ensure!(found == calls, "the last request has {found} calls, not {calls}");
     Ok(())
 }

@@ -28,6 +28,9 @@ pub struct Scenario {
     /// The tools it is told to call.
     #[serde(default)]
     pub calls: Vec<String>,
+    /// The kinds of items those calls are, where they are not all plain functions.
+    #[serde(default)]
+    kinds: Vec<String>,
     /// The files that those calls make, and what is in them.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
@@ -44,6 +47,16 @@ pub struct Scenario {
     /// The clients; all, if none is named.
     #[serde(default)]
     pub clients: Vec<String>,
+}
+
+impl Scenario {
+    /// The kind of item that each call is.
+    pub fn call_kinds(&self) -> Vec<&str> {
+        match self.kinds.as_slice() {
+            [] => vec!["function_call"; self.calls.len()],
+            kinds => kinds.iter().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// How one request is answered.
