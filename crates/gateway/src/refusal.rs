@@ -20,8 +20,7 @@ const ERROR_WAIT: Duration = Duration::from_secs(10);
 const MESSAGE_CHARS: usize = 2_000;
 const SNIPPET_CHARS: usize = 256;
 
-/// The HTTP status of a failure that came where an answer should have begun; any other is a 502. A
-/// code that is itself an error status counts as one.
+/// The HTTP status of a failure that came where an answer should have begun; any other is a 502.
 const STATUS_OF_CODE: &[(&str, u16)] = &[
     ("context_length_exceeded", 400),
     ("invalid_prompt", 400),
@@ -57,8 +56,7 @@ impl Refusal {
     /// A backend that said it had failed where it should have begun to answer.
     pub fn of_failure(exchange: &Exchange, failure: Failure) -> Self {
         let known = STATUS_OF_CODE.iter().find(|(code, _)| *code == failure.code);
-        let number = failure.code.parse().ok().filter(|code| (400..600).contains(code));
-        let status = known.map(|(_, status)| *status).or(number).unwrap_or(502);
+        let status = known.map_or(502, |(_, status)| *status);
         let mut headers = HeaderMap::new();
         if status == 429 {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());

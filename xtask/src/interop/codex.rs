@@ -16,9 +16,6 @@ use super::{Place, Run, Site};
 /// What every `codex exec` is told: the directories are made for it, and hold nothing to protect.
 const OPTIONS: &[&str] = &["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"];
 
-/// Calls that a report does not list among the calls of an answer.
-const NOT_IN_REPORTS: &[&str] = &["tool_search"];
-
 /// Sends Codex through Latimer to the backend at `url`.
 pub fn send(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
     match &run.scenario.breaks {
@@ -113,8 +110,7 @@ fn left_nothing(place: &Place) -> Result<()> {
 fn report(scenario: &Scenario, place: &Place) -> Result<()> {
     let path = place.record().join("report.md");
     let report = fs::read_to_string(&path).context("there is no report")?;
-    let calls = scenario.calls.iter().filter(|name| !NOT_IN_REPORTS.contains(&name.as_str()));
-    let calls = calls.map(|name| format!("- `{name}` (call_id: "));
+    let calls = scenario.calls.iter().map(|name| format!("- `{name}` (call_id: "));
     for shown in calls.chain([scenario.text.clone()]) {
         ensure!(report.contains(&shown), "{} does not show {shown:?}", path.display());
     }

@@ -47,7 +47,10 @@ fn add(list: &Value, namespace: Option<&str>, tools: &mut Vec<Offered>) {
             add(&tool["tools"], Some(name), tools);
         } else if let Some((_, form)) = FORMS.iter().find(|(known, _)| *known == kind) {
             tools.push(Offered {
-                called: namespace.map_or(name.to_owned(), |space| format!("{space}__{name}")),
+                called: namespace.map_or(name.to_owned(), |space| {
+                    // Codex 0.130 has the separator at the end of the namespace already.
+                    format!("{}__{name}", space.trim_end_matches("__"))
+                }),
                 namespace: namespace.map(str::to_owned),
                 name: name.to_owned(),
                 form: *form,

@@ -2,8 +2,9 @@
 //! refuse passes unseen. In: a request in Chat Completions form. Out: the first rule that it breaks.
 //!
 //! Each rule is some server's own: OpenAI, DeepSeek and Mistral refuse calls without output, outputs
-//! without call and long ids; the chat templates of Mistral, Gemma and Qwen refuse a later system
-//! message or an assistant that speaks twice.
+//! without call and long ids; vLLM and llama.cpp refuse arguments that are no JSON; the chat
+//! templates of Mistral, Gemma and Qwen refuse a later system message or an assistant that speaks
+//! twice.
 
 use std::collections::BTreeSet;
 
@@ -106,6 +107,13 @@ impl<'a> History<'a> {
                 );
             }
         }
+        let arguments = call.pointer("/function/arguments").and_then(Value::as_str);
+        let is_object =
+            |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|json| json.is_object());
+        if kind == "function" && !arguments.is_some_and(is_object) {
+            let message = format!("They are no JSON object: {arguments:?}.");
+            return fault(format!("{at}.arguments"), message);
+        }
         match self.open.insert(id.as_str().unwrap_or_default()) {
             true => Ok(()),
             false => fault(format!("{at}.id"), "Two calls have this id.".to_owned()),
@@ -155,6 +163,8 @@ mod tests {
     fn each_rule_names_the_place() {
         let long = "x".repeat(65);
         let user = || said("user");
+        let mut half = call("a");
+        half["tool_calls"][0]["function"]["arguments"] = "{\"cmd\": \"ls".into();
         let cases = [
             (vec![], "messages"),
             (vec![said("assistant")], "messages[0]"),
@@ -168,6 +178,7 @@ mod tests {
             (vec![user(), call(&long)], "messages[1].tool_calls[0].id"),
             (vec![user(), call("a.b")], "messages[1].tool_calls[0].id"),
             (vec![json!({"role": "user", "content": null})], "messages[0].content"),
+            (vec![user(), half], "messages[1].tool_calls[0].arguments"),
         ];
         for (messages, at) in cases {
             assert_eq!(fault(&messages, false).as_deref(), Some(at), "{messages:?}");

@@ -186,7 +186,7 @@ async fn an_error_before_the_first_word_is_an_http_error() {
             "engine_melted",
             false,
         ),
-        (r#"{"error":{"message":"Slow down.","code":429}}"#, 429, "429", true),
+        (r#"{"error":{"message":"Slow down.","code":429}}"#, 429, "rate_limit_exceeded", true),
         (
             r#"{"error":{"message":"Too long: maximum context length is 8","code":400}}"#,
             400,
@@ -195,8 +195,8 @@ async fn an_error_before_the_first_word_is_an_http_error() {
         ),
         (
             r#"{"object":"error","message":"No.","type":"BadRequestError","code":404}"#,
-            404,
-            "404",
+            502,
+            "BadRequestError",
             false,
         ),
         ("no JSON", 502, "server_error", false),

@@ -317,7 +317,15 @@ impl<'a> Messages<'_, 'a> {
         }
         let arguments = match item.member("arguments").and_then(Raw::non_null) {
             Some(text) if text.is_string() && !text.inner().trim().is_empty() => {
-                Cow::Borrowed(text.as_str())
+                match text.text().is_some_and(|text| is_json_object(&text)) {
+                    true => Cow::Borrowed(text.as_str()),
+                    // A backend that reads the arguments of the history (vLLM #43995, llama.cpp
+                    // #25510) would refuse them, and again in every later turn.
+                    false => {
+                        self.notes.add("arguments_not_json", path);
+                        Cow::Owned(freeform::arguments(text))
+                    }
+                }
             }
             Some(object) if object.is_object() => {
                 self.notes.add("arguments_not_a_string", path);
@@ -529,6 +537,10 @@ fn in_literal(value: Raw<'_>) -> String {
     let mut literal = String::new();
     push_string(&mut literal, if value.is_object() { value.as_str() } else { "{}" });
     literal
+}
+
+fn is_json_object(text: &str) -> bool {
+    Raw::parse(text).is_ok_and(Raw::is_object)
 }
 
 /// An id as the backend takes it.

@@ -88,7 +88,10 @@ fn key(namespace: Option<&str>, name: &str) -> (String, String) {
 fn called(namespace: Option<&str>, name: &str) -> String {
     match key(namespace, name) {
         (namespace, name) if namespace.is_empty() => fitting(&name).into_owned(),
-        (namespace, name) => fitting(&format!("{namespace}__{name}")).into_owned(),
+        // Codex 0.130 ends its namespaces in the separator.
+        (namespace, name) => {
+            fitting(&format!("{}__{name}", namespace.trim_end_matches("__"))).into_owned()
+        }
     }
 }
 
