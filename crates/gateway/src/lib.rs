@@ -38,7 +38,7 @@ pub(crate) mod stream;
 pub(crate) mod translation;
 pub(crate) mod upstream;
 
-pub use latimer_wire::chat::PROFILES;
+pub use latimer_wire::chat::{PROFILES, Profile};
 
 pub use config::{Config, ConfigError, Dialect, Settings, UpstreamConfig};
 pub use server::{Server, StartError};

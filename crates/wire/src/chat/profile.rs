@@ -260,6 +260,11 @@ impl Profile {
         })
     }
 
+    /// The entries that [`Profile::set`] changes, and the values each takes.
+    pub fn entries() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+        ENTRIES.iter().map(|row| (row.name, row.values.iter().map(|(name, _)| *name).collect()))
+    }
+
     /// Changes one entry: `system_role = developer`, `later_system = true`, ...
     ///
     /// ```
