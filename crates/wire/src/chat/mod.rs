@@ -5,6 +5,8 @@
 //! the tables of these files; whatever has no counterpart becomes a note.
 
 mod chunk;
+mod client;
+mod completion;
 mod freeform;
 mod item;
 mod lift;
@@ -12,12 +14,17 @@ mod lower;
 mod messages;
 mod profile;
 mod request;
+mod said;
+mod stop;
 mod think;
 mod toolbox;
 mod tools;
 
+pub use client::{Reasoning, Shape};
+pub use completion::{push_completion, push_completion_in};
 pub use lift::Lift;
-pub use lower::{Lower, push_completion};
+pub use lower::Lower;
 pub use profile::{CallIds, Effort, HostedTools, PROFILES, Profile};
 pub use request::{Backend, Lowered, lower_request};
+pub use stop::Stop;
 pub use toolbox::Toolbox;
