@@ -159,7 +159,7 @@ impl Chunks {
             data.push_str(reason);
             data.push_str("\"}]");
         });
-        if self.include_usage {
+        if self.include_usage && !usage.is_null() {
             self.chunk(out, |data| {
                 data.push_str(",\"choices\":[],\"usage\":");
                 push_usage(data, usage);

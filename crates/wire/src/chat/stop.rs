@@ -41,7 +41,12 @@ impl Stop {
             return String::new();
         }
         self.held.push_str(text);
-        let found = self.sequences.iter().filter_map(|sequence| self.held.find(sequence)).min();
+        // The sequence that is complete first counts, however the pieces are cut.
+        let places = self.sequences.iter().filter_map(|sequence| {
+            let at = self.held.find(sequence)?;
+            Some((at + sequence.len(), at))
+        });
+        let found = places.min().map(|(_, at)| at);
         let end = found.unwrap_or_else(|| self.safe_bytes());
         let rest = self.held.split_off(end);
         self.stopped = found.is_some();

@@ -203,3 +203,17 @@ pub fn said(events: &[String]) -> Value {
     }
     said.into()
 }
+
+pub fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap() + "\n"
+}
+
+/// Compares with a file, or rewrites it.
+pub fn expect(path: &Path, found: &str) {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        fs::write(path, found).unwrap();
+    }
+    let expected = fs::read_to_string(path);
+    let expected = expected.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(found, expected, "{}", path.display());
+}
