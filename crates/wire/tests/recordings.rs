@@ -6,56 +6,14 @@
 
 mod common;
 
-use std::fs;
 use std::num::NonZeroUsize;
-use std::path::Path;
 
-use common::{Said, fold, frames, lift, parse, printed, terminal, value, violations};
+use common::{
+    Said, fold, frames, lift, parse, printed, recordings, streams, terminal, value, violations,
+};
 use latimer_wire::json::Raw;
 use latimer_wire::responses::{Response, unfold};
 use serde_json::{Value, json};
-
-/// The recordings of one dialect: name and text. None when there are no recordings here.
-fn recordings(dialect: &str) -> Vec<(String, String)> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-    let folder = workspace.join("../shared/samples/recordings").join(dialect);
-    let Ok(files) = fs::read_dir(folder) else {
-        eprintln!("skipped: no recordings of {dialect} beside the project");
-        return Vec::new();
-    };
-    let mut recordings: Vec<_> = files
-        .map(|file| file.unwrap().path())
-        .map(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            (name, fs::read_to_string(path).unwrap())
-        })
-        .collect();
-    recordings.sort();
-    assert!(!recordings.is_empty());
-    recordings
-}
-
-/// Lines that are not JSON, and the text that mends them.
-const BROKEN_LINES: &[(&str, usize, &str)] = &[
-    // Edited by hand: the brace that closes the event is missing.
-    ("parallel-tool-call-wrapper.1.jsonl", 1, "}"),
-    ("parallel-tool-call-wrapper.1.jsonl", 6, "}"),
-];
-
-/// The streams of a recording; each begins with `response.created`.
-fn streams(name: &str, text: &str) -> Vec<Vec<String>> {
-    let mut streams: Vec<Vec<String>> = Vec::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let mend = BROKEN_LINES.iter().find(|(file, at, _)| *file == name && *at == number);
-        assert_eq!(Raw::parse(line).is_err(), mend.is_some(), "{name}:{number}");
-        let line = line.to_owned() + mend.map_or("", |(.., mend)| mend);
-        if parse(&line).name() == "response.created" {
-            streams.push(Vec::new());
-        }
-        streams.last_mut().unwrap().push(line);
-    }
-    streams
-}
 
 #[test]
 fn recorded_events_keep_every_byte_of_their_values() {

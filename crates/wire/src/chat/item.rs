@@ -495,7 +495,7 @@ fn push_mended(out: &mut String, inner: &str) {
 
 /// How many bytes at the end of a literal's inside are the first half of a surrogate pair: some
 /// backends cut between the two escapes of one character.
-fn trailing_surrogate(inner: &str) -> usize {
+pub(super) fn trailing_surrogate(inner: &str) -> usize {
     let Some(at) = inner.len().checked_sub(SURROGATE_BYTES) else { return 0 };
     let Some((before, escape)) = inner.split_at_checked(at) else { return 0 };
     if surrogate(escape) != Some(Surrogate::High) {

@@ -1,22 +1,46 @@
-//! Hub events as a Chat Completions stream, and a hub response as a whole completion.
+//! Hub events as a Chat Completions stream.
 
+use super::client::Shape;
+use super::said::{Said, Teller};
+use super::stop::Stop;
 use crate::json::{Object, Raw};
-use crate::responses::{Event, Field, Kind, Response, Role, Status};
+use crate::note::Notes;
+use crate::responses::{Event, Usage};
 use crate::sse;
 
-/// Turns hub events into chunks, as frames of server-sent events.
+/// Turns hub events into chunks, as frames of server-sent events. The events have to keep to the
+/// grammar: a stream from elsewhere goes through [`Mend`](crate::responses::Mend) first.
+///
+/// ```
+/// use latimer_wire::chat::{Lower, Stop};
+/// use latimer_wire::responses::Event;
+/// let mut lower = Lower::new("chatcmpl-1", "m", 0, false).with_stop(Stop::new(["END".to_owned()]));
+/// let mut out = String::new();
+/// for delta in ["one EN", "D two"] {
+///     let event = format!(r#"{{"type":"response.output_text.delta","delta":"{delta}"}}"#);
+///     lower.push(&Event::parse(&event, None)?, &mut out);
+/// }
+/// assert!(lower.stopped());
+/// lower.end(&mut out);
+/// assert!(out.contains(r#"{"content":"one "}"#) && !out.contains("two"));
+/// assert!(out.contains(r#""finish_reason":"stop""#) && out.ends_with("data: [DONE]\n\n"));
+/// # Ok::<(), latimer_wire::json::Malformed>(())
+/// ```
 #[derive(Debug)]
 pub struct Lower {
+    chunks: Chunks,
+    teller: Teller,
+    shape: Shape,
+    stop: Option<Stop>,
+}
+
+/// Writes chunks.
+#[derive(Debug)]
+struct Chunks {
     /// The members that every chunk begins with, as an open object.
     head: String,
     include_usage: bool,
-    /// Output indices of the calls, in their order: a call's place here is its index in Chat.
-    calls: Vec<u64>,
 }
-
-/// Hub status and reason as finish reason: what applies first, counts.
-const FINISH: &[(&str, Option<&str>, &str)] =
-    &[("incomplete", Some("content_filter"), "content_filter"), ("incomplete", None, "length")];
 
 impl Lower {
     /// `created` is seconds since 1970; `include_usage` asks for a chunk with the usage at the end.
@@ -29,54 +53,95 @@ impl Lower {
             .text("model", model)
             .end();
         head.pop();
-        Lower { head, include_usage, calls: Vec::new() }
+        let chunks = Chunks { head, include_usage };
+        Lower { chunks, teller: Teller::default(), shape: Shape::default(), stop: None }
+    }
+
+    /// The form in which the client wants its answer. To be said before the first event.
+    #[must_use]
+    pub fn with_shape(self, shape: Shape) -> Self {
+        Lower { teller: Teller::new(shape, self.stop.clone()), shape, ..self }
+    }
+
+    /// Cuts the text at stop sequences. To be said before the first event.
+    #[must_use]
+    pub fn with_stop(self, stop: Stop) -> Self {
+        Lower { teller: Teller::new(self.shape, Some(stop.clone())), stop: Some(stop), ..self }
+    }
+
+    /// Whether a stop sequence was met: nothing more is said but the end, which comes with the
+    /// terminal event, or with [`Lower::end`] where that is not waited for.
+    pub fn stopped(&self) -> bool {
+        self.teller.stopped()
+    }
+
+    /// What the client was not told.
+    pub fn notes(&self) -> &Notes {
+        &self.teller.notes
     }
 
     /// Appends the frames that `event` becomes; most become one or none.
     pub fn push(&mut self, event: &Event<'_>, out: &mut String) {
-        let payload = event.payload.unwrap_or(Raw::NULL);
-        match event.role() {
-            Role::Created => self.delta(out, |delta| delta.text("role", "assistant")),
-            Role::Delta(Field::OutputText) => {
-                self.delta(out, |delta| delta.raw("content", payload))
+        let chunks = &self.chunks;
+        self.teller.push(event, &mut |said| chunks.write(said, out));
+    }
+
+    /// Ends the answer at a stop sequence, without its usage.
+    pub fn end(&mut self, out: &mut String) {
+        let chunks = &self.chunks;
+        self.teller.end("stop", Raw::NULL, &mut |said| chunks.write(said, out));
+    }
+}
+
+impl Chunks {
+    fn write(&self, said: Said<'_>, out: &mut String) {
+        match said {
+            Said::Begin => {
+                self.delta(out, None, |delta| delta.text("role", "assistant").text("content", ""));
             }
-            Role::Delta(Field::Refusal) => self.delta(out, |delta| delta.raw("refusal", payload)),
-            Role::Delta(Field::SummaryText | Field::ReasoningText) => {
-                self.delta(out, |delta| delta.raw("reasoning_content", payload));
+            Said::Text { inner, logprobs } => {
+                self.delta(out, logprobs, |delta| literal(delta, "content", inner));
             }
-            Role::ItemAdded if payload.member_text("type").as_deref() == Some("function_call") => {
-                self.calls.push(event.output_index.unwrap_or_default());
-                let index = self.calls.len() as u64 - 1;
-                self.delta(out, |delta| {
-                    delta.list("tool_calls", [payload], |out, item| {
-                        push_call(out, Some(index), item, true);
-                    })
-                });
+            Said::Refusal { inner } => {
+                self.delta(out, None, |delta| literal(delta, "refusal", inner));
             }
-            Role::Delta(Field::Arguments) if event.kind == Kind::ArgumentsDelta => {
-                let place = self.calls.iter().rposition(|at| Some(*at) == event.output_index);
-                let Some(index) = place else { return };
-                self.delta(out, |delta| {
-                    delta.list("tool_calls", [payload], |out, arguments| {
-                        push_fragment(out, index as u64, arguments);
-                    })
-                });
+            Said::Reasoning { inner } => {
+                self.delta(out, None, |delta| literal(delta, "reasoning_content", inner));
             }
-            Role::Terminal(Status::Failed) => {
-                let error = payload.member("error").unwrap_or(Raw::NULL);
+            Said::Call { index, id, name, custom } => self.delta(out, None, |delta| {
+                delta.list("tool_calls", [()], |out, ()| {
+                    push_call(out, Some(index), id, name, custom, "");
+                })
+            }),
+            Said::Arguments { index, inner, custom } => self.delta(out, None, |delta| {
+                delta.list("tool_calls", [()], |out, ()| push_fragment(out, index, inner, custom))
+            }),
+            Said::Annotations { inner } => self.delta(out, None, |delta| {
+                delta.raw("annotations", Raw::trusted(&format!("[{inner}]")))
+            }),
+            Said::Logprobs { .. } => {}
+            Said::Finish { reason, usage } => self.finish(out, reason, usage),
+            Said::Failed { error } => {
                 let mut data = String::new();
-                Object::new(&mut data).raw("error", error).end();
+                Object::new(&mut data).with("error", |out| push_error(out, error)).end();
                 sse::encode(out, None, &data);
             }
-            Role::Terminal(_) => self.finish(out, payload),
-            _ => {}
         }
     }
 
-    fn delta(&self, out: &mut String, write: impl FnOnce(Object<'_>) -> Object<'_>) {
+    fn delta(
+        &self,
+        out: &mut String,
+        logprobs: Option<Raw<'_>>,
+        write: impl FnOnce(Object<'_>) -> Object<'_>,
+    ) {
         self.chunk(out, |data| {
             data.push_str(",\"choices\":[{\"index\":0,\"delta\":");
             write(Object::new(data)).end();
+            if let Some(list) = logprobs {
+                data.push_str(",\"logprobs\":");
+                Object::new(data).raw("content", list).null("refusal").end();
+            }
             data.push_str(",\"finish_reason\":null}]");
         });
     }
@@ -88,144 +153,92 @@ impl Lower {
         sse::encode(out, None, &data);
     }
 
-    fn finish(&self, out: &mut String, response: Raw<'_>) {
-        let reason = finish_reason(response);
+    fn finish(&self, out: &mut String, reason: &str, usage: Raw<'_>) {
         self.chunk(out, |data| {
             data.push_str(",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"");
             data.push_str(reason);
             data.push_str("\"}]");
         });
-        if self.include_usage {
+        if self.include_usage && !usage.is_null() {
             self.chunk(out, |data| {
                 data.push_str(",\"choices\":[],\"usage\":");
-                push_usage(data, response.member("usage").unwrap_or(Raw::NULL));
+                push_usage(data, usage);
             });
         }
         sse::encode(out, None, "[DONE]");
     }
 }
 
-/// A whole completion that says what `response` says.
-pub fn push_completion(out: &mut String, response: &Response, id: &str, created: u64) {
-    let json = response.json();
-    let model = json.member("model").unwrap_or(Raw::NULL);
-    let (mut text, mut refusal, mut reasoning) = (String::new(), String::new(), String::new());
-    let mut calls = Vec::new();
-    for item in response.output() {
-        match item.member_text("type").as_deref() {
-            Some("message") => {
-                collect(&mut text, item.member("content"), "text");
-                collect(&mut refusal, item.member("content"), "refusal");
-            }
-            Some("reasoning") => {
-                collect(&mut reasoning, item.member("summary"), "text");
-                collect(&mut reasoning, item.member("content"), "text");
-            }
-            Some("function_call") => calls.push(item),
-            _ => {}
-        }
-    }
-    let literal = |inner: &str| format!("\"{inner}\"");
-    Object::new(out)
-        .text("id", id)
-        .text("object", "chat.completion")
-        .number("created", created)
-        .raw("model", model)
-        .with("choices", |out| {
-            out.push_str("[{\"index\":0,\"message\":");
-            let mut message = Object::new(out).text("role", "assistant");
-            message = match text.is_empty() && !(calls.is_empty() && refusal.is_empty()) {
-                true => message.null("content"),
-                false => message.raw("content", Raw::trusted(&literal(&text))),
-            };
-            for (member, inner) in [("refusal", &refusal), ("reasoning_content", &reasoning)] {
-                if !inner.is_empty() {
-                    message = message.raw(member, Raw::trusted(&literal(inner)));
-                }
-            }
-            if !calls.is_empty() {
-                message = message.list("tool_calls", calls, |out, call| {
-                    push_call(out, None, call, false);
-                });
-            }
-            message.end();
-            out.push_str(",\"finish_reason\":\"");
-            out.push_str(finish_reason(json));
-            out.push_str("\"}]");
-        })
-        .with("usage", |out| push_usage(out, json.member("usage").unwrap_or(Raw::NULL)))
-        .end();
+/// A string member by the inside of its literal.
+pub(super) fn literal<'o>(object: Object<'o>, key: &str, inner: &str) -> Object<'o> {
+    object.with(key, |out| {
+        out.push('"');
+        out.push_str(inner);
+        out.push('"');
+    })
 }
 
-/// Adds the texts that a list of parts holds under `member`.
-fn collect(inner: &mut String, parts: Option<Raw<'_>>, member: &str) {
-    for part in parts.map(Raw::elements).unwrap_or_default() {
-        inner.push_str(part.member(member).map(Raw::inner).unwrap_or_default());
-    }
-}
-
-fn finish_reason(response: Raw<'_>) -> &'static str {
-    let status = response.member_text("status").unwrap_or_default();
-    let details = response.member("incomplete_details").unwrap_or(Raw::NULL);
-    let reason = details.member_text("reason");
-    let row = FINISH
-        .iter()
-        .find(|(name, why, _)| *name == status && (why.is_none() || *why == reason.as_deref()));
-    let is_call = |item: &Raw<'_>| item.member_text("type").as_deref() == Some("function_call");
-    match row {
-        Some((.., finish)) => finish,
-        None => {
-            let output = response.member("output").map(Raw::elements).unwrap_or_default();
-            if output.iter().any(is_call) { "tool_calls" } else { "stop" }
-        }
-    }
-}
-
-/// Appends a call; one that opens has no arguments yet.
-fn push_call(out: &mut String, index: Option<u64>, item: Raw<'_>, opening: bool) {
-    let get = |key| item.member(key).unwrap_or(Raw::trusted("\"\""));
+/// Appends a call; texts are insides of literals. One that begins has no arguments yet.
+pub(super) fn push_call(
+    out: &mut String,
+    index: Option<u64>,
+    id: &str,
+    name: &str,
+    custom: bool,
+    arguments: &str,
+) {
+    let (kind, text) = if custom { ("custom", "input") } else { ("function", "arguments") };
     let mut call = Object::new(out);
     if let Some(index) = index {
         call = call.number("index", index);
     }
-    call.raw("id", get("call_id"))
-        .text("type", "function")
-        .with("function", |out| {
-            let arguments = if opening { Raw::trusted("\"\"") } else { get("arguments") };
-            Object::new(out).raw("name", get("name")).raw("arguments", arguments).end();
+    literal(call, "id", id)
+        .text("type", kind)
+        .with(kind, |out| {
+            literal(literal(Object::new(out), "name", name), text, arguments).end();
         })
         .end();
 }
 
-fn push_fragment(out: &mut String, index: u64, arguments: Raw<'_>) {
+pub(super) fn push_fragment(out: &mut String, index: u64, arguments: &str, custom: bool) {
+    let (kind, text) = if custom { ("custom", "input") } else { ("function", "arguments") };
     Object::new(out)
         .number("index", index)
-        .with("function", |out| Object::new(out).raw("arguments", arguments).end())
+        .with(kind, |out| literal(Object::new(out), text, arguments).end())
         .end();
 }
 
-fn push_usage(out: &mut String, usage: Raw<'_>) {
-    let count = |name| usage.member(name).and_then(Raw::count).unwrap_or_default();
-    let detail = |list, name| {
-        usage.member(list).and_then(|list| list.member(name)?.count()).unwrap_or_default()
-    };
+/// The error of a response with the members that the SDKs look for.
+fn push_error(out: &mut String, error: Raw<'_>) {
+    let mut object = Object::new(out);
+    for (key, value) in error.members() {
+        object = object.raw(&key, value);
+    }
+    for (key, default) in [("type", "\"server_error\""), ("param", "null")] {
+        if error.member(key).is_none() {
+            object = object.raw(key, Raw::trusted(default));
+        }
+    }
+    object.end();
+}
+
+pub(super) fn push_usage(out: &mut String, usage: Raw<'_>) {
     if usage.is_null() {
         return out.push_str("null");
     }
+    let usage = Usage::read(usage);
     Object::new(out)
-        .number("prompt_tokens", count("input_tokens"))
-        .number("completion_tokens", count("output_tokens"))
-        .number("total_tokens", count("total_tokens"))
+        .number("prompt_tokens", usage.input)
+        .number("completion_tokens", usage.output)
+        .number("total_tokens", usage.total)
         .with("prompt_tokens_details", |out| {
-            let tokens = |name| detail("input_tokens_details", name);
             Object::new(out)
-                .number("cached_tokens", tokens("cached_tokens"))
-                .number("cache_write_tokens", tokens("cache_write_tokens"))
+                .number("cached_tokens", usage.cached)
+                .number("cache_write_tokens", usage.cache_write)
                 .end();
         })
         .with("completion_tokens_details", |out| {
-            let reasoning = detail("output_tokens_details", "reasoning_tokens");
-            Object::new(out).number("reasoning_tokens", reasoning).end();
+            Object::new(out).number("reasoning_tokens", usage.reasoning).end();
         })
         .end();
 }

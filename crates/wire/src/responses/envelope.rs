@@ -106,6 +106,14 @@ impl Failure {
         Failure { code: code.into_owned(), message }
     }
 
+    /// The stream broke off.
+    pub(crate) fn incomplete_stream() -> Self {
+        Failure {
+            code: "stream_incomplete".to_owned(),
+            message: "the stream ended without a terminal event".to_owned(),
+        }
+    }
+
     /// Appends the `error` object of a response.
     pub fn print(&self, out: &mut String) {
         Object::new(out).text("code", &self.code).text("message", &self.message).end();

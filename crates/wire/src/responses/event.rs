@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::kind::{Kind, Role};
+use super::kind::{Field, ITEM_TEXTS, Index, Kind, Role};
 use crate::json::{Malformed, Object, Raw, Reader};
 
 /// A step of a response's stream.
@@ -160,6 +160,25 @@ impl<'a> Event<'a> {
     /// The part the event plays in a stream.
     pub fn role(&self) -> Role {
         self.kind.row().role
+    }
+
+    /// The type of item that such an event is about; nothing where many could be.
+    pub(crate) fn about(&self) -> Option<&'static str> {
+        let brings = |(.., delta, done): &&(_, _, Kind, Kind)| [*delta, *done].contains(&self.kind);
+        let part = || self.payload.and_then(|part| part.member_text("type"));
+        match (self.kind.row().index, self.role()) {
+            (Index::Summary, _) => Some("reasoning"),
+            (_, Role::Delta(Field::ReasoningText) | Role::Done(Field::ReasoningText)) => {
+                Some("reasoning")
+            }
+            (Index::Content, Role::PartAdded | Role::PartDone)
+                if part().as_deref() == Field::ReasoningText.part() =>
+            {
+                Some("reasoning")
+            }
+            (Index::Content, _) => Some("message"),
+            _ => ITEM_TEXTS.iter().find(brings).map(|(kind, ..)| *kind),
+        }
     }
 
     /// Appends the event as a JSON object.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::envelope::Failure;
 use super::event::{Event, Sink};
-use super::kind::{Field, ITEM_TEXTS, Index, Kind, Role, Status};
+use super::kind::{Field, Index, Role, Status};
 use super::response::{Response, push_changed};
 use crate::json::{Object, Raw};
 
@@ -124,10 +124,7 @@ impl Fold {
         }
         let mut error = String::new();
         if self.ended.is_none() {
-            let failure = self.error.unwrap_or_else(|| Failure {
-                code: "stream_incomplete".to_owned(),
-                message: "the stream ended without a terminal event".to_owned(),
-            });
+            let failure = self.error.unwrap_or_else(Failure::incomplete_stream);
             failure.print(&mut error);
             changes.push(("error", Raw::trusted(&error)));
         }
@@ -142,7 +139,7 @@ impl Fold {
 }
 
 /// The words of an `error` event, which has them itself or in a member of that name.
-fn failure(event: &Event<'_>) -> Failure {
+pub(super) fn failure(event: &Event<'_>) -> Failure {
     let member = |name| event.rest.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
     if let Some(error) = member("error").and_then(Raw::non_null) {
         return Failure::of(error);
@@ -155,27 +152,20 @@ fn failure(event: &Event<'_>) -> Failure {
 /// An item as far as an event about it tells: what it must be to hold such a text or part. Nothing
 /// where many could.
 fn unannounced(event: &Event<'_>) -> String {
-    let row = event.kind.row();
-    let kind = match (row.index, row.role) {
-        (Index::Summary, _) | (_, Role::Delta(Field::ReasoningText)) => "reasoning",
-        (_, Role::Done(Field::ReasoningText)) => "reasoning",
-        (Index::Content, _) => "message",
-        _ => {
-            let brings =
-                |(.., delta, done): &&(_, _, Kind, Kind)| [*delta, *done].contains(&event.kind);
-            let Some((kind, ..)) = ITEM_TEXTS.iter().find(brings) else { return String::new() };
-            kind
-        }
-    };
+    let Some(kind) = event.about() else { return String::new() };
     let mut json = String::new();
-    let object = Object::new(&mut json).raw_if("id", event.item_id).text("type", kind);
-    let object = object.text("status", Status::InProgress.name());
-    if kind == "message" {
-        object.text("role", "assistant").end()
-    } else {
-        object.end()
-    }
+    begin_item(&mut json, kind, event.item_id);
     json
+}
+
+/// Appends an item of which only the type is known.
+pub(super) fn begin_item(out: &mut String, kind: &str, id: Option<Raw<'_>>) {
+    let object = Object::new(out).raw_if("id", id).text("type", kind);
+    let object = object.text("status", Status::InProgress.name());
+    match kind {
+        "message" => object.text("role", "assistant").end(),
+        _ => object.end(),
+    }
 }
 
 impl Item {

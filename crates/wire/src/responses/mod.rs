@@ -3,13 +3,14 @@
 //!
 //! [`Request`] and [`Response`] are views over JSON text, an [`Event`] is one step of a stream.
 //! [`Grammar`] holds their legal order, [`Fold`] makes a response of events, [`unfold`] makes
-//! events of a response. Kinds and fields that are not known are kept as they came.
+//! events of a response, [`Mend`] makes a legal stream of whatever came. Kinds and fields that are not known are kept as they came.
 
 mod envelope;
 mod event;
 mod fold;
 mod grammar;
 mod kind;
+mod mend;
 mod request;
 mod response;
 mod unfold;
@@ -20,6 +21,7 @@ pub use event::{Event, Member, Rest, Sink};
 pub use fold::Fold;
 pub use grammar::{Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};
+pub use mend::Mend;
 pub use request::{Item, Request, Tool};
 pub(crate) use request::{missing, wrong_type};
 pub use response::Response;

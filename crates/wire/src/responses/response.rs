@@ -71,3 +71,13 @@ pub(crate) fn push_changed(out: &mut String, object: Raw<'_>, changes: &[(&str, 
     }
     writer.end();
 }
+
+/// An object with some members changed; as it is where there is nothing to change.
+pub(super) fn changed(object: Raw<'_>, changes: &[(&str, Raw<'_>)]) -> String {
+    if changes.is_empty() {
+        return object.as_str().to_owned();
+    }
+    let mut json = String::with_capacity(object.as_str().len());
+    push_changed(&mut json, object, changes);
+    json
+}

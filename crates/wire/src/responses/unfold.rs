@@ -36,7 +36,7 @@ struct Unfolding<'s> {
 }
 
 /// The events that bring the texts of parts.
-const PART_TEXTS: &[(Field, Kind, Kind)] = &[
+pub(super) const PART_TEXTS: &[(Field, Kind, Kind)] = &[
     (Field::OutputText, Kind::OutputTextDelta, Kind::OutputTextDone),
     (Field::Refusal, Kind::RefusalDelta, Kind::RefusalDone),
     (Field::ReasoningText, Kind::ReasoningTextDelta, Kind::ReasoningTextDone),
@@ -46,6 +46,41 @@ const PART_TEXTS: &[(Field, Kind, Kind)] = &[
 /// The lists of parts that an item of a type holds, in the order they are made.
 const PART_LISTS: &[(&str, &[Index])] =
     &[("message", &[Index::Content]), ("reasoning", &[Index::Summary, Index::Content])];
+
+/// The lists of parts that an item of this type holds.
+pub(super) fn part_lists(kind: &str) -> &'static [Index] {
+    PART_LISTS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |row| row.1)
+}
+
+/// An item as it looks before any of its text came; `running`: as one that is being made.
+pub(super) fn opened(item: Raw<'_>, running: bool) -> String {
+    let kind = item.member_text("type").unwrap_or_default();
+    let mut begun = Vec::new();
+    if running && has(item, "status") {
+        begun.push(("status", IN_PROGRESS));
+    }
+    for name in part_lists(&kind).iter().filter_map(|list| list.list()) {
+        let parts = item.member(name).filter(|parts| parts.is_array());
+        begun.extend(parts.map(|_| (name, Raw::EMPTY_ARRAY)));
+    }
+    let text = ITEM_TEXTS.iter().find(|(name, member, ..)| {
+        *name == kind && item.member(member).is_some_and(Raw::is_string)
+    });
+    begun.extend(text.map(|(_, member, ..)| (*member, EMPTY_STRING)));
+    let mut json = String::new();
+    push_changed(&mut json, item, &begun);
+    json
+}
+
+/// A part as it looks before any of its text came.
+pub(super) fn opened_part(part: Raw<'_>) -> String {
+    let kind = part.member_text("type").unwrap_or_default();
+    let member = Field::of_part(&kind).and_then(Field::member);
+    let mut json = String::new();
+    let begun: Vec<_> = member.map(|member| (member, EMPTY_STRING)).into_iter().collect();
+    push_changed(&mut json, part, &begun);
+    json
+}
 
 const EMPTY_STRING: Raw<'static> = Raw::trusted("\"\"");
 const IN_PROGRESS: Raw<'static> = Raw::trusted("\"in_progress\"");
@@ -66,18 +101,8 @@ impl Unfolding<'_> {
         let text = ITEM_TEXTS.iter().find(|(name, member, ..)| {
             *name == kind && item.member(member).is_some_and(Raw::is_string)
         });
-        let lists = PART_LISTS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |row| row.1);
-        let mut begun = Vec::new();
-        if has(item, "status") {
-            begun.push(("status", IN_PROGRESS));
-        }
-        for name in lists.iter().filter_map(|list| list.list()) {
-            let parts = item.member(name).filter(|parts| parts.is_array());
-            begun.extend(parts.map(|_| (name, Raw::EMPTY_ARRAY)));
-        }
-        begun.extend(text.map(|(_, member, ..)| (*member, EMPTY_STRING)));
-        let mut added = String::new();
-        push_changed(&mut added, item, &begun);
+        let lists = part_lists(&kind);
+        let added = opened(item, true);
         let place = Event {
             output_index: Some(index),
             item_id: item.member("id").filter(|id| id.is_string()),
@@ -107,12 +132,7 @@ impl Unfolding<'_> {
         let kind = part.member_text("type").unwrap_or_default();
         let text = PART_TEXTS.iter().find(|(field, ..)| field.part() == Some(&kind));
         let member = text.and_then(|(field, ..)| field.member());
-        let mut begun = String::new();
-        push_changed(
-            &mut begun,
-            part,
-            &member.map(|member| (member, EMPTY_STRING)).into_iter().collect::<Vec<_>>(),
-        );
+        let begun = opened_part(part);
         self.emit(Event { kind: added, payload: Some(Raw::trusted(&begun)), ..place.clone() });
         if let (Some((_, delta, done)), Some(member)) = (text, member) {
             self.text(place, part.member(member), *delta, Event::new(*done));

@@ -2,10 +2,19 @@
 //! from chat frames. Everything is compared as `serde_json::Value`, so no test trusts our reader.
 #![allow(dead_code, reason = "no test needs all of it")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
+
+pub mod generate;
+
+use std::fs;
+use std::path::Path;
 
 use latimer_wire::chat::{Backend, Lift, Profile, lower_request};
+use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Envelope, Event, Fold, Grammar, Request, Violation};
+use latimer_wire::responses::{
+    Envelope, Event, Field, Fold, Grammar, Mend, Request, Role, Violation,
+};
 use latimer_wire::sse::Decoder;
 use serde_json::Value;
 
@@ -116,4 +125,95 @@ impl Said {
         }
         said
     }
+}
+
+/// The recordings of one dialect: name and text. None when there are no recordings here.
+pub fn recordings(dialect: &str) -> Vec<(String, String)> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let folder = workspace.join("../shared/samples/recordings").join(dialect);
+    let Ok(files) = fs::read_dir(folder) else {
+        eprintln!("skipped: no recordings of {dialect} beside the project");
+        return Vec::new();
+    };
+    let mut recordings: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    recordings.sort();
+    assert!(!recordings.is_empty());
+    recordings
+}
+
+/// Lines that are not JSON, and the text that mends them.
+const BROKEN_LINES: &[(&str, usize, &str)] = &[
+    // Edited by hand: the brace that closes the event is missing.
+    ("parallel-tool-call-wrapper.1.jsonl", 1, "}"),
+    ("parallel-tool-call-wrapper.1.jsonl", 6, "}"),
+];
+
+/// The streams of a recording; each begins with `response.created`.
+pub fn streams(name: &str, text: &str) -> Vec<Vec<String>> {
+    let mut streams: Vec<Vec<String>> = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let mend = BROKEN_LINES.iter().find(|(file, at, _)| *file == name && *at == number);
+        assert_eq!(Raw::parse(line).is_err(), mend.is_some(), "{name}:{number}");
+        let line = line.to_owned() + mend.map_or("", |(.., mend)| mend);
+        if parse(&line).name() == "response.created" {
+            streams.push(Vec::new());
+        }
+        streams.last_mut().unwrap().push(line);
+    }
+    streams
+}
+
+/// The events that come of some frames, and the notes.
+pub fn mend<T: AsRef<str>>(frames: impl IntoIterator<Item = T>) -> (Vec<String>, Notes) {
+    let envelope = Envelope::new(&Request::default(), "resp_ours", NOW);
+    let mut mend = Mend::new(envelope, "x");
+    let events = printed(|sink| {
+        frames.into_iter().for_each(|frame| mend.push(frame.as_ref(), None, sink));
+        mend.end(sink);
+    });
+    (events, mend.notes().clone())
+}
+
+pub fn codes(notes: &Notes) -> Vec<&'static str> {
+    let mut codes: Vec<_> = notes.list().iter().map(|note| note.code).collect();
+    codes.sort_unstable();
+    codes
+}
+
+/// All that the deltas of a stream say, by kind of text.
+pub fn said(events: &[String]) -> Value {
+    let mut said = serde_json::Map::new();
+    for event in events.iter().map(|event| parse(event)) {
+        let Role::Delta(field) = event.role() else { continue };
+        let name = match field {
+            Field::OutputText => "text",
+            Field::Refusal => "refusal",
+            Field::ReasoningText | Field::SummaryText => "reasoning",
+            _ => "call",
+        };
+        let text = event.payload.unwrap().text().unwrap().into_owned();
+        let before = said.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        said.insert(name.to_owned(), (before + &text).into());
+    }
+    said.into()
+}
+
+pub fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap() + "\n"
+}
+
+/// Compares with a file, or rewrites it.
+pub fn expect(path: &Path, found: &str) {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        fs::write(path, found).unwrap();
+    }
+    let expected = fs::read_to_string(path);
+    let expected = expected.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(found, expected, "{}", path.display());
 }
