@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use latimer_probe::redact;
-use latimer_wire::chat::Profile;
+use latimer_wire::chat::{Profile, Reasoning};
 use serde::Deserialize;
 
 /// The configuration as it is written. All keys are optional.
@@ -25,6 +25,8 @@ pub struct Config {
     pub recording: Option<bool>,
     /// The model backend. Without one the embedded mock model answers.
     pub upstream: Option<UpstreamConfig>,
+    /// What clients of Chat Completions are told before a Responses backend.
+    pub chat_clients: ChatClients,
     /// Bounds on what is held in memory.
     pub limits: Limits,
     /// How long to wait for what.
@@ -47,6 +49,28 @@ pub struct UpstreamConfig {
     pub profile: Option<String>,
     /// Entries of the profile that are different here.
     pub quirks: BTreeMap<String, String>,
+}
+
+/// How clients of Chat Completions are served before a Responses backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatClients {
+    /// Their leading system messages become `instructions`; else they stay items.
+    pub instructions: bool,
+    /// How reasoning is told: `content`, `tagged` or `off`.
+    #[serde(deserialize_with = "reasoning")]
+    pub reasoning: Reasoning,
+}
+
+/// How reasoning is told, by its name.
+fn reasoning<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Reasoning, D::Error> {
+    const NAMES: &[(&str, Reasoning)] =
+        &[("content", Reasoning::Content), ("tagged", Reasoning::Tagged), ("off", Reasoning::Off)];
+    let name = String::deserialize(from)?;
+    let row = NAMES.iter().find(|(known, _)| *known == name);
+    row.map(|(_, reasoning)| *reasoning).ok_or_else(|| {
+        serde::de::Error::custom(format!("`{name}` is none of `content`, `tagged`, `off`"))
+    })
 }
 
 /// What a backend speaks.
@@ -142,6 +166,8 @@ pub struct Settings {
     pub record: Option<PathBuf>,
     /// The backend; none: the embedded mock model.
     pub upstream: Option<Target>,
+    /// What Chat clients are told, and how.
+    pub chat_clients: ChatClients,
     /// Bounds.
     pub limits: Limits,
     /// Waiting times.
@@ -258,6 +284,7 @@ impl Config {
             listen,
             record: record.then_some(directory),
             upstream: upstream.flatten(),
+            chat_clients: self.chat_clients,
             limits: self.limits,
             timeouts: self.timeouts,
         })

@@ -2,31 +2,32 @@
 //! the path everything takes.
 //!
 //! 1. the body is read and decompressed ([`crate::body`]);
-//! 2. it becomes a [`Request`], a view over its bytes;
-//! 3. where the backend speaks another dialect it is lowered, else the bytes stay as they are;
-//! 4. the backend is asked ([`crate::upstream`]);
-//! 5. its answer streams through a [`Translation`] ([`crate::stream`]), or comes whole;
-//! 6. the exchange is recorded ([`crate::capture`]), whatever came of it.
+//! 2. a [`Plan`] is made: what is sent to the backend, and by which way its answer comes back; where
+//!    both speak the same dialect the bytes stay as they are ([`crate::route`]);
+//! 3. the backend is asked ([`crate::upstream`]);
+//! 4. its answer streams through a [`Translation`] ([`crate::stream`]), or comes whole;
+//! 5. the exchange is recorded ([`crate::ledger`], [`crate::capture`]), whatever came of it.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
-use latimer_wire::chat::{Backend, Lift, Toolbox, lower_request};
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
-use latimer_wire::responses::{Envelope, Request, Usage};
+use latimer_wire::responses::Usage;
 
 use crate::answer::{Answer, build};
 use crate::clock::unix_seconds;
-use crate::config::{Dialect, Timeouts};
+use crate::config::Timeouts;
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::ledger::{Exchange, Outcome};
+use crate::models;
 use crate::refusal::Refusal;
+use crate::route::{self, Door, Plan, Way};
 use crate::stream::Stream;
-use crate::translation::{Hop, Lifting, Passing, Translation, whole_chat};
+use crate::translation::{Hop, Lifting, Lowering, Passing, Translation, Whole};
 use crate::upstream::{Reply, ReplyBody};
 
 /// What a client is given when nothing went wrong before it began.
@@ -43,55 +44,60 @@ enum Given {
     Whole { body: Bytes, outcome: Outcome, headers: HeaderMap },
 }
 
-/// `POST /v1/responses`.
-pub(crate) async fn responses(
+/// A request to a model, at the door for its dialect.
+pub(crate) async fn ask(
     gateway: &Arc<Gateway>,
+    door: Door,
     request: http::Request<Incoming>,
 ) -> Response<Answer> {
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
-    let given = answer(&mut exchange, &head, incoming).await;
+    let given = answer(&mut exchange, door, &head, incoming).await;
     give(exchange, given)
 }
 
-/// `GET /v1/models`: what the backend offers, as it says it.
-pub(crate) async fn models(
+/// `GET /v1/models`: what the backend offers, in the shapes of OpenAI and of Codex.
+pub(crate) async fn list_models(
     gateway: &Arc<Gateway>,
     request: http::Request<Incoming>,
 ) -> Response<Answer> {
     let (head, _) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
-    let outgoing = Outgoing {
-        method: Method::GET,
-        path: "/models",
-        headers: headers::translated(&head.headers, gateway.key(), false),
-        body: Bytes::new(),
-        toolbox: Toolbox::default(),
-    };
-    let given = match ask(&mut exchange, outgoing).await {
+    let given = match send(&mut exchange, route::models(gateway, &head)).await {
         Ok((reply, _)) => pass_whole(&mut exchange, reply).await,
         Err(refusal) => Err(refusal),
     };
-    give(exchange, given)
+    give(exchange, given.map(with_catalog))
+}
+
+fn with_catalog(given: Given) -> Given {
+    match given {
+        Given::Whole { body, outcome, headers } => {
+            Given::Whole { body: models::in_both_shapes(body), outcome, headers }
+        }
+        stream => stream,
+    }
 }
 
 async fn answer(
     exchange: &mut Exchange,
+    door: Door,
     head: &http::request::Parts,
     incoming: Incoming,
 ) -> Result<Given, Refusal> {
     let body = read(exchange, head, incoming).await?;
-    let request = Request::parse(utf8(&body)?)?;
-    let outgoing = prepare(exchange, head, &request, &body)?;
-    let (reply, toolbox) = ask(exchange, outgoing).await?;
-    let dialect = exchange.gateway.dialect();
-    if dialect == Dialect::Responses && (!request.stream || is_json(&reply)) {
-        return pass_whole(exchange, reply).await;
-    }
-    readable(exchange, &reply)?;
-    match request.stream {
-        true => stream(exchange, reply, &request, toolbox).await,
-        false => whole(exchange, reply, &request, toolbox).await,
+    let plan = route::plan(exchange, door, head, &body)?;
+    let stream_wanted = plan.stream;
+    let (reply, way) = send(exchange, plan).await?;
+    match way {
+        Way::Pass(_) if !stream_wanted || is_json(&reply) => pass_whole(exchange, reply).await,
+        way => {
+            readable(exchange, &reply)?;
+            match stream_wanted {
+                true => stream(exchange, reply, way).await,
+                false => whole(exchange, reply, way).await,
+            }
+        }
     }
 }
 
@@ -110,66 +116,16 @@ async fn read(
     Ok(body)
 }
 
-fn utf8(body: &[u8]) -> Result<&str, ApiError> {
-    std::str::from_utf8(body).map_err(|error| {
-        let message = format!("The body is not UTF-8: byte {}.", error.valid_up_to());
-        ApiError::invalid("", "invalid_json", message)
-    })
-}
-
-/// What is sent to the backend.
-struct Outgoing {
-    method: Method,
-    path: &'static str,
-    headers: HeaderMap,
-    body: Bytes,
-    /// The way back from the backend's names of the tools.
-    toolbox: Toolbox,
-}
-
-fn prepare(
-    exchange: &mut Exchange,
-    head: &http::request::Parts,
-    request: &Request<'_>,
-    body: &Bytes,
-) -> Result<Outgoing, ApiError> {
-    let gateway = Arc::clone(&exchange.gateway);
-    let (model, key) = (gateway.model(), gateway.key());
-    match gateway.dialect() {
-        Dialect::Chat => {
-            let backend = Backend { model, profile: gateway.profile() };
-            let lowered = lower_request(request, &backend, &mut exchange.notes)?;
-            Ok(Outgoing {
-                method: Method::POST,
-                path: "/chat/completions",
-                headers: headers::translated(&head.headers, key, request.stream),
-                body: Bytes::from(lowered.body),
-                toolbox: lowered.toolbox,
-            })
-        }
-        Dialect::Responses => Ok(Outgoing {
-            method: Method::POST,
-            path: "/responses",
-            headers: headers::passed_on(&head.headers, key),
-            body: match model {
-                Some(model) => Bytes::from(request.with_model(utf8(body)?, model)),
-                None => body.clone(),
-            },
-            toolbox: Toolbox::default(),
-        }),
-    }
-}
-
-/// Asks the backend. An error status is a refusal.
-async fn ask(exchange: &mut Exchange, outgoing: Outgoing) -> Result<(Reply, Toolbox), Refusal> {
-    let Outgoing { method, path, headers, body, toolbox } = outgoing;
+/// Sends what was planned. An error status is a refusal.
+async fn send(exchange: &mut Exchange, plan: Plan) -> Result<(Reply, Way), Refusal> {
     let upstream = Arc::clone(&exchange.gateway.upstream);
+    let Plan { method, path, headers, body, way, .. } = plan;
     let reply = upstream.send(method, path, headers, body).await.map_err(ApiError::from)?;
     exchange.attempts = reply.attempts;
     if !reply.head.status.is_success() {
         return Err(Refusal::of_backend(exchange, reply).await);
     }
-    Ok((reply, toolbox))
+    Ok((reply, way))
 }
 
 fn is_json(reply: &Reply) -> bool {
@@ -190,38 +146,30 @@ fn readable(exchange: &Exchange, reply: &Reply) -> Result<(), ApiError> {
     }
 }
 
-/// What turns the backend's answer to `request` into ours.
-fn lift(exchange: &Exchange, request: &Request<'_>, toolbox: Toolbox) -> Lift {
-    let envelope = Envelope::new(request, &format!("resp_{}", exchange.id), unix_seconds());
-    Lift::new(envelope, &exchange.id)
-        .with_tools(toolbox)
-        .with_think_tags(exchange.gateway.profile().think_tags)
-        .with_refusals_as_text(exchange.is_codex)
-}
-
 /// A stream. What is there of it already is read at once: an answer that begins with an error is
 /// given as one.
-async fn stream(
-    exchange: &Exchange,
-    mut reply: Reply,
-    request: &Request<'_>,
-    toolbox: Toolbox,
-) -> Result<Given, Refusal> {
+async fn stream(exchange: &Exchange, mut reply: Reply, way: Way) -> Result<Given, Refusal> {
     let gateway = &exchange.gateway;
     let limits = &gateway.settings.limits;
     let hop = Hop { name: exchange.hop(), secret: gateway.secret.clone() };
     let from = &reply.head.headers;
-    let (mut translation, headers): (Box<dyn Translation>, _) = match gateway.dialect() {
-        Dialect::Responses => {
-            (Box::new(Passing::new(limits.event_bytes, hop)), headers::answered(from))
+    let (mut translation, headers): (Box<dyn Translation>, _) = match way {
+        Way::Pass(watch) => {
+            (Box::new(Passing::new(watch, limits.event_bytes, hop)), headers::answered(from))
         }
-        Dialect::Chat => {
-            let lift = lift(exchange, request, toolbox);
+        Way::Lift(lift) => {
             let lifting = match is_json(&reply) {
-                true => Lifting::whole(lift, limits.answer_bytes, hop),
-                false => Lifting::events(lift, limits.event_bytes, hop),
+                true => Lifting::whole(*lift, limits.answer_bytes, hop),
+                false => Lifting::events(*lift, limits.event_bytes, hop),
             };
             (Box::new(lifting), headers::events(from))
+        }
+        Way::Lower(lower) => {
+            let lowering = match is_json(&reply) {
+                true => Lowering::whole(*lower, limits.answer_bytes, hop),
+                false => Lowering::events(*lower, limits.event_bytes, hop),
+            };
+            (Box::new(lowering), headers::events(from))
         }
     };
     let mut head = BytesMut::from(translation.begin());
@@ -237,21 +185,20 @@ async fn stream(
     }
 }
 
-async fn whole(
-    exchange: &mut Exchange,
-    reply: Reply,
-    request: &Request<'_>,
-    toolbox: Toolbox,
-) -> Result<Given, Refusal> {
+/// A whole answer, made of whatever the backend sent: one body, or a stream.
+async fn whole(exchange: &mut Exchange, reply: Reply, way: Way) -> Result<Given, Refusal> {
     let headers = headers::json(&reply.head.headers);
     let body = collect(exchange, reply).await?;
-    let lift = lift(exchange, request, toolbox);
-    match whole_chat(lift, &body, unix_seconds()) {
-        Ok((response, usage, notes)) => {
+    let whole = match way {
+        Way::Lift(lift) => Whole::lifted(*lift, &body, unix_seconds()),
+        Way::Lower(lower) => Whole::lowered(*lower, &body),
+        Way::Pass(_) => return Ok(passed(exchange, body, headers)),
+    };
+    match whole {
+        Ok(Whole { body, outcome, usage, notes }) => {
             exchange.add_notes(notes);
             exchange.set_usage(usage);
-            let outcome = Outcome::of(response.json());
-            Ok(Given::Whole { body: Bytes::from(response.into_json()), outcome, headers })
+            Ok(Given::Whole { body: Bytes::from(body), outcome, headers })
         }
         Err(failure) => Err(Refusal::of_failure(exchange, failure)),
     }
@@ -260,11 +207,16 @@ async fn whole(
 async fn pass_whole(exchange: &mut Exchange, reply: Reply) -> Result<Given, Refusal> {
     let headers = headers::answered(&reply.head.headers);
     let body = collect(exchange, reply).await?;
+    Ok(passed(exchange, body, headers))
+}
+
+/// A body that goes through as it is, and what can be seen of it.
+fn passed(exchange: &mut Exchange, body: Bytes, headers: HeaderMap) -> Given {
     let text = std::str::from_utf8(&body).ok();
     let json = text.and_then(|text| Raw::parse(text).ok()).unwrap_or(Raw::NULL);
     exchange.set_usage(json.member("usage").and_then(Raw::non_null).map(Usage::read));
     let outcome = Outcome::of(json);
-    Ok(Given::Whole { body, outcome, headers })
+    Given::Whole { body, outcome, headers }
 }
 
 async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {

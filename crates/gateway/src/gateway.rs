@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use latimer_wire::chat::Profile;
 
 use crate::capture::Recorder;
-use crate::config::{Dialect, Settings};
+use crate::config::{ChatClients, Dialect, Settings};
 use crate::secret::Secret;
 use crate::upstream::Upstream;
 
@@ -35,6 +35,11 @@ impl Gateway {
     /// The operator's key for the backend.
     pub fn key(&self) -> Option<&str> {
         self.settings.upstream.as_ref()?.api_key.as_deref()
+    }
+
+    /// What Chat clients are told, and how.
+    pub fn chat_clients(&self) -> &ChatClients {
+        &self.settings.chat_clients
     }
 
     /// What the backend takes.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`server`], [`listener`], [`mod@gateway`] | listens, and what all exchanges share |
 //! | [`access`] | who may ask |
+//! | [`route`], [`models`] | which way an exchange takes; the list of models |
 //! | [`body`], [`headers`] | reads a request; which headers cross |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
@@ -30,7 +31,9 @@ pub(crate) mod headers;
 pub(crate) mod ledger;
 pub(crate) mod listener;
 pub mod mock;
+pub mod models;
 pub(crate) mod refusal;
+pub(crate) mod route;
 pub(crate) mod secret;
 pub mod server;
 pub(crate) mod stall;

@@ -28,7 +28,7 @@ const HEAD_BYTES: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a listener allows its clients.
-pub(crate) struct Door {
+pub(crate) struct Entrance {
     /// How many there may be at the same time.
     pub connections_max: usize,
     /// How long each may read nothing.
@@ -40,7 +40,7 @@ pub(crate) struct Door {
 /// The accept loop, for the gateway and for the mock.
 pub(crate) async fn accept<S, F, B>(
     listener: TcpListener,
-    door: Door,
+    entrance: Entrance,
     stop: impl Future<Output = ()>,
     serve: S,
 ) where
@@ -51,7 +51,7 @@ pub(crate) async fn accept<S, F, B>(
 {
     let mut stop = pin!(stop);
     let (stopping, stopped) = watch::channel(());
-    let places = Arc::new(Semaphore::new(door.connections_max));
+    let places = Arc::new(Semaphore::new(entrance.connections_max));
     let mut open = JoinSet::new();
     loop {
         let place = tokio::select! {
@@ -68,7 +68,7 @@ pub(crate) async fn accept<S, F, B>(
                 if let Err(error) = socket.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY could not be set");
                 }
-                let socket = Stalling::new(socket, door.write_wait);
+                let socket = Stalling::new(socket, entrance.write_wait);
                 let (stopped, serve) = (stopped.clone(), serve.clone());
                 open.spawn(async move {
                     connection(socket, stopped, serve).await;
@@ -84,7 +84,8 @@ pub(crate) async fn accept<S, F, B>(
     drop(listener);
     let _ = stopping.send(());
     let _ =
-        tokio::time::timeout(door.drain, async { while open.join_next().await.is_some() {} }).await;
+        tokio::time::timeout(entrance.drain, async { while open.join_next().await.is_some() {} })
+            .await;
 }
 
 /// One client connection, until it ends or the gateway stops.

@@ -19,8 +19,9 @@ use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
 use crate::exchange;
 use crate::gateway::Gateway;
-use crate::listener::{Door, accept};
+use crate::listener::{Entrance, accept};
 use crate::mock::{Mock, Script};
+use crate::route::Door;
 use crate::secret::Secret;
 use crate::upstream::Upstream;
 
@@ -98,7 +99,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let gateway = self.gateway;
         let timeouts = &gateway.settings.timeouts;
-        let door = Door {
+        let entrance = Entrance {
             connections_max: gateway.settings.limits.connections,
             write_wait: Timeouts::of(timeouts.client_write_ms),
             drain: Timeouts::of(timeouts.drain_ms),
@@ -106,7 +107,7 @@ impl Server {
         let sweeping = sweep(Arc::clone(&gateway.upstream));
         let serve = move |request| respond(Arc::clone(&gateway), request);
         tokio::select! {
-            () = accept(self.listener, door, stop, serve) => {}
+            () = accept(self.listener, entrance, stop, serve) => {}
             () = sweeping => {}
         }
     }
@@ -129,30 +130,40 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How much of a path that is not served an error gives back, in characters.
 const PATH_CHARS: usize = 200;
 
+/// What is behind a path.
+#[derive(Clone, Copy)]
+enum Room {
+    Health,
+    Models,
+    Model(Door),
+}
+
 /// The paths that are answered, and by which methods.
-const PATHS: &[(&str, &str)] =
-    &[("/healthz", "GET"), ("/v1/models", "GET"), ("/v1/responses", "POST")];
+const PATHS: &[(&str, Method, Room)] = &[
+    ("/healthz", Method::GET, Room::Health),
+    ("/v1/models", Method::GET, Room::Models),
+    ("/v1/responses", Method::POST, Room::Model(Door::Responses)),
+    ("/v1/chat/completions", Method::POST, Room::Model(Door::Chat)),
+    ("/v1/completions", Method::POST, Room::Model(Door::Plain("/completions"))),
+    ("/v1/embeddings", Method::POST, Room::Model(Door::Plain("/embeddings"))),
+];
 
 async fn respond(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Answer> {
     if let Err(error) = refuse_strangers(gateway.address, request.headers()) {
         return refusal(&error);
     }
-    let method = request.method().clone();
-    match (&method, request.uri().path()) {
-        (&Method::POST, "/v1/responses") => exchange::responses(&gateway, request).await,
-        (&Method::GET, "/v1/responses") if asks_for_websocket(request.headers()) => {
-            refusal(&ApiError {
-                status: 426,
-                ..ApiError::invalid(
-                    "",
-                    "websocket_not_supported",
-                    "Latimer: no WebSocket here yet; use POST /v1/responses with server-sent events.",
-                )
-            })
-        }
-        (&Method::GET, "/v1/models") => exchange::models(&gateway, request).await,
-        (&Method::GET, "/healthz") => healthy(),
-        (_, path) => unknown(&method, path),
+    let (method, path) = (request.method(), request.uri().path());
+    if path == "/v1/responses" && asks_for_websocket(request.headers()) {
+        let message =
+            "Latimer: no WebSocket here yet; use POST /v1/responses with server-sent events.";
+        let error = ApiError::invalid("", "websocket_not_supported", message);
+        return refusal(&ApiError { status: 426, ..error });
+    }
+    match PATHS.iter().find(|(known, by, _)| *known == path && by == method) {
+        Some((.., Room::Health)) => healthy(),
+        Some((.., Room::Models)) => exchange::list_models(&gateway, request).await,
+        Some((.., Room::Model(door))) => exchange::ask(&gateway, *door, request).await,
+        None => unknown(method, path),
     }
 }
 
@@ -170,15 +181,15 @@ fn healthy() -> Response<Answer> {
 }
 
 fn unknown(method: &Method, path: &str) -> Response<Answer> {
-    let served: Vec<_> = PATHS.iter().map(|(path, method)| format!("{method} {path}")).collect();
+    let served: Vec<_> = PATHS.iter().map(|(path, method, _)| format!("{method} {path}")).collect();
     let served = served.join(", ");
-    match PATHS.iter().find(|(known, _)| *known == path) {
-        Some((_, allowed)) => {
+    match PATHS.iter().find(|(known, ..)| *known == path) {
+        Some((_, allowed, _)) => {
             let message = format!("Latimer: {method} is not allowed on {path}; use {allowed}.");
             let error =
                 ApiError { status: 405, ..ApiError::invalid("", "method_not_allowed", message) };
             let mut response = refusal(&error);
-            if let Ok(allowed) = HeaderValue::from_str(allowed) {
+            if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
                 response.headers_mut().insert(header::ALLOW, allowed);
             }
             response

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use latimer_gateway::Server;
 use latimer_gateway::capture::FILE_NAME;
+use latimer_gateway::models::codex_model;
 use latimer_probe::markdown::Layout;
 use serde_json::json;
 use tokio::process::{Child, Command};
@@ -134,7 +135,7 @@ fn codex_home(gateway: SocketAddr, model: &str) -> Result<tempfile::TempDir> {
         .tempdir_in(&parent)
         .with_context(|| format!("cannot make a directory in {}", parent.display()))?;
     let catalog = home.path().join("models.json");
-    std::fs::write(&catalog, model_catalog(model).to_string())?;
+    std::fs::write(&catalog, json!({"models": [codex_model(model)]}).to_string())?;
     let provider = format!(
         "model = {model}\n\
          model_provider = \"latimer\"\n\
@@ -153,27 +154,4 @@ fn codex_home(gateway: SocketAddr, model: &str) -> Result<tempfile::TempDir> {
     );
     std::fs::write(home.path().join("config.toml"), provider)?;
     Ok(home)
-}
-
-/// What Codex must know of a model so that it does not fall back to guesses: the members without
-/// which 0.130, 0.150 or 0.169 refuses the file (0.98 does not read it), and the freeform editing
-/// tool, which it has only for models that are said to take it.
-fn model_catalog(model: &str) -> serde_json::Value {
-    json!({"models": [{
-        "slug": model,
-        "display_name": model,
-        "supported_reasoning_levels": [],
-        "shell_type": "unified_exec",
-        "visibility": "list",
-        "supported_in_api": true,
-        "priority": 1,
-        "support_verbosity": false,
-        "supports_reasoning_summaries": true,
-        "supports_parallel_tool_calls": true,
-        "apply_patch_tool_type": "freeform",
-        "truncation_policy": {"mode": "tokens", "limit": 10000},
-        "experimental_supported_tools": [],
-        "base_instructions": "You are a coding agent that works in the user's terminal. \
-            Run commands with the tools you are given, and say briefly what you did."
-    }]})
 }

@@ -29,14 +29,14 @@ use tokio::sync::watch;
 use self::body::MockBody;
 use self::offered::Offered;
 use crate::clock::unix_seconds;
-use crate::listener::{Door, accept, connection};
+use crate::listener::{Entrance, accept, connection};
 use crate::upstream::Embedded;
 
 /// The size of the pipe to the embedded mock, in bytes.
 const PIPE_BYTES: usize = 64 << 10;
 /// What the mock allows its clients.
-const DOOR: Door =
-    Door { connections_max: 8_000, write_wait: Duration::from_secs(60), drain: Duration::ZERO };
+const ENTRANCE: Entrance =
+    Entrance { connections_max: 8_000, write_wait: Duration::from_secs(60), drain: Duration::ZERO };
 
 /// A scripted model.
 pub struct Mock {
@@ -76,7 +76,7 @@ impl Mock {
         ready(listener.local_addr()?);
         let mock = Arc::new(self);
         let serve = move |request| Arc::clone(&mock).respond(request);
-        accept(listener, DOOR, stop, serve).await;
+        accept(listener, ENTRANCE, stop, serve).await;
         Ok(())
     }
 

@@ -2,26 +2,17 @@
 
 use bytes::Bytes;
 use latimer_wire::chat::Lift;
-use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Failure, Fold, Grammar, Kind, Response, Sink, Status, Usage};
+use latimer_wire::responses::{Event, Failure, Grammar, Kind, Sink, Status, Usage};
 use latimer_wire::sse::Decoder;
 
-use super::{CutInsideEvent, Hop, Translation};
+use super::{CutInsideEvent, Feed, Hop, Translation};
 
 /// A Chat Completions answer on its way into the hub and out to the client.
 pub(crate) struct Lifting {
     feed: Feed,
     lift: Lift,
     writer: Writer,
-}
-
-/// In which form the answer comes.
-enum Feed {
-    /// As a stream of events.
-    Events(Decoder),
-    /// As one JSON body, although a stream was asked for.
-    Whole { body: Vec<u8>, limit_bytes: usize },
 }
 
 /// Writes events as frames and holds them against the grammar.
@@ -59,25 +50,12 @@ impl Lifting {
     }
 
     fn read(&mut self, bytes: &[u8], now: u64) {
-        let trouble = match &mut self.feed {
-            Feed::Events(decoder) => {
-                decoder.push(bytes);
-                loop {
-                    match decoder.next() {
-                        Ok(Some(frame)) => self.lift.push(&frame.data, now, &mut self.writer),
-                        Ok(None) => return,
-                        Err(error) => break error.to_string(),
-                    }
-                }
-            }
-            Feed::Whole { body, limit_bytes } if body.len() + bytes.len() > *limit_bytes => {
-                format!("it is longer than {limit_bytes} bytes")
-            }
-            Feed::Whole { body, .. } => return body.extend_from_slice(bytes),
-        };
-        let message = format!("The backend sent an answer that cannot be read: {trouble}.");
-        let failure = Failure { code: "server_error".to_owned(), message };
-        self.lift.fail(failure, now, &mut self.writer);
+        let Lifting { feed, lift, writer } = self;
+        let read = feed.read(bytes, |data, _| lift.push(data, now, writer));
+        if let Err(trouble) = read {
+            let failure = writer.hop.unreadable(&trouble);
+            lift.fail(failure, now, writer);
+        }
     }
 
     fn read_end(&mut self, now: u64) {
@@ -140,36 +118,5 @@ impl Translation for Lifting {
         let mut notes = self.lift.notes().clone();
         notes.extend(self.writer.notes.clone());
         notes
-    }
-}
-
-/// A whole answer of a Chat Completions backend as a response. It may have come as a stream.
-///
-/// # Errors
-/// When the backend reported a failure or broke off.
-pub(crate) fn whole_chat(
-    mut lift: Lift,
-    body: &[u8],
-    now: u64,
-) -> Result<(Response, Option<Usage>, Notes), Failure> {
-    let mut fold = Fold::default();
-    let begins = |field: &&str| body.trim_ascii_start().starts_with(field.as_bytes());
-    if ["data:", "event:", "id:", ":"].iter().any(begins) {
-        let mut decoder = Decoder::new(body.len());
-        decoder.push(body);
-        while let Ok(Some(frame)) = decoder.next() {
-            lift.push(&frame.data, now, &mut fold);
-        }
-        lift.end(now, &mut fold);
-    } else {
-        lift.push_whole(&String::from_utf8_lossy(body), now, &mut fold);
-    }
-    let response = fold.finish();
-    match response.json().member("error").and_then(Raw::non_null) {
-        Some(error) => {
-            let word = |key| error.member_text(key).unwrap_or_default().into_owned();
-            Err(Failure { code: word("code"), message: word("message") })
-        }
-        None => Ok((response, lift.usage(), lift.notes().clone())),
     }
 }

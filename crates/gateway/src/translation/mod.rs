@@ -1,11 +1,19 @@
 //! What happens between the backend's bytes and the client's: translated, or passed on untouched and
 //! only observed. No I/O here: bytes in, bytes out, and how it ended.
 
+mod feed;
 mod lifting;
+mod lowering;
 mod passing;
+mod watch;
+mod whole;
 
-pub(crate) use self::lifting::{Lifting, whole_chat};
+pub(crate) use self::feed::Feed;
+pub(crate) use self::lifting::Lifting;
+pub(crate) use self::lowering::{Lowered, Lowering};
 pub(crate) use self::passing::Passing;
+pub(crate) use self::watch::Watch;
+pub(crate) use self::whole::Whole;
 
 use bytes::Bytes;
 use latimer_wire::json::Raw;
@@ -70,6 +78,14 @@ pub(crate) struct Hop {
 }
 
 impl Hop {
+    /// The failure of an answer that is not in a form that can be read.
+    fn unreadable(&self, trouble: &str) -> Failure {
+        let name = &self.name;
+        let message =
+            format!("Latimer: the backend {name} sent an answer that cannot be read: {trouble}.");
+        Failure { code: "server_error".to_owned(), message }
+    }
+
     /// The failure of an answer that ended before its end.
     fn incomplete(&self) -> Failure {
         let name = &self.name;

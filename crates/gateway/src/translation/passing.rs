@@ -2,86 +2,52 @@
 //! that breaks off gets an end of ours.
 
 use bytes::Bytes;
-use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Failure, Fold, Kind, Role, Status, Usage};
+use latimer_wire::responses::{Failure, Status, Usage};
 use latimer_wire::sse::Decoder;
 
-use super::{CutInsideEvent, Hop, Translation};
+use super::{CutInsideEvent, Hop, Translation, Watch};
 
-/// A Responses stream that passes by.
+/// A stream that passes by.
 pub(crate) struct Passing {
     decoder: Decoder,
-    fold: Fold,
-    next_sequence: u64,
+    watch: Watch,
     /// An event was too long: what follows cannot be told apart.
-    unreadable: bool,
-    usage: Option<Usage>,
-    notes: Notes,
+    unreadable: Option<String>,
+    /// The body came to its end as it should.
+    complete: bool,
     hop: Hop,
 }
 
 impl Passing {
-    pub fn new(event_limit_bytes: usize, hop: Hop) -> Self {
-        Passing {
-            decoder: Decoder::new(event_limit_bytes),
-            fold: Fold::default(),
-            next_sequence: 0,
-            unreadable: false,
-            usage: None,
-            notes: Notes::default(),
-            hop,
-        }
+    pub fn new(watch: Watch, event_limit_bytes: usize, hop: Hop) -> Self {
+        let decoder = Decoder::new(event_limit_bytes);
+        Passing { decoder, watch, unreadable: None, complete: false, hop }
     }
 
     fn observe(&mut self, bytes: &[u8]) {
-        if self.unreadable {
+        if self.unreadable.is_some() || matches!(self.watch, Watch::Nothing) {
             return;
         }
         self.decoder.push(bytes);
         loop {
             match self.decoder.next() {
-                Ok(Some(frame)) => match Event::parse(&frame.data, frame.event.as_deref()) {
-                    Ok(event) => {
-                        let number = event.sequence_number.unwrap_or(self.next_sequence);
-                        self.next_sequence = number.saturating_add(1);
-                        if let Role::Terminal(_) = event.role() {
-                            let usage = event.payload.and_then(|response| response.member("usage"));
-                            self.usage = usage.and_then(Raw::non_null).map(Usage::read);
-                        }
-                        self.fold.push(&event);
-                    }
-                    Err(_) if frame.data == "[DONE]" => {}
-                    Err(error) => self.notes.add("event_unreadable", error.to_string()),
-                },
+                Ok(Some(frame)) => self.watch.see(&frame.data, frame.event.as_deref()),
                 Ok(None) => return,
-                Err(error) => {
-                    self.unreadable = true;
-                    self.notes.add("event_too_long", error.to_string());
-                    return;
-                }
+                Err(error) => return self.unreadable = Some(error.to_string()),
             }
         }
     }
 
     /// Ends a stream that broke off: with an event of our own where one may stand, else not at all.
     fn break_off(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
-        if self.fold.ended().is_some() {
+        if self.watch.ended().is_some() {
             return Ok(Bytes::new());
         }
-        if self.unreadable || self.decoder.pending_bytes() > 0 {
+        if !self.at_boundary() {
             return Err(CutInsideEvent);
         }
-        let response = std::mem::take(&mut self.fold).fail(failure);
-        let mut out = String::new();
-        let event = Event {
-            sequence_number: Some(self.next_sequence),
-            payload: Some(response.json()),
-            ..Event::new(Kind::Failed)
-        };
-        event.print_frame(&mut out);
-        self.fold.push(&event);
-        Ok(Bytes::from(out))
+        self.watch.fail(failure).map(Bytes::from).ok_or(CutInsideEvent)
     }
 }
 
@@ -96,6 +62,14 @@ impl Translation for Passing {
     }
 
     fn end(&mut self, _now: u64) -> Result<Bytes, CutInsideEvent> {
+        if self.watch.ended().is_none() && self.at_boundary() {
+            let failure = self.hop.incomplete();
+            if self.watch.body_ended() {
+                self.complete = true;
+                return Ok(Bytes::new());
+            }
+            return self.watch.fail(failure).map(Bytes::from).ok_or(CutInsideEvent);
+        }
         self.break_off(self.hop.incomplete())
     }
 
@@ -104,7 +78,7 @@ impl Translation for Passing {
     }
 
     fn ended(&self) -> Option<Status> {
-        self.fold.ended()
+        self.watch.ended().or(self.complete.then_some(Status::Completed))
     }
 
     /// What comes after the end is passed on too.
@@ -113,18 +87,22 @@ impl Translation for Passing {
     }
 
     fn is_lost(&self) -> bool {
-        self.unreadable && self.fold.ended().is_none()
+        self.unreadable.is_some() && self.watch.ended().is_none()
     }
 
     fn at_boundary(&self) -> bool {
-        !self.unreadable && self.decoder.pending_bytes() == 0
+        self.unreadable.is_none() && self.decoder.pending_bytes() == 0
     }
 
     fn usage(&self) -> Option<Usage> {
-        self.usage
+        self.watch.usage()
     }
 
     fn notes(&self) -> Notes {
-        self.notes.clone()
+        let mut notes = self.watch.notes();
+        if let Some(trouble) = &self.unreadable {
+            notes.add("event_too_long", trouble);
+        }
+        notes
     }
 }

@@ -69,7 +69,7 @@ fn the_readme_shows_the_defaults() {
     let config: Config = toml::from_str(&shown).unwrap();
     assert_eq!(config.limits, Config::default().limits);
     assert_eq!(config.timeouts, Config::default().timeouts);
-    for table in ["", "[limits]", "[timeouts]", "[upstream]"] {
+    for table in ["", "[limits]", "[timeouts]", "[upstream]", "[chat_clients]"] {
         let error = toml::from_str::<Config>(&format!("{table}\nno_such_key = 1")).unwrap_err();
         let keys: Vec<_> = error.message().split('`').skip(3).step_by(2).collect();
         assert!(!keys.is_empty());

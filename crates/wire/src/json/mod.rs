@@ -9,7 +9,7 @@ mod reader;
 mod write;
 
 pub use reader::{DEPTH_MAX, Reader};
-pub use write::{Object, push_string, push_unquoted};
+pub use write::{Object, push_string, push_unquoted, with_text_member};
 
 use std::borrow::Cow;
 

@@ -38,6 +38,33 @@ pub fn push_unquoted(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
+/// An object's text with one member given another string value. All other bytes stay as they are; a
+/// member that is not there comes first.
+///
+/// ```
+/// use latimer_wire::json::with_text_member;
+/// assert_eq!(with_text_member(r#"{ "a": 1.0,"m":"x" }"#, "m", "y"), r#"{ "a": 1.0,"m":"y" }"#);
+/// assert_eq!(with_text_member(r#"{"a":1}"#, "m", "y"), r#"{"m":"y","a":1}"#);
+/// ```
+pub fn with_text_member(object: &str, key: &str, value: &str) -> String {
+    let mut literal = String::new();
+    push_string(&mut literal, value);
+    let member = Raw::parse(object).ok().and_then(|raw| raw.member(key));
+    let place = member.and_then(|value| {
+        let from = value.as_str().as_ptr() as usize - object.as_ptr() as usize;
+        Some((object.get(..from)?, object.get(from + value.as_str().len()..)?))
+    });
+    match place {
+        Some((before, after)) => [before, &literal, after].concat(),
+        None => {
+            let mut first = String::from("{");
+            push_string(&mut first, key);
+            let separator = if object.trim_end().ends_with("{}") { "" } else { "," };
+            object.replacen('{', &format!("{first}:{literal}{separator}"), 1)
+        }
+    }
+}
+
 /// An object that is being written. Call [`Object::end`] to close it.
 ///
 /// ```

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::error::ApiError;
-use crate::json::{Malformed, Raw, Reader, push_string};
+use crate::json::{Malformed, Raw, Reader};
 
 /// A request to make a response.
 ///
@@ -150,21 +150,6 @@ impl<'a> Request<'a> {
     /// All members of the body, in their order.
     pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
         &self.members
-    }
-
-    /// `body`, the text this request was read from, with another model named. All other bytes stay
-    /// as they are.
-    pub fn with_model(&self, body: &str, model: &str) -> String {
-        let mut literal = String::new();
-        push_string(&mut literal, model);
-        let place = self.member("model").map(|value| {
-            let from = value.as_str().as_ptr() as usize - body.as_ptr() as usize;
-            (from, from + value.as_str().len())
-        });
-        match place.and_then(|(from, to)| Some((body.get(..from)?, body.get(to..)?))) {
-            Some((before, after)) => [before, &literal, after].concat(),
-            None => body.replacen('{', &format!("{{\"model\":{literal},"), 1),
-        }
     }
 
     /// The model that is asked for, empty when none is named.

@@ -1,0 +1,208 @@
+//! Which way an exchange takes: what is sent to the backend, and how its answer comes back. Decided by
+//! two dialects, the client's door and the backend's; where they are the same, nothing is changed.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use latimer_wire::chat::{
+    Backend, Lift, LiftOptions, Lifted, Lower, Shape, Stop, lift_request, lower_request,
+};
+use latimer_wire::error::ApiError;
+use latimer_wire::json::{Raw, with_text_member};
+use latimer_wire::responses::{Envelope, Mend, Request};
+
+use crate::clock::unix_seconds;
+use crate::config::Dialect;
+use crate::gateway::Gateway;
+use crate::headers;
+use crate::ledger::Exchange;
+use crate::translation::{Lowered, Watch};
+
+/// Where a request comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// `POST /v1/responses`.
+    Responses,
+    /// `POST /v1/chat/completions`.
+    Chat,
+    /// A path that is only passed on: `/completions`, `/embeddings`.
+    Plain(&'static str),
+}
+
+/// What is sent, and how what comes is carried back.
+pub(crate) struct Plan {
+    pub method: Method,
+    pub path: &'static str,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    pub way: Way,
+}
+
+/// How an answer is carried back.
+pub(crate) enum Way {
+    /// As it is; watched, so that its end is known.
+    Pass(Watch),
+    /// From Chat Completions into the hub.
+    Lift(Box<Lift>),
+    /// From the hub into Chat Completions.
+    Lower(Box<Lowered>),
+}
+
+const RESPONSES: &str = "/responses";
+const CHAT: &str = "/chat/completions";
+
+/// The plan for a request to a model.
+///
+/// # Errors
+/// A 400 where the request is not right, or cannot be said to the backend.
+pub(crate) fn plan(
+    exchange: &mut Exchange,
+    door: Door,
+    head: &http::request::Parts,
+    body: &Bytes,
+) -> Result<Plan, ApiError> {
+    let text = utf8(body)?;
+    match (door, exchange.gateway.dialect()) {
+        (Door::Responses, Dialect::Chat) => lift(exchange, head, text),
+        (Door::Responses, Dialect::Responses) => {
+            let stream = Request::parse(text)?.stream;
+            let watch = Watch::hub();
+            Ok(pass(exchange, head, RESPONSES, body, text, stream, watch))
+        }
+        (Door::Chat, Dialect::Responses) => lower(exchange, head, text),
+        (Door::Chat, Dialect::Chat) => {
+            let stream = wants_stream(text)?;
+            Ok(pass(exchange, head, CHAT, body, text, stream, Watch::chat()))
+        }
+        (Door::Plain(path), _) => {
+            let stream = wants_stream(text)?;
+            Ok(pass(exchange, head, path, body, text, stream, Watch::Nothing))
+        }
+    }
+}
+
+/// The plan for the list of models.
+pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
+    Plan {
+        method: Method::GET,
+        path: "/models",
+        headers: headers::translated(&head.headers, gateway.key(), false),
+        body: Bytes::new(),
+        stream: false,
+        way: Way::Pass(Watch::Nothing),
+    }
+}
+
+fn utf8(body: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(body).map_err(|error| {
+        let message = format!("The body is not UTF-8: byte {}.", error.valid_up_to());
+        ApiError::invalid("", "invalid_json", message)
+    })
+}
+
+/// Whether a body that is passed on asks for a stream.
+fn wants_stream(text: &str) -> Result<bool, ApiError> {
+    let body = Raw::parse(text)?;
+    Ok(body.member("stream").and_then(Raw::boolean).unwrap_or(false))
+}
+
+/// The same dialect on both sides: the bytes stay, but for the model's name where it is replaced.
+fn pass(
+    exchange: &Exchange,
+    head: &http::request::Parts,
+    path: &'static str,
+    body: &Bytes,
+    text: &str,
+    stream: bool,
+    watch: Watch,
+) -> Plan {
+    let gateway = &exchange.gateway;
+    Plan {
+        method: Method::POST,
+        path,
+        headers: headers::passed_on(&head.headers, gateway.key()),
+        body: match gateway.model() {
+            Some(model) => Bytes::from(with_text_member(text, "model", model)),
+            None => body.clone(),
+        },
+        stream,
+        way: Way::Pass(watch),
+    }
+}
+
+/// A Responses client before a Chat backend.
+fn lift(
+    exchange: &mut Exchange,
+    head: &http::request::Parts,
+    text: &str,
+) -> Result<Plan, ApiError> {
+    let request = Request::parse(text)?;
+    let gateway = std::sync::Arc::clone(&exchange.gateway);
+    let profile = gateway.profile();
+    let backend = Backend { model: gateway.model(), profile };
+    let lowered = lower_request(&request, &backend, &mut exchange.notes)?;
+    let lift = Lift::new(envelope(exchange, &request), &exchange.id)
+        .with_tools(lowered.toolbox)
+        .with_think_tags(profile.think_tags)
+        .with_refusals_as_text(exchange.is_codex);
+    Ok(Plan {
+        method: Method::POST,
+        path: CHAT,
+        headers: headers::translated(&head.headers, gateway.key(), request.stream),
+        body: Bytes::from(lowered.body),
+        stream: request.stream,
+        way: Way::Lift(Box::new(lift)),
+    })
+}
+
+/// A Chat client before a Responses backend.
+fn lower(
+    exchange: &mut Exchange,
+    head: &http::request::Parts,
+    text: &str,
+) -> Result<Plan, ApiError> {
+    let gateway = std::sync::Arc::clone(&exchange.gateway);
+    let options =
+        LiftOptions { instructions: gateway.chat_clients().instructions, ..LiftOptions::default() };
+    let lifted = lift_request(text, &options, &mut exchange.notes)?;
+    if lifted.n > 1 {
+        let message = "Latimer: more than one answer at once is not supported in front of a \
+                       Responses backend; leave out `n`, or ask several times.";
+        return Err(ApiError::invalid("n", "unsupported_value", message));
+    }
+    let request = Request::parse(&lifted.body)?;
+    let body = match gateway.model() {
+        Some(model) => with_text_member(&lifted.body, "model", model),
+        None => lifted.body.clone(),
+    };
+    let way = Way::Lower(Box::new(lowered(exchange, &request, &lifted)));
+    Ok(Plan {
+        method: Method::POST,
+        path: RESPONSES,
+        headers: headers::translated(&head.headers, gateway.key(), lifted.stream),
+        body: Bytes::from(body),
+        stream: lifted.stream,
+        way,
+    })
+}
+
+fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted) -> Lowered {
+    let id = format!("chatcmpl-{}", exchange.id);
+    let shape = Shape {
+        reasoning: exchange.gateway.chat_clients().reasoning,
+        custom_calls: lifted.custom_tools,
+    };
+    let stop: Option<Stop> = (!lifted.stop.is_empty()).then(|| lifted.stop.clone());
+    let mut lower =
+        Lower::new(&id, &request.model(), unix_seconds(), lifted.include_usage).with_shape(shape);
+    if let Some(stop) = &stop {
+        lower = lower.with_stop(stop.clone());
+    }
+    let mend = Mend::new(envelope(exchange, request), &exchange.id);
+    Lowered { mend, lower, id, shape, stop }
+}
+
+fn envelope(exchange: &Exchange, request: &Request<'_>) -> Envelope {
+    Envelope::new(request, &format!("resp_{}", exchange.id), unix_seconds())
+}
