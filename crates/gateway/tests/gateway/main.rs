@@ -9,6 +9,7 @@
 )]
 
 mod bodies;
+mod chat_clients;
 mod config;
 mod ends;
 mod errors;

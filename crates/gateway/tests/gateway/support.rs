@@ -105,9 +105,14 @@ pub async fn mock(script: &str) -> SocketAddr {
 
 /// `POST /v1/responses` on a connection that is closed after it. `headers` are whole lines.
 pub fn post(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    post_to("/v1/responses", headers, body)
+}
+
+/// The same, to any path.
+pub fn post_to(path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(
-        "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
