@@ -24,6 +24,8 @@ const NAMED: &[(&str, &[&str])] = &[
 pub(super) struct Item {
     /// Its output index as the input has it.
     pub key: u64,
+    /// The input said so; else we have counted.
+    pub key_told: bool,
     pub kind: String,
     /// Its id as we gave it, a literal.
     pub id: String,
@@ -44,6 +46,7 @@ impl Item {
     pub fn new(key: u64, kind: &str, id: String, json: String, announced: bool) -> Self {
         Item {
             key,
+            key_told: true,
             kind: kind.to_owned(),
             id,
             json,
