@@ -3,7 +3,7 @@
 use super::client::Shape;
 use super::normal::CallDelta;
 use super::said::{Said, Teller};
-use super::stop::Stop;
+use super::stop::StopSequences;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
 use crate::responses::{Event, Usage};
@@ -13,9 +13,9 @@ use crate::sse;
 /// grammar: a stream from elsewhere goes through [`Mend`](crate::responses::Mend) first.
 ///
 /// ```
-/// use latimer_wire::chat::{Lower, Stop};
+/// use latimer_wire::chat::{Lower, StopSequences};
 /// use latimer_wire::responses::Event;
-/// let mut lower = Lower::new("chatcmpl-1", "m", 0, false).with_stop(Stop::new(["END".to_owned()]));
+/// let mut lower = Lower::new("chatcmpl-1", "m", 0, false).with_stop(StopSequences::new(["END".to_owned()]));
 /// let mut out = String::new();
 /// for delta in ["one EN", "D two"] {
 ///     let event = format!(r#"{{"type":"response.output_text.delta","delta":"{delta}"}}"#);
@@ -32,7 +32,7 @@ pub struct Lower {
     chunks: Chunks,
     teller: Teller,
     shape: Shape,
-    stop: Option<Stop>,
+    stop: Option<StopSequences>,
 }
 
 /// Writes chunks of one answer, each as a frame of server-sent events.
@@ -58,7 +58,7 @@ impl Lower {
 
     /// Cuts the text at stop sequences. To be said before the first event.
     #[must_use]
-    pub fn with_stop(self, stop: Stop) -> Self {
+    pub fn with_stop(self, stop: StopSequences) -> Self {
         Lower { teller: Teller::new(self.shape, Some(stop.clone())), stop: Some(stop), ..self }
     }
 

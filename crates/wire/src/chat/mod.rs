@@ -33,5 +33,5 @@ pub use lift::Lift;
 pub use lower::{Chunks, Lower};
 pub use profile::{CallIds, Effort, HostedTools, PROFILES, Profile};
 pub use request::{Backend, Lowered, lower_request};
-pub use stop::Stop;
+pub use stop::StopSequences;
 pub use toolbox::Toolbox;

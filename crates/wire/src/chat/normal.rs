@@ -5,8 +5,8 @@
 //! | a hand-written adapter's | is here |
 //! |---|---|
 //! | `normalize_sse_event` | [`normalise`]; for streams with defects [`Mend`] before it |
-//! | `build_text_chunk` | [`Chunks::text`] |
-//! | `build_reasoning_chunk` | [`Chunks::reasoning`] |
+//! | `build_text_chunk` | [`Chunks::text`](super::Chunks::text) |
+//! | `build_reasoning_chunk` | [`Chunks::reasoning`](super::Chunks::reasoning) |
 //! | its map of `item_id` to content | [`fold_stream`], [`Fold`] |
 //! | `MockSSEGenerator` | [`unfold`](crate::responses::unfold), for any response and piece length |
 //! | the whole provider | [`lift_request`](super::lift_request), [`Mend`], [`Lower`](super::Lower) |

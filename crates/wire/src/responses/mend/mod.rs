@@ -24,6 +24,7 @@
 //! | `error_passed_over` | an error, and yet the stream went on |
 //! | `terminal_missing` | the stream broke off; it ends as failed |
 
+mod brackets;
 mod find;
 mod finish;
 mod item;
