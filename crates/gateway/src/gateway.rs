@@ -27,6 +27,16 @@ impl Gateway {
         self.settings.upstream.as_ref().map_or(Dialect::Chat, |target| target.dialect)
     }
 
+    /// The model to ask the backend for, whatever the client names.
+    pub fn model(&self) -> Option<&str> {
+        self.settings.upstream.as_ref()?.model.as_deref()
+    }
+
+    /// The operator's key for the backend.
+    pub fn key(&self) -> Option<&str> {
+        self.settings.upstream.as_ref()?.api_key.as_deref()
+    }
+
     /// What the backend takes.
     pub fn profile(&self) -> &Profile {
         static CAREFUL: LazyLock<Profile> = LazyLock::new(Profile::default);

@@ -51,6 +51,11 @@ const ERROR_KINDS: &[(u16, &str)] = &[
     (429, "rate_limit_error"),
 ];
 
+/// Whether a client says that it is Codex: `originator: codex_exec`, `codex_cli_rs`, ...
+pub(crate) fn is_codex(headers: &HeaderMap) -> bool {
+    headers.get("originator").is_some_and(|value| value.as_bytes().starts_with(b"codex"))
+}
+
 /// The family an error status stands for.
 pub(crate) fn error_kind(status: u16) -> std::borrow::Cow<'static, str> {
     ERROR_KINDS.iter().find(|(code, _)| *code == status).map_or("server_error", |row| row.1).into()

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use latimer_wire::error::ApiError;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
@@ -57,6 +56,8 @@ pub(crate) struct Exchange {
     pub gateway: Arc<Gateway>,
     /// Its id, in the record and in the ids of what is answered.
     pub id: String,
+    /// Whether the client says that it is Codex.
+    pub is_codex: bool,
     /// Without the query, which may hold secrets.
     path: String,
     began: Instant,
@@ -77,6 +78,7 @@ impl Exchange {
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
+            is_codex: headers::is_codex(&head.headers),
             path: head.uri.path().to_owned(),
             began: Instant::now(),
             first_byte_ms: None,
@@ -172,20 +174,17 @@ impl Exchange {
         builder
     }
 
-    /// An answer that is an error.
-    pub fn refuse(self, error: &ApiError, more: HeaderMap) -> Response<Answer> {
-        self.fail(error.status, error.body(), more)
-    }
-
-    /// An answer that is an error, whose body is written.
-    pub fn fail(mut self, status: u16, body: String, more: HeaderMap) -> Response<Answer> {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let mut more = more;
-        more.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(self.gateway.secret.hide(body));
+    /// An answer that is one piece.
+    pub fn whole(
+        mut self,
+        status: StatusCode,
+        more: HeaderMap,
+        body: Bytes,
+        outcome: Outcome,
+    ) -> Response<Answer> {
         let head = self.head(status, more);
         self.keep(&body);
-        self.close(Outcome::Failed);
+        self.close(outcome);
         build(head, Answer::Whole(Some(body)))
     }
 }

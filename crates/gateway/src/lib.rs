@@ -10,6 +10,7 @@
 //! | [`body`], [`headers`] | reads a request; which headers cross |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
+//! | [`refusal`] | errors instead of answers |
 //! | [`ledger`], [`capture`], [`secret`] | keep the account of an exchange, and record it |
 //! | [`config`] | what can be set |
 //! | [`mock`] | a model backend from a script |
@@ -29,6 +30,7 @@ pub(crate) mod headers;
 pub(crate) mod ledger;
 pub(crate) mod listener;
 pub mod mock;
+pub(crate) mod refusal;
 pub(crate) mod secret;
 pub mod server;
 pub(crate) mod stall;
@@ -36,7 +38,7 @@ pub(crate) mod stream;
 pub(crate) mod translation;
 pub(crate) mod upstream;
 
-pub use latimer_wire::chat::PROFILES;
+pub use latimer_wire::chat::{PROFILES, Profile};
 
 pub use config::{Config, ConfigError, Dialect, Settings, UpstreamConfig};
 pub use server::{Server, StartError};

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 use crate::answer::BrokenOff;
 use crate::clock::unix_seconds;
-use crate::config::{Limits, Timeouts};
+use crate::config::{Settings, Timeouts};
 use crate::ledger::{Exchange, Outcome};
 use crate::translation::{CutInsideEvent, Translation};
 use crate::upstream::{ReplyBody, words};
@@ -23,7 +23,7 @@ use crate::upstream::{ReplyBody, words};
 /// A streamed answer on its way from the backend to the client.
 pub(crate) struct Stream {
     reply: Option<ReplyBody>,
-    translation: Translation,
+    translation: Box<dyn Translation>,
     exchange: Option<Exchange>,
     /// What is to be said before anything comes.
     head: Bytes,
@@ -35,23 +35,27 @@ pub(crate) struct Stream {
     last_in: Instant,
     last_out: Instant,
     timer: Pin<Box<Sleep>>,
-    broken_off: bool,
+    /// The stream has to be broken off, and whether what was said has gone out.
+    cut: bool,
+    flushed: bool,
 }
 
 impl Stream {
+    /// `head` is what is to be said before the backend is read any further.
     pub(crate) fn new(
         reply: ReplyBody,
-        mut translation: Translation,
+        translation: Box<dyn Translation>,
+        head: Bytes,
         exchange: Exchange,
-        limits: &Limits,
-        timeouts: &Timeouts,
+        settings: &Settings,
     ) -> Self {
+        let (limits, timeouts) = (&settings.limits, &settings.timeouts);
         let now = Instant::now();
         let idle = Timeouts::of(timeouts.idle_ms);
         let keep_alive = Timeouts::of(timeouts.keep_alive_ms);
         Stream {
             reply: Some(reply),
-            head: translation.begin(),
+            head,
             translation,
             exchange: Some(exchange),
             idle,
@@ -61,7 +65,8 @@ impl Stream {
             last_in: now,
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
-            broken_off: false,
+            cut: false,
+            flushed: false,
         }
     }
 
@@ -107,8 +112,7 @@ impl Stream {
             }
             Poll::Ready(None) => {
                 self.reply = None;
-                let hop = self.hop();
-                self.translation.end(now, &hop)
+                self.translation.end(now)
             }
             Poll::Pending => match self.wait(cx) {
                 Poll::Ready(spoken) => spoken,
@@ -135,6 +139,16 @@ impl Stream {
                 return Poll::Ready(Ok(Bytes::from_static(b": keep-alive\n\n")));
             }
         }
+        Poll::Pending
+    }
+
+    /// Breaks off. What was said goes out first: an error takes unsent bytes with it.
+    fn break_off(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.close(true);
+        if std::mem::replace(&mut self.flushed, true) {
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -170,8 +184,8 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.broken_off {
-            return Poll::Ready(Some(Err(BrokenOff)));
+        if self.cut {
+            return self.break_off(cx);
         }
         let head = std::mem::take(&mut self.head);
         let bytes = loop {
@@ -185,11 +199,11 @@ impl Body for Stream {
                     break both.freeze();
                 }
                 Poll::Ready(Some(Err(CutInsideEvent))) => {
-                    // What was said goes out first: an error takes unsent bytes with it.
-                    self.close(true);
-                    self.broken_off = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    self.cut = true;
+                    if !head.is_empty() {
+                        break head;
+                    }
+                    return self.break_off(cx);
                 }
                 Poll::Ready(None) | Poll::Pending if !head.is_empty() => break head,
                 Poll::Ready(None) => {

@@ -119,6 +119,8 @@ async fn terminate(child: &Child) {
 
 /// A home for Codex that knows one provider, the gateway, and one model.
 ///
+/// Codex 0.98 asks api.openai.com for its models whatever provider it has, and waits for the answer;
+/// `remote_models` ends that, and newer versions pass over it (0.130, 0.150 and 0.169, measured).
 /// Codex warns about a home below the system's temporary directory, so it lies in the user's cache.
 fn codex_home(gateway: SocketAddr, model: &str) -> Result<tempfile::TempDir> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
@@ -139,6 +141,9 @@ fn codex_home(gateway: SocketAddr, model: &str) -> Result<tempfile::TempDir> {
          model_catalog_json = {catalog}\n\
          check_for_update_on_startup = false\n\
          \n\
+         [features]\n\
+         remote_models = false\n\
+         \n\
          [model_providers.latimer]\n\
          name = \"Latimer\"\n\
          base_url = \"http://{gateway}/v1\"\n\
@@ -150,8 +155,9 @@ fn codex_home(gateway: SocketAddr, model: &str) -> Result<tempfile::TempDir> {
     Ok(home)
 }
 
-/// What Codex must know of a model so that it does not fall back to guesses: the smallest set of
-/// members that its 0.169 accepts.
+/// What Codex must know of a model so that it does not fall back to guesses: the members without
+/// which 0.130, 0.150 or 0.169 refuses the file (0.98 does not read it), and the freeform editing
+/// tool, which it has only for models that are said to take it.
 fn model_catalog(model: &str) -> serde_json::Value {
     json!({"models": [{
         "slug": model,
@@ -162,6 +168,9 @@ fn model_catalog(model: &str) -> serde_json::Value {
         "supported_in_api": true,
         "priority": 1,
         "support_verbosity": false,
+        "supports_reasoning_summaries": true,
+        "supports_parallel_tool_calls": true,
+        "apply_patch_tool_type": "freeform",
         "truncation_policy": {"mode": "tokens", "limit": 10000},
         "experimental_supported_tools": [],
         "base_instructions": "You are a coding agent that works in the user's terminal. \

@@ -20,8 +20,31 @@ pub(crate) struct InputItem {
 }
 
 /// Items that call a tool, and where the call's argument text is.
-pub(crate) const CALLS: &[(&str, &str)] =
-    &[("function_call", "arguments"), ("custom_tool_call", "input"), ("mcp_call", "arguments")];
+const CALLS: &[(&str, &str)] = &[
+    ("function_call", "arguments"),
+    ("custom_tool_call", "input"),
+    ("mcp_call", "arguments"),
+    ("tool_search_call", "arguments"),
+    ("local_shell_call", "action"),
+    ("shell_call", "action"),
+    ("apply_patch_call", "operation"),
+    ("computer_call", "action"),
+    ("web_search_call", "action"),
+    ("code_interpreter_call", "code"),
+];
+
+/// What is called, and with what: a tool without a name of its own goes by the kind of its call.
+pub(crate) fn call(item: &Value) -> Option<(&str, String)> {
+    let kind = string(item, "type")?;
+    let (_, field) = CALLS.iter().find(|(call, _)| *call == kind)?;
+    let name = string(item, "name").unwrap_or(kind.trim_end_matches("_call"));
+    let arguments = match item.get(field) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    Some((name, arguments))
+}
 
 /// Parts of a message that are not text, and what is shown in their place.
 const PLACEHOLDERS: &[(&str, &str)] = &[
@@ -59,9 +82,8 @@ fn item(item: &Value) -> InputItem {
 }
 
 fn words(item: &Value, kind: &str) -> Option<String> {
-    if let Some((_, field)) = CALLS.iter().find(|(call, _)| *call == kind) {
-        let name = string(item, "name").unwrap_or("?");
-        return Some(format!("{name}({})", string(item, field).unwrap_or_default()));
+    if let Some((name, arguments)) = call(item) {
+        return Some(format!("{name}({arguments})"));
     }
     if kind == "reasoning" {
         return Some(reasoning(item));

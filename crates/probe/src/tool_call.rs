@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::input::{CALLS, string};
+use crate::input::{call, string};
 
 /// The events that bring arguments: the name without `.delta` or `.done`, and the field of the
 /// `done` event.
@@ -61,12 +61,11 @@ impl ToolCalls {
 
     /// Takes an item that may be a call; `is_done` when it is whole.
     pub(crate) fn item(&mut self, item: &Value, item_at: Option<u64>, is_done: bool) {
-        let kind = string(item, "type");
-        if let Some((_, field)) = CALLS.iter().find(|(call, _)| Some(*call) == kind) {
+        if let Some((name, arguments)) = call(item) {
             self.merge(ToolCall {
-                name: string(item, "name").map(str::to_owned),
+                name: Some(name.to_owned()),
                 call_id: string(item, "call_id").map(str::to_owned),
-                arguments: string(item, field).unwrap_or_default().to_owned(),
+                arguments,
                 is_done,
                 item_id: string(item, "id").map(str::to_owned),
                 item_at,

@@ -65,8 +65,45 @@ impl ApiError {
     }
 }
 
+/// What backends say in their own words, in lower case, and the code that clients act on: Codex
+/// compacts its history on `context_length_exceeded`, and otherwise only tries again.
+///
+/// Sources: OpenAI, DeepSeek and vLLM (github.com/vllm-project/vllm/issues/20409), vLLM
+/// (…/issues/12165), llama.cpp (`exceed_context_size_error`), LM Studio
+/// (github.com/lmstudio-ai/lmstudio-bug-tracker/issues/546).
+const KNOWN_WORDS: &[(&str, &str)] = &[
+    ("maximum context length", "context_length_exceeded"),
+    ("context length exceeded", "context_length_exceeded"),
+    ("is too long to fit into the model", "context_length_exceeded"),
+    ("exceeds the available context size", "context_length_exceeded"),
+    ("which is not enough. try to load the model with a larger context", "context_length_exceeded"),
+    ("prompt is too long", "context_length_exceeded"),
+];
+
+/// The code that a backend's message stands for, where its words are known.
+pub fn code_of(message: &str) -> Option<&'static str> {
+    let message = message.to_ascii_lowercase();
+    KNOWN_WORDS.iter().find(|(words, _)| message.contains(words)).map(|(_, code)| *code)
+}
+
 impl From<Malformed> for ApiError {
     fn from(error: Malformed) -> Self {
         ApiError::invalid("", "invalid_json", format!("The body is not valid JSON: {error}."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code_of;
+
+    #[test]
+    fn a_context_that_is_too_long_has_one_code() {
+        let said = [
+            "This model's maximum context length is 8192 tokens. However, you requested 9000.",
+            "the request exceeds the available context size, try increasing it",
+            "The prompt (total length 25938) is too long to fit into the model (context length 4096).",
+        ];
+        assert!(said.iter().all(|message| code_of(message) == Some("context_length_exceeded")));
+        assert_eq!(code_of("The context is fine."), None);
     }
 }

@@ -32,6 +32,13 @@ impl Notes {
         }
     }
 
+    /// Adds a note, unless it is there already.
+    pub fn add_once(&mut self, code: &'static str, detail: &str) {
+        if !self.notes.iter().any(|note| note.code == code && note.detail == detail) {
+            self.add(code, detail);
+        }
+    }
+
     /// The notes that were kept.
     pub fn list(&self) -> &[Note] {
         &self.notes

@@ -1,6 +1,7 @@
 //! The cases of `fixtures/chat`: a hub request lowered for the backend, and the backend's stream
-//! lifted, however its bytes are cut. A new case is a request and a stream; `UPDATE_FIXTURES=1`
-//! writes what they become, to be read before it is committed.
+//! lifted, however its bytes are cut; or its whole answer, where `<case>.upstream.json` holds one.
+//! A new case is a request and an answer; `UPDATE_FIXTURES=1` writes what they become, to be read
+//! before it is committed. Cases are named after the thread in which users reported them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod common;
@@ -24,6 +25,10 @@ impl Case {
     fn read(&self, what: &str) -> String {
         let path = self.folder.join(format!("{}.{what}", self.name));
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    fn has(&self, what: &str) -> bool {
+        self.folder.join(format!("{}.{what}", self.name)).exists()
     }
 
     /// The backend's profile: `<case>.profile`, else the careful one.
@@ -81,7 +86,10 @@ fn requests_are_lowered() {
 fn streams_are_lifted_under_every_cut() {
     for case in cases() {
         let request = case.read("request.json");
-        let stream = case.read("upstream.sse").into_bytes();
+        let stream = match case.has("upstream.json") {
+            true => format!("data: {}\n\n", value(&case.read("upstream.json"))).into_bytes(),
+            false => case.read("upstream.sse").into_bytes(),
+        };
         let whole = frames([&*stream]);
         let mut lift = lift_from(&request, &case.profile());
         let events = printed(|sink| {

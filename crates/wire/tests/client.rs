@@ -226,7 +226,7 @@ fn history() -> impl Strategy<Value = Vec<Value>> {
                     true => json!({"id":format!("call_{id}"),"type":"custom",
                         "custom":{"name":name,"input":text}}),
                     false => json!({"id":format!("call_{id}"),"type":"function",
-                        "function":{"name":name,"arguments":format!("[{}]", json!(text))}}),
+                        "function":{"name":name,"arguments":json!({"x":text}).to_string()}}),
                 });
                 messages.push(json!({"role":"assistant","content":said,"tool_calls":tool_calls.collect::<Vec<_>>()}));
                 messages.extend(calls.iter().map(|(_, id, _, text)| {

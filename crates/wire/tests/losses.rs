@@ -6,13 +6,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
-use common::{NOW, expect, frames, lift_from, printed, terminal, value};
+use common::{NOW, expect, frames, lift_from, parse, printed, terminal, value};
 use latimer_wire::chat::{Backend, LiftOptions, Lower, Profile, lift_request, lower_request};
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Request, Response, unfold};
+use latimer_wire::responses::Request;
 use serde_json::{Value, json};
 
 /// The facts of an object: a path to each leaf, with list items named by their type, and its value.
@@ -116,7 +115,8 @@ fn the_table_of_losses_is_true() {
         let request = read("request.json");
         compare(&long(value(&request)), &long(request_and_back(&request)), &mut requests);
         let response = value(&read("response.json"))["response"].take();
-        compare(&response, &response_and_back(&request, &response), &mut answers);
+        let events = read("events.jsonl");
+        compare(&response, &answer_and_back(&request, &events), &mut answers);
     }
     let page = format!(
         "# What Chat Completions does not carry\n\n\
@@ -146,13 +146,10 @@ fn request_and_back(request: &str) -> Value {
     value(&lift_request(&lowered.body, &options, &mut notes).unwrap().body)
 }
 
-fn response_and_back(request: &str, response: &Value) -> Value {
-    let response = Response::parse(response.to_string()).unwrap();
+fn answer_and_back(request: &str, events: &str) -> Value {
     let mut lower = Lower::new("chatcmpl-1", "m", NOW, true);
     let mut stream = String::new();
-    unfold(&response, NonZeroUsize::new(5).unwrap(), &mut |event: &Event<'_>| {
-        lower.push(event, &mut stream);
-    });
+    events.lines().for_each(|event| lower.push(&parse(event), &mut stream));
     let mut lift = lift_from(request, &Profile::named("openai").unwrap());
     let events = printed(|sink| {
         frames([stream.as_bytes()]).iter().for_each(|frame| lift.push(frame, NOW, sink));

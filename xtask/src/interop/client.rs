@@ -1,7 +1,6 @@
 //! The real clients, and how each is sent through Latimer. In: a run. Out: what the client itself
 //! said, held against the scenario; what Latimer recorded is looked at elsewhere.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,11 +8,11 @@ use serde::Deserialize;
 
 use super::process::{Process, command};
 use super::scenario::{Exchange, Scenario};
-use super::tools::{CODEX, NODE_SDK, PYTHON_SDK, Tool};
-use super::{Place, Run, Site};
+use super::tools::{CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, NODE_SDK, PYTHON_SDK, Tool};
+use super::{Place, Run, Site, codex};
 
 /// How long a client may take. Codex waits for ever for a server that is gone.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A client.
 #[derive(Debug)]
@@ -24,8 +23,8 @@ pub struct Client {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// The Codex CLI, through `latimer run`.
-    Codex,
+    /// The Codex CLI in this version, through `latimer run`.
+    Codex(&'static Tool),
     /// `interop/clients/agent.py` in this mode, through `latimer serve`.
     Python(&'static str),
     /// `interop/clients/agent.mjs` in this mode, through `latimer serve`.
@@ -34,7 +33,10 @@ enum Kind {
 
 /// All clients.
 pub const CLIENTS: &[Client] = &[
-    Client { name: "codex", kind: Kind::Codex },
+    Client { name: "codex", kind: Kind::Codex(&CODEX) },
+    Client { name: "codex-0.150", kind: Kind::Codex(&CODEX_0_150) },
+    Client { name: "codex-0.130", kind: Kind::Codex(&CODEX_0_130) },
+    Client { name: "codex-0.98", kind: Kind::Codex(&CODEX_0_98) },
     Client { name: "python-create", kind: Kind::Python("create") },
     Client { name: "python-helper", kind: Kind::Python("helper") },
     Client { name: "python-whole", kind: Kind::Python("whole") },
@@ -56,7 +58,7 @@ impl Client {
     /// What has to be installed for it.
     pub fn tool(&self) -> &'static Tool {
         match self.kind {
-            Kind::Codex => &CODEX,
+            Kind::Codex(tool) => tool,
             Kind::Python(_) => &PYTHON_SDK,
             Kind::Node(_) => &NODE_SDK,
         }
@@ -65,7 +67,7 @@ impl Client {
     /// Sends the client through Latimer to the backend at `url`.
     pub fn send(&self, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
         match self.kind {
-            Kind::Codex => codex(site, run, place, url),
+            Kind::Codex(tool) => codex::send(&tool.program(&site.tools()), site, run, place, url),
             Kind::Python(mode) => {
                 let interpreter = PYTHON_SDK.program(&site.tools());
                 let mut agent = command(&interpreter, &place.home);
@@ -82,44 +84,6 @@ impl Client {
     }
 }
 
-fn codex(site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
-    let mut command = command(&site.latimer, &place.home);
-    command.current_dir(&place.work).args(["run", "codex", "--upstream", url]);
-    command.args(["--dialect", run.dialect, "--record"]).arg(place.record());
-    command.arg("--program").arg(CODEX.program(&site.tools())).args(["--", "exec"]);
-    command.args(["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]);
-    let mut process = Process::start(command.arg(&run.scenario.prompt), "codex", &place.logs)?;
-    let text = process.succeed(DEADLINE)?;
-    let scenario = run.scenario;
-    ensure!(text.trim() == scenario.text, "Codex ends with {text:?}, not {:?}", scenario.text);
-    let shown = process.stderr()?;
-    for thought in &scenario.reasoning {
-        ensure!(shown.contains(thought), "Codex does not show the reasoning {thought:?}");
-    }
-    codex_left_nothing(place)?;
-    report(scenario, place)
-}
-
-/// The user's own configuration was not touched, and ours is gone.
-fn codex_left_nothing(place: &Place) -> Result<()> {
-    let own = place.home.join(".codex");
-    ensure!(!own.exists(), "the user's own configuration was touched: {}", own.display());
-    let ours = place.home.join(".cache/latimer");
-    let left = fs::read_dir(&ours).map_or(0, Iterator::count);
-    ensure!(left == 0, "the throw-away configuration was left behind in {}", ours.display());
-    Ok(())
-}
-
-fn report(scenario: &Scenario, place: &Place) -> Result<()> {
-    let path = place.record().join("report.md");
-    let report = fs::read_to_string(&path).context("there is no report")?;
-    let calls = scenario.calls.iter().map(|name| format!("- `{name}` (call_id: "));
-    for shown in calls.chain([scenario.text.clone()]) {
-        ensure!(report.contains(&shown), "{} does not show {shown:?}", path.display());
-    }
-    Ok(())
-}
-
 fn through_serve(
     site: &Site,
     run: &Run<'_>,
@@ -127,16 +91,22 @@ fn through_serve(
     url: &str,
     mut agent: std::process::Command,
 ) -> Result<()> {
-    let mut serve = command(&site.latimer, &place.home);
-    serve.args(["serve", "--listen", "127.0.0.1:0", "--upstream", url]);
-    serve.args(["--dialect", run.dialect, "--record"]).arg(place.record());
-    let mut gateway = Process::start(&mut serve, "serve", &place.logs)?;
-    let base_url = format!("{}/v1", gateway.address()?);
+    let (gateway, base_url) = serve(site, run, place, url)?;
     agent.current_dir(&place.work).env("BASE_URL", base_url).arg(&run.scenario.prompt);
     let printed = Process::start(&mut agent, "agent", &place.logs)?.succeed(DEADLINE)?;
     gateway.stop()?;
     let said: Said = serde_json::from_str(&printed).context("the agent printed no result")?;
     said.as_expected(run.scenario)
+}
+
+/// A `latimer serve` in front of the backend at `url`, and the base address for its clients.
+pub fn serve(site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<(Process, String)> {
+    let mut serve = command(&site.latimer, &place.home);
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--upstream", url]);
+    serve.args(["--dialect", run.dialect, "--record"]).arg(place.record());
+    let mut gateway = Process::start(&mut serve, "serve", &place.logs)?;
+    let base_url = format!("{}/v1", gateway.address()?);
+    Ok((gateway, base_url))
 }
 
 impl Said {

@@ -4,6 +4,7 @@
 
 mod backend;
 mod client;
+mod codex;
 mod process;
 mod recording;
 mod scenario;

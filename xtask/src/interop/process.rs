@@ -100,6 +100,11 @@ impl Process {
         Ok(())
     }
 
+    /// Sends a signal to it and all it started, as a terminal does.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process_group(self.pid()?, signal)?)
+    }
+
     /// Asks it to stop, and waits until it has.
     pub fn stop(mut self) -> Result<()> {
         self.must_run()?;

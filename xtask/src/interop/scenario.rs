@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use serde::Deserialize;
 
 /// What is asked, and what must come of it.
@@ -27,9 +28,17 @@ pub struct Scenario {
     /// The tools it is told to call.
     #[serde(default)]
     pub calls: Vec<String>,
+    /// The kinds of items those calls are, where they are not all plain functions.
+    #[serde(default)]
+    kinds: Vec<String>,
     /// The files that those calls make, and what is in them.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// What Codex is told besides, after `exec`; `{interop}` is the directory of that name.
+    #[serde(default)]
+    pub codex_arguments: Vec<String>,
+    /// How the session breaks off, and what is asked when it goes on. Only Codex has sessions.
+    pub breaks: Option<Break>,
     /// Every request it makes, and how it is answered.
     pub exchanges: Vec<Exchange>,
     /// What the backend speaks, one run each.
@@ -40,6 +49,16 @@ pub struct Scenario {
     pub clients: Vec<String>,
 }
 
+impl Scenario {
+    /// The kind of item that each call is.
+    pub fn call_kinds(&self) -> Vec<&str> {
+        match self.kinds.as_slice() {
+            [] => vec!["function_call"; self.calls.len()],
+            kinds => kinds.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
 /// How one request is answered.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +67,37 @@ pub struct Exchange {
     pub outcome: String,
     #[serde(default)]
     pub retry_after: Option<String>,
+}
+
+/// A session that breaks off.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Break {
+    /// It breaks off when this file is there: some command has begun.
+    pub when_file: String,
+    /// By what.
+    pub signal: BreakSignal,
+    /// What is asked when the session is taken up again.
+    pub prompt: String,
+}
+
+/// What a client is told, or not even that.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BreakSignal {
+    /// The user types Ctrl-C.
+    Interrupt,
+    /// The machine is gone.
+    Kill,
+}
+
+impl From<BreakSignal> for Signal {
+    fn from(signal: BreakSignal) -> Signal {
+        match signal {
+            BreakSignal::Interrupt => Signal::INT,
+            BreakSignal::Kill => Signal::KILL,
+        }
+    }
 }
 
 /// Who answers.

@@ -27,13 +27,21 @@ enum Registry {
 }
 
 /// OpenAI's Codex CLI.
-pub const CODEX: Tool = Tool {
-    name: "codex",
-    from: Registry::Npm,
-    package: "@openai/codex",
-    version: "0.169.0",
-    program: "node_modules/.bin/codex",
-};
+pub const CODEX: Tool = codex("codex", "0.169.0");
+
+/// A version whose instructions stand apart from the input.
+pub const CODEX_0_150: Tool = codex("codex-0.150", "0.150.0");
+
+/// A version that demands more of a model catalog than later ones.
+pub const CODEX_0_130: Tool = codex("codex-0.130", "0.130.0");
+
+/// A version without model catalogs and namespaces.
+pub const CODEX_0_98: Tool = codex("codex-0.98", "0.98.0");
+
+const fn codex(name: &'static str, version: &'static str) -> Tool {
+    let (package, program) = ("@openai/codex", "node_modules/.bin/codex");
+    Tool { name, from: Registry::Npm, package, version, program }
+}
 
 /// The official SDK for Node; its program is the directory it is found in.
 pub const NODE_SDK: Tool = Tool {

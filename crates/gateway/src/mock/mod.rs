@@ -1,9 +1,12 @@
 //! A model backend from a script. In: requests in Chat Completions or Responses form. Out: answers
 //! in the same form, all made one way: the script's answer becomes a hub response, which is
-//! unfolded into events and, for Chat, lowered. It stands where a model would, and nowhere else.
+//! unfolded into events and, for Chat, lowered. It stands where a model would, and nowhere else; a
+//! Chat request that a strict backend would refuse, it refuses.
 
 mod body;
+mod offered;
 mod script;
+mod strict;
 
 pub use script::{Answer, Call, Fault, FaultKind, Refusal, Rule, Script, ScriptError, When};
 
@@ -24,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::body::MockBody;
+use self::offered::Offered;
 use crate::clock::unix_seconds;
 use crate::listener::{Door, accept, connection};
 use crate::upstream::Embedded;
@@ -46,6 +50,7 @@ pub(crate) struct Asked {
     user: String,
     /// The last message, where it is a tool's output.
     tool_output: Option<String>,
+    tools: Vec<Offered>,
     stream: bool,
     include_usage: bool,
 }
@@ -102,29 +107,38 @@ impl Mock {
                     "owned_by": "latimer"});
                 reply(200, json!({"object": "list", "data": [model]}).to_string())
             }
-            (&Method::POST, "/chat/completions") => self.answer(&body, asked_in_chat(&body), true),
+            (&Method::POST, "/chat/completions") => {
+                match strict::check(&body, self.script.later_system) {
+                    Ok(()) => self.answer(&body, asked_in_chat(&body), true),
+                    Err(fault) => refuse(400, "strict", &fault.message, Some(&fault.param)),
+                }
+            }
             (&Method::POST, "/responses") => self.answer(&body, asked_in_hub(&body), false),
             _ => refuse(
                 404,
                 "not_found",
                 "The mock serves /v1/chat/completions, /v1/responses and /v1/models.",
+                None,
             ),
         }
     }
 
     fn answer(&self, body: &Value, asked: Asked, chat: bool) -> Response<MockBody> {
         let Some(rule) = self.script.rule(&asked) else {
+            let tools: Vec<_> = asked.tools.iter().map(|tool| &tool.called).collect();
             let message = format!(
-                "No rule of the mock's script fits the request; user: {:?}, tool output: {:?}.",
+                "No rule of the mock's script fits the request; user: {:?}, tool output: {:?}, \
+                 tools: {tools:?}.",
                 asked.user, asked.tool_output
             );
-            return refuse(400, "no_rule", &message);
+            return refuse(400, "no_rule", &message, None);
         };
         if let Some(refusal) = &rule.refuse {
             let mut response = refuse(
                 refusal.status,
                 refusal.code.as_deref().unwrap_or("mock_error"),
                 &refusal.message,
+                None,
             );
             if let Some(seconds) = refusal.retry_after_s {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
@@ -190,6 +204,7 @@ fn asked_in_chat(body: &Value) -> Asked {
     Asked {
         user: user.map(|message| text_of(&message["content"])).unwrap_or_default(),
         tool_output: tool.map(|message| text_of(&message["content"])),
+        tools: offered::offered(body),
         stream: body["stream"] == true,
         include_usage: body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
     }
@@ -203,7 +218,12 @@ fn asked_in_hub(body: &Value) -> Asked {
     let output = items.last().filter(is_output);
     Asked {
         user: user.map_or_else(|| text_of(&body["input"]), |item| text_of(&item["content"])),
-        tool_output: output.map(|item| text_of(&item["output"])),
+        // A search has found tools, and no text.
+        tool_output: output.map(|item| match &item["tools"] {
+            Value::Null => text_of(&item["output"]),
+            tools => tools.to_string(),
+        }),
+        tools: offered::offered(body),
         stream: body["stream"] == true,
         include_usage: true,
     }
@@ -224,14 +244,8 @@ fn said(answer: &Answer, body: &Value, asked: &Asked, number: u64) -> responses:
             "logprobs": [], "text": text}]}));
     }
     for (index, call) in answer.calls.iter().enumerate() {
-        let arguments = match &call.arguments {
-            Value::String(text) => text.clone(),
-            Value::Null => "{}".to_owned(),
-            table => table.to_string(),
-        };
-        output.push(json!({"id": format!("fc_mock{number}_{index}"), "type": "function_call",
-            "status": status, "call_id": format!("call_mock{number}_{index}"),
-            "name": call.name, "arguments": arguments}));
+        let number = format!("{number}_{index}");
+        output.push(offered::call_item(call, &asked.tools, &number, status));
     }
     let items: Vec<String> = output.iter().map(Value::to_string).collect();
     let usage = Usage {
@@ -266,13 +280,13 @@ fn reply(status: u16, body: String) -> Response<MockBody> {
     response
 }
 
-fn refuse(status: u16, code: &str, message: &str) -> Response<MockBody> {
+fn refuse(status: u16, code: &str, message: &str, param: Option<&str>) -> Response<MockBody> {
     let error = ApiError {
         status,
         kind: crate::headers::error_kind(status),
         code: Some(code.to_owned().into()),
         message: message.to_owned(),
-        param: None,
+        param: param.map(str::to_owned),
     };
     reply(status, error.body())
 }

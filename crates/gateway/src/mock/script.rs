@@ -20,6 +20,9 @@ pub struct Script {
     /// How long to wait before each frame, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// Whether a system message may come anywhere; strict backends take it only at the beginning.
+    #[serde(default)]
+    pub later_system: bool,
     /// The rules, in the order they are tried.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
@@ -59,6 +62,8 @@ pub struct When {
     pub user: Option<String>,
     /// Text that the last message, a tool's output, contains.
     pub tool_output: Option<String>,
+    /// A tool that is offered; one in a namespace is `namespace__name`.
+    pub tool: Option<String>,
     /// How often the rule may answer.
     pub times: Option<u32>,
 }
@@ -151,7 +156,13 @@ impl Script {
         let answer = Answer { text: Some(ECHO.to_owned()), output_tokens: 24, ..Answer::default() };
         let rule =
             Rule { when: When::default(), answer, refuse: None, fault: None, used: 0.into() };
-        Script { model: default_model(), piece: default_piece(), delay_ms: 0, rules: vec![rule] }
+        Script {
+            model: default_model(),
+            piece: default_piece(),
+            delay_ms: 0,
+            later_system: false,
+            rules: vec![rule],
+        }
     }
 
     /// Reads a script; a file that ends in `.json` is JSON, any other TOML.
@@ -181,7 +192,9 @@ impl Rule {
             (Some(wanted), Some(text)) => text.contains(wanted),
             (Some(_), None) => false,
         };
-        let fits = within(&self.when.user, Some(&asked.user))
+        let offered = |name: &String| asked.tools.iter().any(|tool| tool.called == *name);
+        let fits = self.when.tool.as_ref().is_none_or(offered)
+            && within(&self.when.user, Some(&asked.user))
             && within(&self.when.tool_output, asked.tool_output.as_deref());
         let times = self.when.times.unwrap_or(u32::MAX);
         fits && self

@@ -172,10 +172,15 @@ impl Upstream {
         }
     }
 
+    /// Closes the connections that lay idle for too long.
+    pub fn drop_expired(&self) {
+        let kept = Timeouts::of(self.timeouts.idle_upstream_ms);
+        let mut idle = self.idle.lock().unwrap_or_else(|lock| lock.into_inner());
+        idle.retain(|line| line.since.elapsed() < kept);
+    }
+
     fn put_idle(&self, line: Line) {
         let mut idle = self.idle.lock().unwrap_or_else(|lock| lock.into_inner());
-        let kept = Timeouts::of(self.timeouts.idle_upstream_ms);
-        idle.retain(|line| line.since.elapsed() < kept);
         if idle.len() < self.idle_max {
             idle.push(Line { since: Instant::now(), ..line });
         }

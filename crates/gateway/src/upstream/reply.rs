@@ -96,6 +96,21 @@ impl ReplyBody {
         }
     }
 
+    /// What of the body is there already; it waits for nothing.
+    pub async fn ready(&mut self) -> Option<Bytes> {
+        std::future::poll_fn(|cx| {
+            Poll::Ready(match self.poll_read(cx) {
+                Poll::Ready(Some(Ok(bytes))) => Some(bytes),
+                Poll::Ready(end) => {
+                    self.end = Some(end.and_then(Result::err));
+                    None
+                }
+                Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
     /// Reads the whole body, up to `limit` bytes, waiting at most `idle` between two reads.
     ///
     /// # Errors

@@ -79,4 +79,12 @@ fn the_readme_shows_the_defaults() {
             assert!(is_there, "the README does not show {table} {key}");
         }
     }
+    let quirks = shown.split("[limits]").next().unwrap();
+    for (entry, values) in latimer_gateway::Profile::entries() {
+        assert!(quirks.contains(&format!("# {entry} = ")), "the README does not show {entry}");
+        let line = quirks.lines().find(|line| line.contains(&format!("{entry} = "))).unwrap();
+        for value in values {
+            assert!(line.contains(&format!("\"{value}\"")), "{entry}: {value} is not in: {line}");
+        }
+    }
 }

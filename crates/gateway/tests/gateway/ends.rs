@@ -20,17 +20,21 @@ fn impatient(config: Config) -> Config {
     Config { limits, timeouts, ..config }
 }
 
-/// Asks for a stream; the backend says `pieces` and then stops.
+/// Asks; the backend says its pieces, each but the last once the client has what follows from the
+/// one before, and then stops.
 async fn play(
     gateway: &Gateway,
     backend: &Backend,
     request: &[u8],
-    said: &str,
+    said: &[(&str, &str)],
     then: Then,
 ) -> Answered {
     let mut client = Client::send(gateway.address, request).await;
     let (mut line, _) = backend.heard().await;
-    line.say(said).await;
+    for (piece, seen) in said {
+        line.say(*piece).await;
+        client.wait_for(seen).await;
+    }
     let silent = match then {
         Then::Close => {
             drop(line);
@@ -82,7 +86,7 @@ async fn a_translated_stream_that_breaks_fails_once() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(impatient(before(backend.address))).await;
     for (name, said, then, words) in cases {
-        let said = EVENTS_HEAD.to_owned() + said;
+        let said = [(EVENTS_HEAD, "response.in_progress"), (said.as_str(), "")];
         let answered = play(&gateway, &backend, &post("", ASK_STREAM), &said, *then).await;
         assert_eq!((answered.status, answered.whole), (200, true), "{name}, {then:?}");
         let failed = answered.terminal();
@@ -124,6 +128,7 @@ async fn a_stream_passed_on_that_breaks_fails_once_or_is_broken_off() {
     let gateway = Gateway::start(impatient(before_responses(backend.address))).await;
     for (name, said, then, words) in cases {
         let said = EVENTS_HEAD.to_owned() + said;
+        let said = [(said.as_str(), "")];
         let answered = play(&gateway, &backend, &post("", ASK_STREAM), &said, *then).await;
         let text = answered.text();
         assert!(text.starts_with(&[CREATED, TEXT].concat()), "{name}, {then:?}: {text}");
@@ -159,7 +164,7 @@ async fn a_whole_answer_that_breaks_is_an_error() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(impatient(before(backend.address))).await;
     for (name, said, then, status, code) in cases {
-        let answered = play(&gateway, &backend, &post("", ASK_WHOLE), said, *then).await;
+        let answered = play(&gateway, &backend, &post("", ASK_WHOLE), &[(said, "")], *then).await;
         assert_eq!(answered.status, *status, "{name}");
         let error = answered.error();
         assert_eq!(error["code"], *code, "{name}");
@@ -167,6 +172,47 @@ async fn a_whole_answer_that_breaks_is_an_error() {
         assert!(message.contains(&backend.address.to_string()), "{name}: {message}");
     }
     assert_eq!(gateway.stop().await.outcomes(), vec!["failed"; cases.len()]);
+}
+
+/// A stream that begins with an error, in the same read as its head, is an error from the start.
+#[tokio::test]
+async fn an_error_before_the_first_word_is_an_http_error() {
+    let error = |inside: &str| EVENTS_HEAD.to_owned() + &piece(&format!("data: {inside}\n\n"));
+    // the error object, the status and code the client gets, and whether it is told when to return
+    let cases = [
+        (
+            r#"{"error":{"message":"It melted.","code":"engine_melted"}}"#,
+            502,
+            "engine_melted",
+            false,
+        ),
+        (r#"{"error":{"message":"Slow down.","code":429}}"#, 429, "rate_limit_exceeded", true),
+        (
+            r#"{"error":{"message":"Too long: maximum context length is 8","code":400}}"#,
+            400,
+            "context_length_exceeded",
+            false,
+        ),
+        (
+            r#"{"object":"error","message":"No.","type":"BadRequestError","code":404}"#,
+            502,
+            "BadRequestError",
+            false,
+        ),
+        ("no JSON", 502, "server_error", false),
+    ];
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(impatient(before(backend.address))).await;
+    for (inside, status, code, retry) in cases {
+        let said = error(inside);
+        let request = post("", ASK_STREAM);
+        let answered = play(&gateway, &backend, &request, &[(&said, "")], Then::End).await;
+        assert_eq!(answered.status, status, "{inside}");
+        assert_eq!(answered.error()["code"], code, "{inside}");
+        assert_eq!(answered.header("retry-after").is_some(), retry, "{inside}");
+        let message = answered.error()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(&backend.address.to_string()), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -177,7 +223,7 @@ async fn the_mock_can_break_in_every_way() {
           { when = { user = "half" }, answer = { text = "abc" }, fault = { kind = "half", after = 1 } },
           { when = { user = "end" }, answer = { text = "abc" }, fault = { kind = "end", after = 1 } },
           { when = { user = "stall" }, answer = { text = "abc" }, fault = { kind = "stall", after = 1 } },
-          { when = { user = "error" }, answer = { text = "abc" }, fault = { kind = "error", after = 1 } },
+          { when = { user = "error" }, answer = { text = "abc" }, fault = { kind = "error", after = 2 } },
           { answer = { text = "abc", incomplete = "max_output_tokens" } },
         ]"#;
     let gateway = Gateway::start(impatient(before(mock(script).await))).await;

@@ -112,3 +112,18 @@ async fn many_streams_at_once_keep_to_themselves() {
         assert!(!line.replace(marker, "").contains("marker-"), "{marker}");
     }
 }
+
+/// Codex shows no refusal part (0.169, measured), so it gets the words as plain text.
+#[tokio::test]
+async fn codex_gets_a_refusal_it_can_show() {
+    let refusal = "data: {\"choices\":[{\"delta\":{\"refusal\":\"No.\"}}]}\n\n";
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    for (headers, kind) in [("", "refusal"), ("originator: codex_exec\r\n", "output_text")] {
+        let client = Client::send(gateway.address, &post(headers, ASK_STREAM)).await;
+        let (mut line, _) = backend.heard().await;
+        line.say(EVENTS_HEAD.to_owned() + &piece(refusal) + &piece(STOP) + &piece("")).await;
+        let completed = client.finish().await.terminal();
+        assert_eq!(completed["response"]["output"][0]["content"][0]["type"], kind);
+    }
+}

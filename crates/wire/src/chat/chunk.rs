@@ -2,6 +2,8 @@
 //! Only the first choice is read. What backends do differently is kept apart here: where the
 //! reasoning stands, arguments as an object, content as a list of parts.
 
+use std::borrow::Cow;
+
 use crate::json::{Malformed, Raw, Reader};
 
 /// What a chunk says. A whole completion is a chunk whose delta is its message.
@@ -20,8 +22,10 @@ pub(super) struct Chunk<'a> {
     pub logprobs: Option<Raw<'a>>,
     /// Reasoning in pieces (OpenRouter), read where it came in no other form.
     pub reasoning_details: Option<Raw<'a>>,
-    /// Something came that has no form in the hub.
-    pub audio: bool,
+    /// Names of what came and has no form in the hub.
+    pub lost: Vec<Cow<'a, str>>,
+    /// It holds a whole message, not a delta.
+    pub whole: bool,
     /// Whether it had the shape of a chunk at all: `choices`, or usage, or an error.
     pub recognised: bool,
 }
@@ -34,14 +38,25 @@ pub(super) struct Call<'a> {
     /// It calls a freeform tool, and its arguments are that tool's text.
     pub custom: bool,
     pub name: Option<Raw<'a>>,
+    /// What the backend wants back with the call: an object.
+    pub extra_content: Option<Raw<'a>>,
     /// A string, or (from some backends) the object itself.
     pub arguments: Option<Raw<'a>>,
+}
+
+/// Members of a message that are no content: who speaks, and what a backend keeps for itself.
+const NOT_CONTENT: &[&str] = &["name", "provider_specific_fields", "role", "token_ids"];
+
+/// Whether a value is more than the place for one.
+fn says_something(value: Raw<'_>) -> bool {
+    !matches!(value.as_str(), "null" | "\"\"" | "[]" | "{}" | "false")
 }
 
 impl<'a> Chunk<'a> {
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let mut chunk = Chunk::default();
-        let mut reader = Reader::new(text);
+        // What is taken over as it is stands up to two levels deeper in an event.
+        let mut reader = Reader::at_depth(text, 2);
         let mut object = None;
         reader.object(|key, reader| match &*key {
             "object" => reader.value().map(|value| object = value.text()),
@@ -65,6 +80,12 @@ impl<'a> Chunk<'a> {
             ("error", _) => self.error = reader.value()?.non_null(),
             ("usage", _) => self.usage = reader.value()?.non_null(),
             ("model", _) => self.model = reader.value()?.non_null(),
+            // What was read on the web (Perplexity), without a place in the text.
+            ("citations" | "search_results", _) => {
+                if says_something(reader.value()?) {
+                    self.lost.push(Cow::Owned(key.to_owned()));
+                }
+            }
             _ => drop(reader.value()?),
         }
         self.recognised |= self.error.is_some() || self.usage.is_some();
@@ -83,6 +104,7 @@ impl<'a> Chunk<'a> {
                     return reader.object(|key, reader| choice.delta(&key, reader));
                 }
                 ("message", Some(b'{')) => {
+                    choice.whole = true;
                     reader.object(|key, reader| choice.delta(&key, reader))?;
                     choice.number_calls();
                 }
@@ -99,7 +121,10 @@ impl<'a> Chunk<'a> {
         if index == 0 {
             let error = self.error.or(choice.error);
             let (model, usage) = (self.model, self.usage);
+            choice.lost.append(&mut self.lost);
             *self = Chunk { error, model, usage, recognised: true, ..choice };
+        } else {
+            self.lost.push(Cow::Borrowed("a choice beside the first"));
         }
         Ok(())
     }
@@ -131,7 +156,6 @@ impl<'a> Chunk<'a> {
             }
             ("annotations", _) => self.annotations = reader.value()?.non_null(),
             ("reasoning_details", _) => self.reasoning_details = reader.value()?.non_null(),
-            ("audio", _) => self.audio = reader.value()?.non_null().is_some(),
             ("content", _) => self.content = reader.value()?.non_null(),
             // Some backends send both, with the same text or one of them empty.
             ("reasoning_content" | "reasoning", _) => {
@@ -139,7 +163,9 @@ impl<'a> Chunk<'a> {
                 self.reasoning = self.reasoning.or(text);
             }
             ("refusal", _) => self.refusal = reader.value()?.non_null(),
-            _ => drop(reader.value()?),
+            _ if NOT_CONTENT.contains(&key) => drop(reader.value()?),
+            _ if says_something(reader.value()?) => self.lost.push(Cow::Owned(key.to_owned())),
+            _ => {}
         }
         Ok(())
     }
@@ -154,6 +180,7 @@ impl<'a> Call<'a> {
                 return self.function(reader);
             }
             ("index", _) => self.index = reader.value()?.count(),
+            ("extra_content", Some(b'{')) => self.extra_content = Some(reader.value()?),
             ("id", _) => self.id = Some(reader.value()?).filter(|id| id.inner() != ""),
             _ => drop(reader.value()?),
         }

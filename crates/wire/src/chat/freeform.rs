@@ -2,7 +2,7 @@
 //! function's arguments. In: the arguments as they grow. Out: the text as it grows, still as the
 //! inside of a JSON literal, so that it reaches the client while it is made.
 
-use crate::json::{Object, Raw, push_string};
+use crate::json::{Object, Raw, push_string, push_unquoted};
 
 /// The member that carries the text.
 pub(super) const MEMBER: &str = "input";
@@ -22,55 +22,86 @@ pub(super) fn arguments(input: Raw<'_>) -> String {
 /// Reads the text out of arguments that grow.
 #[derive(Debug, Default)]
 pub(super) struct Freeform {
-    /// The arguments so far, decoded once: JSON text.
-    arguments: String,
-    /// Where in them the text begins, once that is known.
-    begins: Option<usize>,
-    /// How far they were given out.
-    given: usize,
+    /// What of the arguments was not read yet: all of them, until the text begins.
+    rest: String,
+    /// The beginning of the text was met.
+    begun: bool,
     /// The end of the text was met.
     ended: bool,
 }
 
 impl Freeform {
-    /// Takes a piece of the arguments, decoded, and gives what it adds to the text.
-    pub fn push(&mut self, piece: &str) -> &str {
-        self.arguments.push_str(piece);
-        if self.begins.is_none() {
-            self.begins = text_begins(&self.arguments);
-            self.given = self.begins.unwrap_or_default();
+    /// Takes a piece of the arguments, decoded, and appends what it adds to the text.
+    pub fn push(&mut self, piece: &str, out: &mut String) {
+        if self.ended {
+            return;
         }
-        if self.begins.is_none() || self.ended {
-            return "";
+        self.rest.push_str(piece);
+        if !self.begun {
+            let Some(begins) = text_begins(&self.rest) else { return };
+            self.begun = true;
+            self.rest.drain(..begins);
         }
-        let rest = self.arguments.get(self.given..).unwrap_or_default();
-        let (length, ended) = whole_characters(rest);
-        self.ended = ended;
-        let from = self.given;
-        self.given += length;
-        self.arguments.get(from..from + length).unwrap_or_default()
+        let read = self.read(out);
+        self.rest.drain(..read);
     }
 
-    /// At the end: the whole text, as the inside of a literal. Arguments that are not what was
-    /// asked for give their only string member, the string they are, or all of themselves.
-    pub fn finish(&self) -> String {
-        let begins = self.begins.unwrap_or_default();
-        if let Some(said) = self.arguments.get(begins..self.given).filter(|_| self.begins.is_some())
-        {
-            return said.to_owned();
-        }
-        if let Ok(raw) = Raw::parse(&self.arguments) {
-            if raw.is_string() {
-                return raw.inner().to_owned();
+    /// Appends what of the rest is whole, up to the closing quote; returns its length. What models
+    /// write is often not quite JSON: a line break as it is, a backslash that begins no escape.
+    fn read(&mut self, out: &mut String) -> usize {
+        let bytes = self.rest.as_bytes();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let plain = bytes.get(at..).unwrap_or_default().iter();
+            let plain = plain.take_while(|byte| !matches!(byte, b'"' | b'\\' | ..b' ')).count();
+            if plain > 0 {
+                out.push_str(self.rest.get(at..at + plain).unwrap_or_default());
+                at += plain;
+                continue;
             }
-            if let [(_, only)] = raw.members().as_slice()
-                && only.is_string()
-            {
-                return only.inner().to_owned();
+            match byte {
+                b'"' => {
+                    self.ended = true;
+                    break;
+                }
+                b'\\' => match escape(bytes.get(at + 1..).unwrap_or_default()) {
+                    Escape::Unfinished => break,
+                    Escape::None => {
+                        out.push_str("\\\\");
+                        at += 1;
+                    }
+                    Escape::Of(length) => {
+                        out.push_str(self.rest.get(at..=at + length).unwrap_or_default());
+                        at += 1 + length;
+                    }
+                },
+                _ => {
+                    push_unquoted(out, self.rest.get(at..=at).unwrap_or_default());
+                    at += 1;
+                }
+            }
+        }
+        at
+    }
+
+    /// Whether the text was found, so that all of it has been given out.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The text of arguments that are not what was asked for, as the inside of a literal: their
+    /// member `input` wherever it stands, their only string, the string they are, or themselves.
+    pub fn finish(&self) -> String {
+        if let Ok(raw) = Raw::parse(&self.rest) {
+            let members = raw.members();
+            let only = members.first().filter(|_| members.len() == 1).map(|(_, value)| *value);
+            let told = [Some(raw), raw.member(MEMBER), only].into_iter().flatten();
+            if let Some(text) = told.into_iter().find(|value| value.is_string()) {
+                return text.inner().to_owned();
             }
         }
         let mut inner = String::new();
-        crate::json::push_unquoted(&mut inner, &self.arguments);
+        push_unquoted(&mut inner, &self.rest);
         inner
     }
 }
@@ -84,31 +115,28 @@ fn text_begins(arguments: &str) -> Option<usize> {
     Some(arguments.len() - rest.len())
 }
 
-/// How much of the inside of a literal can be given out: up to its closing quote (then it has
-/// ended), and no escape or pair of surrogates by half.
-fn whole_characters(inner: &str) -> (usize, bool) {
-    let bytes = inner.as_bytes();
-    let mut at = 0;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
-        let place = at + found;
-        if bytes.get(place) == Some(&b'"') {
-            return (place, true);
-        }
-        let length = match (bytes.get(place + 1), inner.get(place + 2..place + 6)) {
-            (None, _) => return (place, false),
-            (Some(b'u'), None) => return (place, false),
-            (Some(b'u'), Some(hex)) if is_high_surrogate(hex) => 12,
-            (Some(b'u'), Some(_)) => 6,
-            (Some(_), _) => 2,
-        };
-        if place + length > bytes.len() {
-            return (place, false);
-        }
-        at = place + length;
-    }
-    (bytes.len(), false)
+/// What follows a backslash.
+enum Escape {
+    /// More has to come before that is known.
+    Unfinished,
+    /// Nothing that JSON knows.
+    None,
+    /// An escape, this many bytes long.
+    Of(usize),
 }
 
-fn is_high_surrogate(hex: &str) -> bool {
-    u16::from_str_radix(hex, 16).is_ok_and(|unit| (0xD800..0xDC00).contains(&unit))
+fn escape(bytes: &[u8]) -> Escape {
+    match bytes {
+        [] => Escape::Unfinished,
+        [b'u', hex @ ..] => {
+            let digits = hex.iter().take(4).take_while(|digit| digit.is_ascii_hexdigit()).count();
+            match (digits, hex.len()) {
+                (4, _) => Escape::Of(5),
+                (digits, length) if digits == length => Escape::Unfinished,
+                _ => Escape::None,
+            }
+        }
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Escape::Of(1),
+        _ => Escape::None,
+    }
 }

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use super::freeform::Freeform;
+use super::sealed::{self, Details};
 use super::toolbox::{Becomes, Toolbox};
-use crate::json::{Object, Raw, push_unquoted};
+use crate::json::{Object, Raw, Reader, push_unquoted};
 use crate::responses::{Event, Kind, Status};
 
 /// What an item is made of.
@@ -23,19 +24,19 @@ pub(super) enum Content {
 }
 
 /// How a content shows on the wire.
-pub(super) struct ContentRow {
+struct ContentRow {
     /// How the ids of such items begin.
     prefix: &'static str,
     /// The type of its part and the member that holds the text.
     part_kind: (&'static str, &'static str),
     /// The events that open and close its part.
-    pub part: Option<(Kind, Kind)>,
+    part: Option<(Kind, Kind)>,
     /// The events that bring text and end it; none: only the finished item has it.
-    pub text: Option<(Kind, Kind)>,
+    text: Option<(Kind, Kind)>,
 }
 
 impl Content {
-    pub const fn row(self) -> &'static ContentRow {
+    const fn row(self) -> &'static ContentRow {
         match self {
             Content::Reasoning => &ContentRow {
                 prefix: "rs_",
@@ -90,6 +91,8 @@ pub(super) struct Item {
     pub call_index: Option<u64>,
     /// The call's id as the backend gave it, perhaps later than it was needed.
     pub given_id: Option<String>,
+    /// What the backend wants back with the call.
+    pub extra_content: Option<String>,
     /// The call's id on the wire, from the moment the item is open.
     call_id: String,
     pub name: String,
@@ -98,7 +101,11 @@ pub(super) struct Item {
     arguments: String,
     /// How far these were read.
     read: usize,
+    /// The length at which the arguments were last found not to be whole.
+    cut_at: usize,
     freeform: Option<Freeform>,
+    /// Reasoning that the backend wants back as it is.
+    pub details: Details,
     annotations: Vec<String>,
     annotations_said: usize,
     /// The log probabilities of the text, as the inside of an array.
@@ -106,6 +113,8 @@ pub(super) struct Item {
     logprobs_said: usize,
     /// The call is to go out although it has no name.
     pub nameless: bool,
+    /// It has no text and no part.
+    silent: bool,
     said: usize,
     output_index: u64,
     /// Its id, with quotes.
@@ -120,17 +129,21 @@ impl Item {
             text: String::new(),
             call_index: None,
             given_id: None,
+            extra_content: None,
             call_id: String::new(),
             name: String::new(),
             namespace: None,
             arguments: String::new(),
             read: 0,
+            cut_at: usize::MAX,
             freeform: None,
+            details: Details::default(),
             annotations: Vec::new(),
             annotations_said: 0,
             logprobs: String::new(),
             logprobs_said: 0,
             nameless: false,
+            silent: false,
             said: 0,
             output_index: 0,
             id: String::new(),
@@ -141,6 +154,21 @@ impl Item {
     pub fn call(index: Option<u64>, id: Option<&str>) -> Self {
         let given_id = id.map(str::to_owned);
         Item { call_index: index, given_id, ..Item::new(Content::Call) }
+    }
+
+    /// Reasoning without a word, only as the backend wants it back.
+    pub fn silent(details: Details) -> Self {
+        Item { details, silent: true, ..Item::new(Content::Reasoning) }
+    }
+
+    /// The events that open and close its part, where it has one.
+    pub fn part_kinds(&self) -> Option<(Kind, Kind)> {
+        self.content.row().part.filter(|_| !self.silent)
+    }
+
+    /// The events that bring its text and end it, where it has one.
+    pub fn text_kinds(&self) -> Option<(Kind, Kind)> {
+        self.content.row().text.filter(|_| !self.silent)
     }
 
     /// Whether a fragment may belong to this call: neither its index nor its id says otherwise.
@@ -165,7 +193,8 @@ impl Item {
             Becomes::Custom | Becomes::CustomInFunction => Content::Custom,
             Becomes::Search => Content::Search,
         };
-        if known.becomes == Becomes::CustomInFunction && !custom {
+        // Also where the backend has freeform tools and calls one like a function all the same.
+        if self.content == Content::Custom && !custom {
             self.freeform = Some(Freeform::default());
             let early = std::mem::take(&mut self.text);
             self.grow(&early);
@@ -183,14 +212,20 @@ impl Item {
 
     /// Whether it can be closed because something else begins. A call can once its arguments are
     /// a whole JSON object: fragments of two calls may come in turns.
-    pub fn is_complete(&self) -> bool {
+    pub fn is_complete(&mut self) -> bool {
         if !self.content.is_call() || (self.content == Content::Custom && self.freeform.is_none()) {
             return true;
         }
+        // Looked at first, and once for each length, so that long arguments are not read again for
+        // each item that waits.
         let arguments = self.raw_arguments();
-        // Looked at first, so that long arguments are not read again for each item that waits.
         let may_be_whole = arguments.starts_with('{') && arguments.ends_with('}');
-        self.can_open() && may_be_whole && Raw::parse(&decoded(arguments)).is_ok()
+        if !may_be_whole || !self.can_open() || arguments.len() == self.cut_at {
+            return false;
+        }
+        let whole = Raw::parse(&decoded(arguments)).is_ok();
+        self.cut_at = if whole { usize::MAX } else { arguments.len() };
+        whole
     }
 
     /// Gives the item its place in the output and its ids.
@@ -220,9 +255,10 @@ impl Item {
         append(&mut self.arguments, inner);
         let whole = self.arguments.len() - trailing_surrogate(&self.arguments);
         let fresh = self.arguments.get(self.read..whole).unwrap_or_default();
-        let said = freeform.push(&decoded(fresh));
-        push_mended(&mut self.text, said);
+        let mut said = String::new();
+        freeform.push(&decoded(fresh), &mut said);
         self.read = whole;
+        append(&mut self.text, &said);
     }
 
     /// Adds what the backend says about the text.
@@ -238,10 +274,10 @@ impl Item {
         self.logprobs.push_str(logprobs);
     }
 
-    /// The log probabilities that were not said yet, as an array.
-    pub fn unsaid_logprobs(&mut self) -> String {
+    /// The log probabilities that were not said yet, as an array; `None` when there are none.
+    pub fn unsaid_logprobs(&mut self) -> Option<String> {
         let fresh = self.logprobs.get(self.logprobs_said..).unwrap_or_default();
-        let list = format!("[{}]", fresh.trim_start_matches(','));
+        let list = (!fresh.is_empty()).then(|| format!("[{}]", fresh.trim_start_matches(',')));
         self.logprobs_said = self.logprobs.len();
         list
     }
@@ -277,9 +313,17 @@ impl Item {
         }
     }
 
+    /// What is to come back with the call, as a detail of the reasoning that led to it.
+    pub fn extra_detail(&self) -> Option<String> {
+        let extra = self.extra_content.as_deref()?;
+        let id = format!("\"{}\"", self.call_id);
+        Some(sealed::call_detail(Raw::trusted(&id), Raw::trusted(extra)))
+    }
+
     /// The arguments are whole: a freeform text that did not come as was asked for shows now.
     pub fn conclude(&mut self) {
-        let late = self.freeform.as_ref().filter(|_| self.text.is_empty()).map(Freeform::finish);
+        let late = self.freeform.as_ref().filter(|freeform| !freeform.has_begun());
+        let late = late.map(Freeform::finish);
         push_mended(&mut self.text, &late.unwrap_or_default());
         self.complete_characters();
     }
@@ -293,7 +337,7 @@ impl Item {
             object
                 .with(member, |out| {
                     out.push('[');
-                    if !opening {
+                    if !opening && !self.silent {
                         out.push_str(&self.part(false));
                     }
                     out.push(']');
@@ -302,7 +346,10 @@ impl Item {
         };
         match self.content {
             Content::Reasoning => {
-                let object = object.text("type", "reasoning").text("status", status.name());
+                let mut object = object.text("type", "reasoning").text("status", status.name());
+                if !opening && !self.details.is_empty() {
+                    object = object.text("encrypted_content", &self.details.seal());
+                }
                 list(object, "summary");
             }
             Content::Text | Content::Refusal => {
@@ -319,7 +366,10 @@ impl Item {
                 .end(),
             Content::Search => {
                 let arguments = decoded(text);
-                let arguments = Raw::parse(&arguments).ok().filter(|value| value.is_object());
+                // They stand in an item, in the output of a response, in an event.
+                let mut reader = Reader::at_depth(&arguments, 4);
+                let value = reader.value().ok().filter(|value| value.is_object());
+                let arguments = value.filter(|_| reader.finish().is_ok());
                 object
                     .text("type", "tool_search_call")
                     .text("status", status.name())
@@ -448,7 +498,9 @@ fn push_mended(out: &mut String, inner: &str) {
 pub(super) fn trailing_surrogate(inner: &str) -> usize {
     let Some(at) = inner.len().checked_sub(SURROGATE_BYTES) else { return 0 };
     let Some((before, escape)) = inner.split_at_checked(at) else { return 0 };
-    let high = surrogate(escape) == Some(Surrogate::High);
-    let escaped = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
-    if high && !escaped { SURROGATE_BYTES } else { 0 }
+    if surrogate(escape) != Some(Surrogate::High) {
+        return 0;
+    }
+    let backslashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    if backslashes % 2 == 0 { SURROGATE_BYTES } else { 0 }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::chunk::{Call, Chunk};
 use super::item::{Content, Item, agree};
+use super::sealed::Details;
 use super::think::Think;
 use super::toolbox::Toolbox;
 use crate::json::{Object, Raw, push_unquoted};
@@ -28,6 +29,9 @@ const FINISH: &[(&str, Status, Option<&str>)] = &[
     ("error", Status::Failed, None),
     ("insufficient_system_resource", Status::Failed, None),
 ];
+
+/// How many items may wait for the first one to be over.
+const WAITING_MAX: usize = 256;
 
 /// Turns one answer of a Chat Completions backend into hub events.
 ///
@@ -64,6 +68,12 @@ pub struct Lift {
     finish: Option<String>,
     toolbox: Toolbox,
     think: Option<Think>,
+    refusals_as_text: bool,
+    failure: Option<Failure>,
+    /// The backend speaks in messages, not in deltas.
+    by_messages: bool,
+    /// Reasoning to be kept that came when no reasoning was being said.
+    details: Details,
     notes: Notes,
 }
 
@@ -85,6 +95,10 @@ impl Lift {
             finish: None,
             toolbox: Toolbox::default(),
             think: None,
+            refusals_as_text: false,
+            failure: None,
+            by_messages: false,
+            details: Details::default(),
             notes: Notes::default(),
         }
     }
@@ -99,6 +113,17 @@ impl Lift {
     #[must_use]
     pub fn with_think_tags(self, split: bool) -> Self {
         Lift { think: split.then(Think::default), ..self }
+    }
+
+    /// Says refusals as plain text, for clients that show nothing else (Codex 0.169).
+    #[must_use]
+    pub fn with_refusals_as_text(self, as_text: bool) -> Self {
+        Lift { refusals_as_text: as_text, ..self }
+    }
+
+    /// Why the answer failed, where it had not begun: it can still be an error instead.
+    pub fn failed_at_once(&self) -> Option<&Failure> {
+        self.failure.as_ref().filter(|_| self.items == 0)
     }
 
     /// How the response ended; `None` while it goes on.
@@ -138,7 +163,7 @@ impl Lift {
         }
         if data == "[DONE]" {
             // Only what looks whole is taken for whole: arguments that stop midway were cut off.
-            let whole = self.line.iter().all(|item| item.text.is_empty() || item.is_complete());
+            let whole = self.line.iter_mut().all(|item| item.text.is_empty() || item.is_complete());
             if self.finish.is_none() && whole && self.items + self.line.len() as u64 > 0 {
                 self.notes.add("finish_reason_missing", "the backend gave no finish reason");
                 self.finish = Some("stop".to_owned());
@@ -162,6 +187,11 @@ impl Lift {
 
     fn chunk(&mut self, chunk: &Chunk<'_>, now: u64, sink: &mut dyn Sink) {
         if let Some(error) = chunk.error {
+            if self.finish.is_some() && self.outcome().0 != Status::Failed {
+                // The answer is whole; to fail now would make the client ask for it again.
+                self.notes.add("error_after_the_answer", Failure::of(error).message);
+                return self.end(now, sink);
+            }
             return self.fail(Failure::of(error), now, sink);
         }
         if !chunk.recognised {
@@ -171,8 +201,16 @@ impl Lift {
         if let Some(usage) = chunk.usage {
             self.usage = Some(Usage::read(usage));
         }
-        self.said(chunk, sink);
-        if let Some(reason) = chunk.finish_reason.and_then(Raw::text) {
+        let speaks = self.items + self.line.len() as u64 > 0;
+        self.by_messages |= chunk.whole && !speaks;
+        match chunk.whole && !self.by_messages {
+            // Some backends end a stream with the whole message once more.
+            true => self.notes.add_once("content_repeated", "a whole message after its pieces"),
+            false => self.said(chunk, sink),
+        }
+        let reason = chunk.finish_reason.and_then(Raw::text);
+        // Some backends write an empty reason, or the word, where others leave it null.
+        if let Some(reason) = reason.filter(|reason| !matches!(&**reason, "" | "null")) {
             self.finish = Some(reason.into_owned());
             if self.outcome().0 != Status::Failed {
                 self.close_all(sink);
@@ -190,6 +228,7 @@ impl Lift {
                 self.text(Content::Reasoning, text.unwrap_or(Raw::NULL), sink);
             }
         }
+        self.keep(chunk.reasoning_details);
         if let Some(logprobs) = chunk.logprobs {
             self.weigh(chunk, logprobs, sink);
         }
@@ -197,7 +236,8 @@ impl Lift {
             self.content(content, sink);
         }
         if let Some(refusal) = chunk.refusal {
-            self.text(Content::Refusal, refusal, sink);
+            let content = if self.refusals_as_text { Content::Text } else { Content::Refusal };
+            self.text(content, refusal, sink);
         }
         for annotation in chunk.annotations.map(Raw::elements).unwrap_or_default() {
             self.annotate(annotation, sink);
@@ -205,9 +245,25 @@ impl Lift {
         for call in &chunk.calls {
             self.call(call, sink);
         }
-        if chunk.audio && !self.notes.list().iter().any(|note| note.detail == "audio") {
-            self.notes.add("content_dropped", "audio");
+        for lost in &chunk.lost {
+            self.notes.add_once("content_dropped", lost);
         }
+    }
+
+    /// Reasoning that is to come back as it is goes to the item that says it, or to one of its own
+    /// at the end.
+    fn keep(&mut self, details: Option<Raw<'_>>) {
+        let details = details.map(Raw::elements).unwrap_or_default();
+        if !self.envelope.takes_sealed_reasoning() {
+            let has = |detail: &Raw<'_>, key| detail.member(key).is_some_and(Raw::is_string);
+            if details.iter().any(|one| has(one, "signature") || has(one, "data")) {
+                self.notes.add_once("content_dropped", "reasoning_details");
+            }
+            return;
+        }
+        let last = self.line.back_mut().filter(|item| item.content == Content::Reasoning);
+        let kept = last.map_or(&mut self.details, |item| &mut item.details);
+        details.into_iter().for_each(|detail| kept.push(detail));
     }
 
     /// Log probabilities belong to the text that comes with them.
@@ -272,7 +328,7 @@ impl Lift {
     fn text(&mut self, content: Content, literal: Raw<'_>, sink: &mut dyn Sink) {
         let inner = literal.inner();
         match &mut self.think {
-            Some(think) if content == Content::Text => {
+            Some(think) if content == Content::Text && !think.is_over() => {
                 for (content, piece) in think.push(inner) {
                     self.add(content, &piece, sink);
                 }
@@ -290,13 +346,13 @@ impl Lift {
 
     /// Adds text to the item of its kind that is last in line, or to a new one.
     fn add(&mut self, content: Content, inner: &str, sink: &mut dyn Sink) {
-        if inner.is_empty() {
+        if inner.is_empty() || self.ended.is_some() {
             return;
         }
         if self.line.back().map(|item| item.content) != Some(content) {
             self.append(Item::new(content), sink);
         }
-        let at = self.line.len() - 1;
+        let at = self.line.len().saturating_sub(1);
         self.grow(at, inner, sink);
     }
 
@@ -304,6 +360,9 @@ impl Lift {
     /// name with arguments begins a new call where that one has all of its own.
     fn call(&mut self, call: &Call<'_>, sink: &mut dyn Sink) {
         self.end_think(sink);
+        if self.ended.is_some() {
+            return;
+        }
         let whole = call.arguments.filter(|arguments| arguments.is_object()).map(|object| {
             let mut inner = String::new();
             push_unquoted(&mut inner, object.as_str());
@@ -313,7 +372,7 @@ impl Lift {
         let id = call.id.map(Raw::inner);
         let begins = call.name.is_some() && id.is_none() && !inner.trim_ascii().is_empty();
         let found = self.line.iter().rposition(|item| item.is_call(call.index, id));
-        let full = |at: &usize| begins && self.line.get(*at).is_some_and(Item::is_complete);
+        let mut full = |at: &usize| begins && self.line.get_mut(*at).is_some_and(Item::is_complete);
         let at = match found.filter(|at| !full(at)) {
             Some(at) => at,
             None if !begins && self.is_late(call.index, id) => {
@@ -324,12 +383,19 @@ impl Lift {
             }
             None => {
                 self.append(Item::call(call.index, id), sink);
-                self.line.len() - 1
+                self.line.len().saturating_sub(1)
             }
         };
         if let Some(item) = self.line.get_mut(at) {
             if let Some(name) = call.name.filter(|_| item.name.is_empty()) {
                 item.take_name(name, call.custom, &self.toolbox);
+            }
+            match call.extra_content {
+                Some(extra) if self.envelope.takes_sealed_reasoning() => {
+                    item.extra_content = Some(extra.as_str().to_owned());
+                }
+                Some(_) => self.notes.add_once("content_dropped", "extra_content"),
+                None => {}
             }
             item.given_id = item.given_id.take().or_else(|| id.map(str::to_owned));
         }
@@ -346,8 +412,12 @@ impl Lift {
 
     /// Puts an item at the end of the line and closes what can be closed before it.
     fn append(&mut self, item: Item, sink: &mut dyn Sink) {
+        if self.line.len() > WAITING_MAX {
+            let message = format!("The backend began more than {WAITING_MAX} calls at once.");
+            return self.fail(server_error(message), 0, sink);
+        }
         self.line.push_back(item);
-        while self.line.len() > 1 && self.line.front().is_some_and(Item::is_complete) {
+        while self.line.len() > 1 && self.line.front_mut().is_some_and(Item::is_complete) {
             self.close_first(Status::Completed, sink);
         }
         self.open_first(sink);
@@ -365,9 +435,8 @@ impl Lift {
     /// Emits what the first item has to say and has not said yet.
     fn say(&mut self, sink: &mut dyn Sink) {
         let Some(mut item) = self.line.pop_front() else { return };
-        if let (true, Some((delta, _))) = (item.open, item.content.row().text) {
-            let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs());
-            let logprobs = logprobs.filter(|list| list != "[]");
+        if let (true, Some((delta, _))) = (item.open, item.text_kinds()) {
+            let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs()).flatten();
             if let Some(unsaid) = item.unsaid() {
                 let literal = format!("\"{unsaid}\"");
                 let rest = match &logprobs {
@@ -399,7 +468,7 @@ impl Lift {
             let json = item.json(Status::InProgress, true);
             let place = Event { item_id: None, part_index: None, ..item.event(Kind::ItemAdded) };
             self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
-            if let Some((added, _)) = item.content.row().part {
+            if let Some((added, _)) = item.part_kinds() {
                 let part = item.part(true);
                 self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(added) }, sink);
             }
@@ -419,7 +488,7 @@ impl Lift {
         }
         self.open_first(sink);
         let Some(item) = self.line.pop_front() else { return };
-        if let Some((_, done)) = item.content.row().text {
+        if let Some((_, done)) = item.text_kinds() {
             let text = format!("\"{}\"", item.text);
             let name = format!("\"{}\"", item.name);
             let logprobs = item.all_logprobs();
@@ -431,7 +500,7 @@ impl Lift {
             let payload = Some(Raw::trusted(&text));
             self.emit(Event { payload, rest, ..item.event(done) }, sink);
         }
-        if let Some((_, done)) = item.content.row().part {
+        if let Some((_, done)) = item.part_kinds() {
             let part = item.part(false);
             self.emit(Event { payload: Some(Raw::trusted(&part)), ..item.event(done) }, sink);
         }
@@ -440,6 +509,8 @@ impl Lift {
         self.emit(Event { payload: Some(Raw::trusted(&json)), ..place }, sink);
         self.push_output(&json);
         if item.content.is_call() {
+            let detail = item.extra_detail();
+            self.details.push(detail.as_deref().map_or(Raw::NULL, Raw::trusted));
             self.closed_indices.extend(item.call_index);
             self.closed_ids.extend(item.given_id.map(|id| (id, item.call_index)));
         }
@@ -459,6 +530,10 @@ impl Lift {
             let last = self.line.len() == 1;
             let status = if last { self.outcome().0 } else { Status::Completed };
             self.close_first(status, sink);
+        }
+        if !self.details.is_empty() && self.outcome().0 == Status::Completed {
+            self.line.push_back(Item::silent(std::mem::take(&mut self.details)));
+            self.close_first(Status::Completed, sink);
         }
     }
 
@@ -529,6 +604,7 @@ impl Lift {
             ..Snapshot::IN_PROGRESS
         };
         self.terminal(Kind::Failed, &snapshot, sink);
+        self.failure = Some(failure);
     }
 
     fn terminal(&mut self, kind: Kind, snapshot: &Snapshot<'_>, sink: &mut dyn Sink) {

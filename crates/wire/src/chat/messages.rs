@@ -9,9 +9,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::content::{
+    check_content, is_original, is_seen, joined, push_inner, push_parts, push_seen, words,
+};
 use super::freeform;
 use super::profile::{CallIds, Profile};
-use super::toolbox::{called, fitting, nine};
+use super::sealed;
+use super::toolbox::{Toolbox, fitting, nine};
+use super::tools::SEARCH;
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
@@ -19,18 +24,6 @@ use crate::responses::{Item, Request};
 
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "[no output was recorded for this call]";
-
-/// Parts that are text: part type, and the member that holds it. The last is plain text in what
-/// one agent says to another (Codex 0.169).
-const TEXT_PARTS: &[(&str, &str)] = &[
-    ("input_text", "text"),
-    ("output_text", "text"),
-    ("text", "text"),
-    ("summary_text", "text"),
-    ("reasoning_text", "text"),
-    ("refusal", "refusal"),
-    ("encrypted_content", "encrypted_content"),
-];
 
 /// Items that are a tool's output, and the member that holds it.
 const OUTPUTS: &[(&str, &str)] = &[
@@ -47,11 +40,25 @@ pub(super) fn push_messages(
     out: &mut String,
     request: &Request<'_>,
     profile: &Profile,
+    toolbox: &Toolbox,
     notes: &mut Notes,
 ) -> Result<(), ApiError> {
     let outputs = Outputs::of(request)?;
-    let mut messages =
-        Messages { out, request, profile, notes, outputs, turn: Turn::default(), count: 0 };
+    let extras = match profile.extra_content {
+        Some(_) => extras(request),
+        None => BTreeMap::new(),
+    };
+    let mut messages = Messages {
+        out,
+        request,
+        profile,
+        toolbox,
+        notes,
+        outputs,
+        extras,
+        turn: Turn::default(),
+        count: 0,
+    };
     messages.out.push('[');
     let rest = messages.leading()?;
     for (index, item) in request.input.iter().enumerate().skip(rest) {
@@ -72,8 +79,13 @@ impl Outputs {
     fn of(request: &Request<'_>) -> Result<Self, ApiError> {
         let mut waiting: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
         for (index, item) in request.input.iter().enumerate() {
-            if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) {
-                let call_id = item.required("call_id", &format!("input[{index}]"))?;
+            if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
+                let path = format!("input[{index}]");
+                let call_id = item.required("call_id", &path)?;
+                let output = item.member("output").unwrap_or(Raw::NULL);
+                if item.kind != "tool_search_output" && !output.is_object() {
+                    check_content(output, &format!("{path}.output"))?;
+                }
                 waiting.entry(text_of(call_id)).or_default().push_back(index);
             }
         }
@@ -95,6 +107,17 @@ impl Outputs {
     }
 }
 
+/// What calls came with, from all sealed reasoning of a request.
+fn extras(request: &Request<'_>) -> BTreeMap<String, String> {
+    let sealed = request.input.iter().filter_map(|item| item.string("encrypted_content"));
+    let opened = sealed.filter_map(|sealed| sealed::open(&sealed.text()?));
+    let pairs = opened.flat_map(|list| {
+        let details = Raw::trusted(&list).elements().into_iter().filter_map(sealed::of_call);
+        details.map(|(id, extra)| (text_of(id), extra.as_str().to_owned())).collect::<Vec<_>>()
+    });
+    pairs.collect()
+}
+
 fn text_of(literal: Raw<'_>) -> String {
     literal.text().unwrap_or_default().into_owned()
 }
@@ -104,6 +127,8 @@ fn text_of(literal: Raw<'_>) -> String {
 struct Turn<'a> {
     texts: Vec<Cow<'a, str>>,
     reasoning: Vec<Cow<'a, str>>,
+    /// Reasoning as the backend itself gave it: JSON arrays.
+    details: Vec<String>,
     calls: Vec<Call<'a>>,
 }
 
@@ -113,6 +138,8 @@ struct Call<'a> {
     place: usize,
     /// Its id in the hub.
     id: String,
+    /// Its id towards the backend.
+    wire_id: String,
     name: String,
     /// A literal.
     arguments: Cow<'a, str>,
@@ -124,8 +151,11 @@ struct Messages<'o, 'a> {
     out: &'o mut String,
     request: &'o Request<'a>,
     profile: &'o Profile,
+    toolbox: &'o Toolbox,
     notes: &'o mut Notes,
     outputs: Outputs,
+    /// By call id: what the call came with.
+    extras: BTreeMap<String, String>,
     turn: Turn<'a>,
     count: usize,
 }
@@ -140,7 +170,9 @@ impl<'a> Messages<'_, 'a> {
             let role = item.string("role").map(Raw::inner).unwrap_or_default();
             if item.kind == "message" && matches!(role, "system" | "developer") {
                 let content = item.member("content").unwrap_or(Raw::NULL);
-                pieces.push(self.joined(content, &format!("input[{index}].content"), "\\n"));
+                let path = format!("input[{index}].content");
+                check_content(content, &path)?;
+                pieces.push(words(content, &path, self.notes));
             } else if !TOOL_CARRIERS.contains(&&*item.kind) {
                 break;
             }
@@ -156,11 +188,15 @@ impl<'a> Messages<'_, 'a> {
     fn item(&mut self, item: &Item<'a>, index: usize) -> Result<(), ApiError> {
         let path = format!("input[{index}]");
         match &*item.kind {
+            kind if is_run_by_service(item) => {
+                self.notes.add("item_dropped", format!("{path}: {kind}"));
+            }
             "message" => self.message(item, &path)?,
             "agent_message" => self.agent_message(item, &path),
             "reasoning" => self.reasoning(item, &path),
             "function_call" | "custom_tool_call" | "tool_search_call" => {
-                let call = self.call(item, index, &path)?;
+                let mut call = self.call(item, index, &path)?;
+                call.wire_id = self.unique_id(&call.id);
                 self.turn.calls.push(call);
             }
             "item_reference" => {
@@ -183,12 +219,15 @@ impl<'a> Messages<'_, 'a> {
     }
 
     fn message(&mut self, item: &Item<'a>, path: &str) -> Result<(), ApiError> {
-        let role = item.required("role", path)?;
+        let role_given = item.required("role", path)?;
         let content = item.member("content").unwrap_or(Raw::NULL);
         let content_path = format!("{path}.content");
-        match role.inner() {
+        if !(content.is_null() && role_given.inner() == "assistant") {
+            check_content(content, &content_path)?;
+        }
+        match role_given.inner() {
             "assistant" => {
-                let text = self.joined(content, &content_path, "\\n");
+                let text = words(content, &content_path, self.notes);
                 self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
             }
             "system" | "developer" => {
@@ -196,9 +235,10 @@ impl<'a> Messages<'_, 'a> {
                 let own = self.profile.later_system;
                 let role = if own { self.profile.system_role } else { "user" };
                 if !own {
-                    self.notes.add("role_changed", format!("{path}: developer to user"));
+                    self.notes
+                        .add("role_changed", format!("{path}: {} to user", role_given.inner()));
                 }
-                let text = self.joined(content, &content_path, "\\n");
+                let text = words(content, &content_path, self.notes);
                 self.plain(role, &text);
             }
             "user" => {
@@ -222,23 +262,29 @@ impl<'a> Messages<'_, 'a> {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
         let content = item.member("content").unwrap_or(Raw::NULL);
-        let text = self.joined(content, &format!("{path}.content"), "\\n");
+        let text = words(content, &format!("{path}.content"), self.notes);
         self.plain("user", &format!("[message from {author}]\\n{text}"));
     }
 
     /// Earlier reasoning goes back where the backend wants it. What another service sealed cannot
     /// be opened.
     fn reasoning(&mut self, item: &Item<'a>, path: &str) {
-        let sealed = item.string("encrypted_content").is_some();
+        let sealed = item.string("encrypted_content").and_then(Raw::text);
+        let opened = sealed.as_deref().and_then(sealed::open);
+        let kept = self.profile.reasoning_details || self.profile.extra_content.is_some();
+        match opened.filter(|_| kept) {
+            Some(details) => return self.turn.details.push(details),
+            None if sealed.is_some() => self.notes.add("encrypted_reasoning_dropped", path),
+            None => {}
+        }
         let text = ["summary", "content"]
             .iter()
             .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
-            .map(|parts| self.joined(parts, path, "\\n"))
+            .map(|parts| words(parts, path, self.notes))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
             (None, Some(_)) => self.notes.add("reasoning_dropped", path),
-            (_, None) if sealed => self.notes.add("encrypted_reasoning_dropped", path),
             (_, None) => {}
         }
     }
@@ -248,11 +294,18 @@ impl<'a> Messages<'_, 'a> {
         if item.kind == "tool_search_call" {
             let arguments = item.member("arguments").unwrap_or(Raw::NULL);
             let arguments = Cow::Owned(in_literal(arguments));
-            return Ok(Call { place, id, name: "tool_search".into(), arguments, custom: false });
+            return Ok(Call {
+                place,
+                id,
+                wire_id: String::new(),
+                name: self.toolbox.called(None, SEARCH),
+                arguments,
+                custom: false,
+            });
         }
         let name = text_of(item.required("name", path)?);
         let namespace = item.string("namespace").map(text_of);
-        let name = called(namespace.as_deref(), &name);
+        let name = self.toolbox.called(namespace.as_deref(), &name);
         if item.kind == "custom_tool_call" {
             let input = item.required("input", path)?;
             let custom = self.profile.custom_tools;
@@ -260,11 +313,19 @@ impl<'a> Messages<'_, 'a> {
                 true => Cow::Borrowed(input.as_str()),
                 false => Cow::Owned(freeform::arguments(input)),
             };
-            return Ok(Call { place, id, name, arguments, custom });
+            return Ok(Call { place, id, wire_id: String::new(), name, arguments, custom });
         }
         let arguments = match item.member("arguments").and_then(Raw::non_null) {
             Some(text) if text.is_string() && !text.inner().trim().is_empty() => {
-                Cow::Borrowed(text.as_str())
+                match text.text().is_some_and(|text| is_json_object(&text)) {
+                    true => Cow::Borrowed(text.as_str()),
+                    // A backend that reads the arguments of the history (vLLM #43995, llama.cpp
+                    // #25510) would refuse them, and again in every later turn.
+                    false => {
+                        self.notes.add("arguments_not_json", path);
+                        Cow::Owned(freeform::arguments(text))
+                    }
+                }
             }
             Some(object) if object.is_object() => {
                 self.notes.add("arguments_not_a_string", path);
@@ -272,7 +333,20 @@ impl<'a> Messages<'_, 'a> {
             }
             _ => Cow::Borrowed("\"{}\""),
         };
-        Ok(Call { place, id, name, arguments, custom: false })
+        Ok(Call { place, id, wire_id: String::new(), name, arguments, custom: false })
+    }
+
+    /// The id of a call towards the backend. In one message two calls are two, whatever the client
+    /// calls them.
+    fn unique_id(&self, id: &str) -> String {
+        let taken = |wire: &String| self.turn.calls.iter().any(|call| call.wire_id == *wire);
+        let plain = wire_id(id, self.profile).into_owned();
+        if !taken(&plain) {
+            return plain;
+        }
+        let numbered = |number| wire_id(&format!("{id}\0{number}"), self.profile).into_owned();
+        let free = (self.turn.calls.len()..).map(numbered).find(|wire| !taken(wire));
+        free.unwrap_or(plain)
     }
 
     /// An output whose call is not in the history is told by the user.
@@ -299,14 +373,21 @@ impl<'a> Messages<'_, 'a> {
             return (Cow::Owned(inner), Vec::new());
         }
         let parts = output.elements();
-        let images = parts.iter().filter(|part| is_seen(**part)).copied().collect();
-        (self.joined(output, &format!("{path}.{member}"), "\\n"), images)
+        let images: Vec<_> = parts.iter().filter(|part| is_seen(**part)).copied().collect();
+        let path = format!("{path}.{member}");
+        if images.iter().any(|image| is_original(*image)) {
+            self.notes.add("content_changed", format!("{path}: detail original"));
+        }
+        (joined(output, &path, self.notes), images)
     }
 
     /// Writes what the assistant said and called, and the outputs of its calls.
     fn end_turn(&mut self) {
         let turn = std::mem::take(&mut self.turn);
         if turn.texts.is_empty() && turn.calls.is_empty() {
+            if !(turn.reasoning.is_empty() && turn.details.is_empty()) {
+                self.notes.add("reasoning_dropped", "nothing was said or called after it");
+            }
             return;
         }
         self.begin("assistant");
@@ -314,25 +395,46 @@ impl<'a> Messages<'_, 'a> {
             [] => self.out.push_str(",\"content\":null"),
             texts => self.content(&texts.join("\\n\\n")),
         }
-        if let (Some(member), false) = (self.profile.reasoning_back, turn.reasoning.is_empty()) {
-            self.out.push_str(",\"");
-            self.out.push_str(member);
-            self.out.push_str("\":\"");
-            self.out.push_str(&turn.reasoning.join("\\n\\n"));
-            self.out.push('"');
-        }
+        self.earlier_reasoning(&turn);
         if !turn.calls.is_empty() {
             self.out.push_str(",\"tool_calls\":[");
             for (index, call) in turn.calls.iter().enumerate() {
                 if index > 0 {
                     self.out.push(',');
                 }
-                push_call(self.out, call, self.profile);
+                let extra_content =
+                    self.extra_content(&call.id, index).map(|extra| extra.to_string());
+                push_call(self.out, call, extra_content.as_deref().map(Raw::trusted));
             }
             self.out.push(']');
         }
         self.out.push('}');
         self.outputs_of(&turn.calls);
+    }
+
+    /// What a call came with, for a backend that wants it back.
+    fn extra_content(&self, id: &str, index: usize) -> Option<Raw<'_>> {
+        let unknown = self.profile.extra_content?;
+        let known = self.extras.get(id).map(|extra| Raw::trusted(extra));
+        known.or((index == 0).then_some(Raw::trusted(unknown)))
+    }
+
+    fn earlier_reasoning(&mut self, turn: &Turn<'a>) {
+        let lists = turn.details.iter().flat_map(|list| Raw::trusted(list).elements());
+        let own = lists.filter(|detail| sealed::of_call(*detail).is_none());
+        let details: Vec<_> = own.map(Raw::as_str).collect();
+        if !details.is_empty() && self.profile.reasoning_details {
+            self.out.push_str(",\"reasoning_details\":[");
+            self.out.push_str(&details.join(","));
+            return self.out.push(']');
+        }
+        let said = !turn.reasoning.is_empty() || self.profile.reasoning_always;
+        if let Some(member) = self.profile.reasoning_back.filter(|_| said) {
+            self.out.push_str(",\"");
+            self.out.push_str(member);
+            self.out.push_str("\":");
+            push_inner(self.out, &turn.reasoning.join("\\n\\n"));
+        }
     }
 
     fn outputs_of(&mut self, calls: &[Call<'a>]) {
@@ -343,7 +445,7 @@ impl<'a> Messages<'_, 'a> {
             let output = place.and_then(|place| Some((place, request.input.get(place)?)));
             self.begin("tool");
             self.out.push_str(",\"tool_call_id\":");
-            push_string(self.out, &wire_id(&call.id, self.profile));
+            push_string(self.out, &call.wire_id);
             match output {
                 Some((place, item)) => {
                     let (text, seen) = self.output(item, &format!("input[{place}]"));
@@ -414,65 +516,20 @@ impl<'a> Messages<'_, 'a> {
     fn user(&mut self, content: Raw<'a>, path: &str) {
         let parts = content.elements();
         if !parts.iter().copied().any(is_seen) && parts.len() < 2 {
-            let text = self.joined(content, path, "\\n");
+            let text = joined(content, path, self.notes);
             return self.plain("user", &text);
         }
         self.begin("user");
-        self.out.push_str(",\"content\":[");
-        let mut first = true;
-        for (index, part) in parts.into_iter().enumerate() {
-            let kind = part.member_text("type").unwrap_or_default();
-            let text = TEXT_PARTS.iter().find(|(name, _)| *name == kind);
-            if text.is_none() && !is_seen(part) {
-                self.notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-                continue;
-            }
-            if !std::mem::take(&mut first) {
-                self.out.push(',');
-            }
-            match text.and_then(|(_, member)| part.member(member)) {
-                Some(text) => Object::new(self.out)
-                    .text("type", "text")
-                    .with("text", |out| push_inner(out, text.inner()))
-                    .end(),
-                None => push_seen(self.out, part),
-            }
-            if part.member("detail").is_some_and(|detail| detail.inner() == "original") {
-                self.notes.add("content_changed", format!("{path}[{index}]: detail original"));
-            }
-        }
-        if first {
-            self.out.push_str("{\"type\":\"text\",\"text\":\"\"}");
-        }
-        self.out.push_str("]}");
-    }
-
-    /// All text of a content, as the inside of one literal. Parts that have no form in Chat
-    /// Completions leave a note; images and files are somebody else's to write.
-    fn joined(&mut self, content: Raw<'a>, path: &str, between: &str) -> Cow<'a, str> {
-        if content.is_string() {
-            return Cow::Borrowed(content.inner());
-        }
-        let mut texts = Vec::new();
-        for (index, part) in content.elements().into_iter().enumerate() {
-            let kind = part.member_text("type").unwrap_or_default();
-            match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
-                Some((_, member)) => texts.extend(part.member(member).map(Raw::inner)),
-                None if is_seen(part) => {}
-                None => self.notes.add("content_dropped", format!("{path}[{index}]: {kind}")),
-            }
-        }
-        match texts.as_slice() {
-            [one] => Cow::Borrowed(one),
-            many => Cow::Owned(many.join(between)),
-        }
+        self.out.push_str(",\"content\":");
+        push_parts(self.out, &parts, path, self.notes);
+        self.out.push('}');
     }
 }
 
-fn push_inner(out: &mut String, inner: &str) {
-    out.push('"');
-    out.push_str(inner);
-    out.push('"');
+/// Whether this is a tool search that the service ran itself: it has no call id.
+fn is_run_by_service(item: &Item<'_>) -> bool {
+    let search = matches!(&*item.kind, "tool_search_call" | "tool_search_output");
+    search && item.member("call_id").and_then(Raw::non_null).is_none()
 }
 
 /// A JSON value as the text inside a string.
@@ -480,6 +537,10 @@ fn in_literal(value: Raw<'_>) -> String {
     let mut literal = String::new();
     push_string(&mut literal, if value.is_object() { value.as_str() } else { "{}" });
     literal
+}
+
+fn is_json_object(text: &str) -> bool {
+    Raw::parse(text).is_ok_and(Raw::is_object)
 }
 
 /// An id as the backend takes it.
@@ -490,10 +551,10 @@ fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
     }
 }
 
-fn push_call(out: &mut String, call: &Call<'_>, profile: &Profile) {
+fn push_call(out: &mut String, call: &Call<'_>, extra_content: Option<Raw<'_>>) {
     let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
     Object::new(out)
-        .text("id", &wire_id(&call.id, profile))
+        .text("id", &call.wire_id)
         .text("type", kind)
         .with(kind, |out| {
             Object::new(out)
@@ -501,44 +562,6 @@ fn push_call(out: &mut String, call: &Call<'_>, profile: &Profile) {
                 .with(text, |out| out.push_str(&call.arguments))
                 .end();
         })
+        .raw_if("extra_content", extra_content)
         .end();
-}
-
-/// Whether a part is an image, a file or a sound that Chat Completions has a form for.
-fn is_seen(part: Raw<'_>) -> bool {
-    let has = |key| part.member(key).is_some_and(|value| value.is_string());
-    match part.member_text("type").as_deref() {
-        Some("input_image") => has("image_url"),
-        Some("input_file") => has("file_data") || has("file_id"),
-        Some("input_audio") => part.member("input_audio").is_some_and(Raw::is_object),
-        _ => false,
-    }
-}
-
-/// Appends such a part.
-fn push_seen(out: &mut String, part: Raw<'_>) {
-    let given = |key| part.member(key).and_then(Raw::non_null);
-    match part.member_text("type").as_deref() {
-        Some("input_image") => Object::new(out)
-            .text("type", "image_url")
-            .with("image_url", |out| {
-                let detail = given("detail").filter(|detail| detail.inner() != "original");
-                Object::new(out).raw_if("url", given("image_url")).raw_if("detail", detail).end();
-            })
-            .end(),
-        Some("input_file") => Object::new(out)
-            .text("type", "file")
-            .with("file", |out| {
-                Object::new(out)
-                    .raw_if("file_data", given("file_data"))
-                    .raw_if("file_id", given("file_id"))
-                    .raw_if("filename", given("filename"))
-                    .end();
-            })
-            .end(),
-        _ => Object::new(out)
-            .text("type", "input_audio")
-            .raw_if("input_audio", given("input_audio"))
-            .end(),
-    }
 }

@@ -5,13 +5,14 @@
 //! | a Chat backend | [`lower_request`] | [`Lift`] |
 //! | a Chat client | [`lift_request`] | [`Lower`], [`push_completion`] |
 //!
-//! The complete list of what maps to what is in
-//! the tables of these files; whatever has no counterpart becomes a note.
+//! The complete list of what maps to what is in the tables of these files; whatever has no counterpart
+//! becomes a note.
 
 mod ask;
 mod chunk;
 mod client;
 mod completion;
+mod content;
 mod freeform;
 mod item;
 mod lift;
@@ -21,6 +22,7 @@ pub mod normal;
 mod profile;
 mod request;
 mod said;
+mod sealed;
 mod stop;
 mod think;
 mod toolbox;

@@ -16,12 +16,22 @@ pub struct Profile {
     pub max_tokens: &'static str,
     /// The member of an assistant message that takes earlier reasoning back.
     pub reasoning_back: Option<&'static str>,
+    /// Whether that member has to be there also where no reasoning is known; it is empty then.
+    pub reasoning_always: bool,
+    /// Whether reasoning goes back as the `reasoning_details` it came as, where the client kept
+    /// them for us.
+    pub reasoning_details: bool,
+    /// Whether a call goes back with the `extra_content` it came with, where the client kept it for
+    /// us; what stands there for the first call of a message where it is not known.
+    pub extra_content: Option<&'static str>,
     /// How the reasoning effort is said.
     pub effort: Effort,
     /// Whether freeform (custom) tools are taken as such; else they become functions.
     pub custom_tools: bool,
     /// What happens to tools that the service itself would run.
     pub hosted_tools: HostedTools,
+    /// Whether `tool_choice` may name the tools that are allowed; else only these are sent.
+    pub allowed_tools: bool,
     /// Whether a tool's output may hold images; else they follow in a user message.
     pub images_in_outputs: bool,
     /// Which ids of calls are taken.
@@ -43,6 +53,10 @@ pub enum Effort {
     Flat,
     /// `"reasoning": {"effort": "high"}`.
     Object,
+    /// `"thinking": {"type": "enabled"}`, or `disabled` for the effort `none`.
+    Thinking,
+    /// `"chat_template_kwargs": {"enable_thinking": true}`, or `false` for the effort `none`.
+    Template,
     /// Not at all.
     Unsaid,
 }
@@ -75,9 +89,13 @@ const GENERIC: Profile = Profile {
     later_system: false,
     max_tokens: "max_tokens",
     reasoning_back: None,
+    reasoning_always: false,
+    reasoning_details: false,
+    extra_content: None,
     effort: Effort::Flat,
     custom_tools: false,
     hosted_tools: HostedTools::Drop,
+    allowed_tools: false,
     images_in_outputs: false,
     call_ids: CallIds::Short,
     think_tags: true,
@@ -112,6 +130,8 @@ pub const PROFILES: &[Profile] = &[
         // openai-python 3.51: ChatCompletionCustomToolParam.
         custom_tools: true,
         hosted_tools: HostedTools::Native,
+        // openai-python 3.51: ChatCompletionAllowedToolChoiceParam.
+        allowed_tools: true,
         think_tags: false,
         parameters: OPENAI_PARAMETERS,
         ..GENERIC
@@ -153,6 +173,8 @@ pub const PROFILES: &[Profile] = &[
         later_system: true,
         // github.com/earendil-works/pi/issues/3636: a 400 where it is missing.
         reasoning_back: Some("reasoning_content"),
+        // github.com/experientiallabs/experiential/pull/890: an empty one is always taken.
+        reasoning_always: true,
         // api-docs.deepseek.com/guides/thinking_mode
         effort: Effort::Flat,
         think_tags: false,
@@ -165,6 +187,7 @@ pub const PROFILES: &[Profile] = &[
         later_system: true,
         // openrouter.ai/docs/use-cases/reasoning-tokens
         reasoning_back: Some("reasoning"),
+        reasoning_details: true,
         effort: Effort::Object,
         think_tags: false,
         parameters: &["logprobs", "prompt_cache_key", "top_logprobs", "user", "verbosity"],
@@ -188,6 +211,24 @@ pub const PROFILES: &[Profile] = &[
         max_tokens: "max_completion_tokens",
         think_tags: false,
         parameters: &["service_tier", "user"],
+        ..GENERIC
+    },
+    Profile {
+        name: "gemini",
+        // ai.google.dev/gemini-api/docs/thought-signatures: a call without its signature is a 400;
+        // the sentinel is for calls that another model made.
+        extra_content: Some(
+            r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#,
+        ),
+        think_tags: false,
+        ..GENERIC
+    },
+    Profile {
+        name: "zai",
+        // docs.z.ai/guides/capabilities/thinking-mode
+        reasoning_back: Some("reasoning_content"),
+        effort: Effort::Thinking,
+        think_tags: false,
         ..GENERIC
     },
     Profile {
@@ -217,6 +258,11 @@ impl Profile {
             let names: Vec<_> = PROFILES.iter().map(|profile| profile.name).collect();
             format!("no profile is called `{name}`; there are {}", names.join(", "))
         })
+    }
+
+    /// The entries that [`Profile::set`] changes, and the values each takes.
+    pub fn entries() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+        ENTRIES.iter().map(|row| (row.name, row.values.iter().map(|(name, _)| *name).collect()))
     }
 
     /// Changes one entry: `system_role = developer`, `later_system = true`, ...
@@ -286,10 +332,33 @@ const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
+        name: "reasoning_always",
+        values: &[
+            ("yes", |profile| profile.reasoning_always = true),
+            ("no", |profile| profile.reasoning_always = false),
+        ],
+    },
+    Entry {
+        name: "reasoning_details",
+        values: &[
+            ("keep", |profile| profile.reasoning_details = true),
+            ("drop", |profile| profile.reasoning_details = false),
+        ],
+    },
+    Entry {
+        name: "allowed_tools",
+        values: &[
+            ("keep", |profile| profile.allowed_tools = true),
+            ("filter", |profile| profile.allowed_tools = false),
+        ],
+    },
+    Entry {
         name: "effort",
         values: &[
             ("reasoning_effort", |profile| profile.effort = Effort::Flat),
             ("reasoning", |profile| profile.effort = Effort::Object),
+            ("thinking", |profile| profile.effort = Effort::Thinking),
+            ("enable_thinking", |profile| profile.effort = Effort::Template),
             ("none", |profile| profile.effort = Effort::Unsaid),
         ],
     },

@@ -11,7 +11,7 @@ use super::tools::Tools;
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
-use crate::responses::Request;
+use crate::responses::{Request, missing, wrong_type};
 
 /// A backend to lower a request for.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +56,38 @@ const TRANSLATED: &[&str] = &[
 /// Parameters that say nothing to a Chat backend and change nothing in its answer.
 const WITHOUT_MEANING: &[&str] = &["client_metadata", "store", "stream_options"];
 
-/// Parameters that need state or powers the gateway does not have; leaving them out would change
-/// the answer, so the request is refused.
-const REFUSED: &[&str] = &["previous_response_id", "conversation", "prompt", "background"];
+/// Parameters that need state or powers the gateway does not have, and why; leaving them out would
+/// change the answer, so the request is refused.
+const REFUSED: &[(&str, &str)] = &[
+    ("audio", "answers are text"),
+    ("background", NO_STATE),
+    ("conversation", NO_STATE),
+    ("previous_response_id", NO_STATE),
+    ("prompt", NO_STATE),
+];
+
+const NO_STATE: &str = "nothing is stored between requests. Send the whole history in `input`, and wait for the answer";
+
+/// What a parameter has to be, where it is given.
+const TYPES: &[(&str, &[&str])] = &[
+    ("include", &["array"]),
+    ("instructions", &["string"]),
+    ("max_output_tokens", &["number"]),
+    ("metadata", &["object"]),
+    ("parallel_tool_calls", &["boolean"]),
+    ("prompt_cache_key", &["string"]),
+    ("reasoning", &["object"]),
+    ("safety_identifier", &["string"]),
+    ("service_tier", &["string"]),
+    ("store", &["boolean"]),
+    ("temperature", &["number"]),
+    ("text", &["object"]),
+    ("tool_choice", &["string", "object"]),
+    ("top_logprobs", &["number"]),
+    ("top_p", &["number"]),
+    ("truncation", &["string"]),
+    ("user", &["string"]),
+];
 
 /// Writes the body for the backend.
 ///
@@ -91,7 +120,7 @@ pub fn lower_request(
         Some(model) => object.text("model", model),
         None => object.raw_if("model", request.given("model")),
     };
-    push_messages(object.key("messages"), request, profile, notes)?;
+    push_messages(object.key("messages"), request, profile, &tools.toolbox, notes)?;
     object = tools.write(object, request, profile, notes);
     object = parameters(object, request, profile, notes);
     object = text(object, request, profile, notes);
@@ -110,13 +139,32 @@ pub fn lower_request(
 }
 
 fn refuse(request: &Request<'_>) -> Result<(), ApiError> {
-    for name in REFUSED {
+    for (name, why) in REFUSED {
         if request.given(name).is_some_and(|value| value.boolean() != Some(false)) {
-            let message = format!(
-                "`{name}` is not supported in front of a Chat Completions backend: nothing is \
-                 stored between requests. Send the whole history in `input`."
-            );
+            let message =
+                format!("`{name}` is not supported in front of a Chat Completions backend: {why}.");
             return Err(ApiError::invalid(name, "unsupported_parameter", message));
+        }
+    }
+    for (name, kinds) in TYPES {
+        match request.given(name).filter(|value| !kinds.contains(&value.kind())) {
+            Some(value) => {
+                return Err(wrong_type(name, &format!("a {}", kinds.join(" or ")), value));
+            }
+            None => continue,
+        }
+    }
+    let format = request.given("text").and_then(|text| text.member("format"));
+    let format = format.filter(|f| f.member_text("type").as_deref() == Some("json_schema"));
+    for (member, kind) in [("name", "string"), ("schema", "object")] {
+        let Some(format) = format else { break };
+        let param = format!("text.format.{member}");
+        match format.member(member).and_then(Raw::non_null) {
+            None => return Err(missing(&param)),
+            Some(value) if value.kind() != kind => {
+                return Err(wrong_type(&param, &format!("a {kind}"), value));
+            }
+            Some(_) => {}
         }
     }
     Ok(())
@@ -133,9 +181,11 @@ fn parameters<'o>(
     }
     object = object.raw_if(profile.max_tokens, request.given("max_output_tokens"));
     let wants_logprobs = request.given("top_logprobs").is_some_and(|n| n.count() != Some(0))
-        || includes(request, "message.output_text.logprobs");
+        || request.includes("message.output_text.logprobs");
     if wants_logprobs && profile.parameters.contains(&"logprobs") {
         object = object.boolean("logprobs", true);
+    } else if wants_logprobs && request.given("top_logprobs").is_none() {
+        notes.add("parameter_dropped", format!("logprobs (profile {})", profile.name));
     }
     for name in SPECIAL {
         let Some(value) = request.given(name) else { continue };
@@ -150,12 +200,6 @@ fn parameters<'o>(
         }
     }
     object
-}
-
-/// Whether the client asked for something to be included.
-pub(super) fn includes(request: &Request<'_>, what: &str) -> bool {
-    let list = request.given("include").map(Raw::elements).unwrap_or_default();
-    list.iter().any(|name| name.inner() == what)
 }
 
 /// Writes `response_format` and `verbosity` from `text`.
@@ -204,13 +248,36 @@ fn reasoning<'o>(
     profile: &Profile,
     notes: &mut Notes,
 ) -> Object<'o> {
-    let effort = request.given("reasoning").and_then(|reasoning| reasoning.member("effort"));
+    let members = request.given("reasoning").map(Raw::members).unwrap_or_default();
+    let given = members.iter().filter(|(_, value)| !value.is_null());
+    for (key, _) in given.filter(|(key, _)| !["effort", "summary"].contains(&&**key)) {
+        notes.add("parameter_dropped", format!("reasoning.{key}"));
+    }
+    let effort = members.iter().find(|(key, _)| key == "effort").map(|(_, value)| *value);
     let Some(effort) = effort.and_then(Raw::non_null) else { return object };
     match profile.effort {
         Effort::Flat => object.raw("reasoning_effort", effort),
         Effort::Object => object.with("reasoning", |out| {
             Object::new(out).raw("effort", effort).end();
         }),
+        Effort::Thinking | Effort::Template => {
+            let on = effort.inner() != "none";
+            if on {
+                notes.add(
+                    "parameter_changed",
+                    format!("reasoning.effort (profile {})", profile.name),
+                );
+            }
+            match profile.effort {
+                Effort::Thinking => object.with("thinking", |out| {
+                    let kind = if on { "enabled" } else { "disabled" };
+                    Object::new(out).text("type", kind).end();
+                }),
+                _ => object.with("chat_template_kwargs", |out| {
+                    Object::new(out).boolean("enable_thinking", on).end();
+                }),
+            }
+        }
         Effort::Unsaid => {
             notes.add("parameter_dropped", format!("reasoning.effort (profile {})", profile.name));
             object
@@ -224,7 +291,8 @@ fn unknown(request: &Request<'_>, notes: &mut Notes) {
     for (key, value) in given {
         let key: &Cow<'_, str> = key;
         let known = COMMON.iter().any(|(hub, _)| hub == key)
-            || [SPECIAL, TRANSLATED, WITHOUT_MEANING, REFUSED].iter().any(|l| l.contains(&&**key));
+            || REFUSED.iter().any(|(name, _)| name == key)
+            || [SPECIAL, TRANSLATED, WITHOUT_MEANING].iter().any(|l| l.contains(&&**key));
         if !known && value.as_str() != "\"disabled\"" {
             notes.add("parameter_dropped", key.clone());
         }

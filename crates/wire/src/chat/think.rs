@@ -2,13 +2,12 @@
 //! its text. In: the text as it grows, insides of JSON literals, tags cut anywhere. Out: the same,
 //! told apart. Only what may be the beginning of a tag is held back.
 
+use std::borrow::Cow;
+
 use super::item::Content;
 
-/// A tag as it may stand inside a literal: some servers escape the brackets.
-type Tag = [&'static str; 2];
-
-const OPEN: Tag = ["<think>", "\\u003cthink\\u003e"];
-const CLOSE: Tag = ["</think>", "\\u003c/think\\u003e"];
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
 
 /// Space as it stands inside a literal.
 const SPACES: &[&str] = &[" ", "\\n", "\\r", "\\t"];
@@ -34,24 +33,25 @@ enum State {
 }
 
 impl Think {
+    /// Whether all that comes is text of the answer.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Text
+    }
+
     /// Takes a piece of text and gives what it is, in order.
     pub fn push(&mut self, inner: &str) -> Vec<(Content, String)> {
         let mut given = Vec::new();
-        if self.state == State::Text {
-            given.push((Content::Text, inner.to_owned()));
-            return given;
-        }
-        self.held.push_str(inner);
+        self.held.push_str(&plain_brackets(inner));
         while self.step(&mut given) {}
         given
     }
 
     /// Whether a piece will be given out at once as text of the answer.
     pub fn passes(&self, inner: &str) -> bool {
-        let begins = without_space(inner);
-        let plain = self.held.is_empty() && !OPEN.iter().any(|tag| tag.starts_with(begins));
-        let opens = OPEN.iter().any(|tag| begins.starts_with(tag));
-        self.state == State::Text || (self.state == State::Begin && plain && !opens)
+        let inner = plain_brackets(inner);
+        let begins = without_space(&inner);
+        let may_open = OPEN.starts_with(begins) || begins.starts_with(OPEN);
+        self.is_over() || (self.state == State::Begin && self.held.is_empty() && !may_open)
     }
 
     /// Nothing more comes: what was held back is what it seems.
@@ -71,12 +71,12 @@ impl Think {
         match self.state {
             State::Begin => {
                 let rest = without_space(&self.held);
-                if let Some(tag) = OPEN.iter().find(|tag| rest.starts_with(**tag)) {
-                    self.held = rest.get(tag.len()..).unwrap_or_default().to_owned();
+                if let Some(rest) = rest.strip_prefix(OPEN) {
+                    self.held = rest.to_owned();
                     self.state = State::Reasoning;
                     return true;
                 }
-                if OPEN.iter().any(|tag| tag.starts_with(rest)) {
+                if OPEN.starts_with(rest) {
                     return false;
                 }
                 self.state = State::Text;
@@ -84,10 +84,9 @@ impl Think {
                 false
             }
             State::Reasoning => {
-                let found = CLOSE.iter().filter_map(|tag| Some((self.held.find(tag)?, tag.len())));
-                let close = found.min();
+                let close = self.held.find(CLOSE);
                 let (end, next) = match close {
-                    Some((at, length)) => (at, at + length),
+                    Some(at) => (at, at + CLOSE.len()),
                     None => {
                         let end = self.held.len() - partial_tag(&self.held);
                         (end, end)
@@ -106,8 +105,8 @@ impl Think {
             }
             State::Between => {
                 let rest = without_space(&self.held).to_owned();
-                if rest.is_empty() || rest == "\\" {
-                    self.held = rest;
+                if rest.is_empty() {
+                    self.held.clear();
                     return false;
                 }
                 self.state = State::Text;
@@ -115,7 +114,11 @@ impl Think {
                 given.push((Content::Text, rest));
                 false
             }
-            State::Text => false,
+            State::Text => {
+                let text = std::mem::take(&mut self.held);
+                given.extend((!text.is_empty()).then_some((Content::Text, text)));
+                false
+            }
         }
     }
 }
@@ -127,13 +130,34 @@ fn without_space(mut inner: &str) -> &str {
     inner
 }
 
-/// How many bytes at the end may be the beginning of a closing tag.
+/// How many bytes at the end may be the beginning of the closing tag.
 fn partial_tag(held: &str) -> usize {
-    let longest = CLOSE.iter().map(|tag| tag.len()).max().unwrap_or_default();
-    let mut sizes = (1..longest.min(held.len() + 1)).rev();
-    let may_be = |size: &usize| {
-        let tail = held.get(held.len() - size..);
-        tail.is_some_and(|tail| CLOSE.iter().any(|tag| tag.starts_with(tail)))
-    };
+    let mut sizes = (1..CLOSE.len()).rev();
+    let may_be = |size: &usize| CLOSE.get(..*size).is_some_and(|begin| held.ends_with(begin));
     sizes.find(may_be).unwrap_or_default()
+}
+
+/// The inside of a literal with `<` and `>` as they are: some servers write them as escapes.
+fn plain_brackets(inner: &str) -> Cow<'_, str> {
+    if !inner.contains("\\u003") {
+        return Cow::Borrowed(inner);
+    }
+    let mut plain = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((before, escape)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
+        plain.push_str(before);
+        let bracket = match escape.get(..6) {
+            Some("\\u003c" | "\\u003C") => Some('<'),
+            Some("\\u003e" | "\\u003E") => Some('>'),
+            _ => None,
+        };
+        let length = if bracket.is_some() { 6 } else { 2 };
+        match bracket {
+            Some(bracket) => plain.push(bracket),
+            None => plain.push_str(escape.get(..length).unwrap_or_default()),
+        }
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
 }

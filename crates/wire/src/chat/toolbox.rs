@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::json::Raw;
+use crate::json::{Object, Raw};
 
 /// The longest name of a function, and of a call's id, that backends take.
 pub(super) const NAME_CHARS_MAX: usize = 64;
@@ -36,16 +36,32 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Default)]
 pub struct Toolbox {
     known: BTreeMap<String, Known>,
+    /// By namespace and name: what a tool is called towards the backend.
+    called: BTreeMap<(String, String), String>,
 }
 
 impl Toolbox {
-    /// Adds a tool; false when one of its name is there already.
-    pub(super) fn add(&mut self, called: &str, known: Known) -> bool {
-        let new = !self.known.contains_key(called);
-        if new {
-            self.known.insert(called.to_owned(), known);
+    /// Adds a tool and gives it a name towards the backend that no other has: whoever comes first
+    /// has the plain one. `None` when the tool is there already.
+    pub(super) fn add(&mut self, known: Known) -> Option<String> {
+        let key = key(known.namespace.as_deref(), &known.name);
+        if self.called.contains_key(&key) {
+            return None;
         }
-        new
+        let plain = called(known.namespace.as_deref(), &known.name);
+        let wire = match self.known.contains_key(&plain) {
+            true => fitting(&format!("{}\0{}", key.0, key.1)).into_owned(),
+            false => plain,
+        };
+        self.known.insert(wire.clone(), known);
+        self.called.insert(key, wire.clone());
+        Some(wire)
+    }
+
+    /// What a tool is called towards the backend, also one that is not there any more.
+    pub(super) fn called(&self, namespace: Option<&str>, name: &str) -> String {
+        let wire = self.called.get(&key(namespace, name)).cloned();
+        wire.unwrap_or_else(|| called(namespace, name))
     }
 
     /// What the backend means by a name. Some models leave out the namespace, or write it with a
@@ -60,13 +76,22 @@ impl Toolbox {
     }
 }
 
-/// What a tool is called towards the backend: `namespace__name`, shortened where it is too long or
+/// What makes a tool another one. Calls into the namespace `functions` come without it (Codex
+/// 0.169), so it is none.
+fn key(namespace: Option<&str>, name: &str) -> (String, String) {
+    let namespace = namespace.filter(|namespace| *namespace != "functions");
+    (namespace.unwrap_or_default().to_owned(), name.to_owned())
+}
+
+/// A tool's plain name towards a backend: `namespace__name`, shortened where it is too long or
 /// holds what backends refuse.
-pub(super) fn called(namespace: Option<&str>, name: &str) -> String {
-    match namespace {
-        // Calls into the namespace `functions` come without it (Codex 0.169).
-        None | Some("" | "functions") => fitting(name).into_owned(),
-        Some(namespace) => fitting(&format!("{namespace}__{name}")).into_owned(),
+fn called(namespace: Option<&str>, name: &str) -> String {
+    match key(namespace, name) {
+        (namespace, name) if namespace.is_empty() => fitting(&name).into_owned(),
+        // Codex 0.130 ends its namespaces in the separator.
+        (namespace, name) => {
+            fitting(&format!("{}__{name}", namespace.trim_end_matches("__"))).into_owned()
+        }
     }
 }
 
@@ -107,8 +132,14 @@ fn hash(text: &str) -> u64 {
     })
 }
 
-/// Appends a JSON schema without the keywords that a backend refuses. Only objects that hold a
-/// `type` are schemas here: a property may be called like a keyword.
+/// Keywords whose members are schemas under names of their own: none of these is a keyword.
+const SCHEMAS_BY_NAME: &[&str] =
+    &["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+
+/// Keywords that hold values of the user's, and no schema.
+const VALUES: &[&str] = &["const", "default", "enum", "example", "examples"];
+
+/// Appends a JSON schema without the keywords that a backend refuses.
 pub(super) fn push_schema(out: &mut String, schema: Raw<'_>, refused: &[&str]) {
     if refused.iter().all(|keyword| !schema.as_str().contains(keyword)) {
         return out.push_str(schema.as_str());
@@ -126,14 +157,22 @@ pub(super) fn push_schema(out: &mut String, schema: Raw<'_>, refused: &[&str]) {
     if !schema.is_object() {
         return out.push_str(schema.as_str());
     }
-    let members = schema.members();
-    let is_schema = members.iter().any(|(key, value)| key == "type" && !value.is_object());
-    let mut object = crate::json::Object::new(out);
-    for (key, value) in &members {
-        if is_schema && refused.contains(&&**key) {
-            continue;
-        }
-        object = object.with(key, |out| push_schema(out, *value, refused));
+    let mut object = Object::new(out);
+    for (key, value) in schema.members() {
+        object = match &*key {
+            keyword if refused.contains(&keyword) => object,
+            keyword if VALUES.contains(&keyword) => object.raw(keyword, value),
+            keyword if SCHEMAS_BY_NAME.contains(&keyword) && value.is_object() => {
+                object.with(keyword, |out| {
+                    let schemas = value.members();
+                    let named = schemas.iter().fold(Object::new(out), |object, (name, schema)| {
+                        object.with(name, |out| push_schema(out, *schema, refused))
+                    });
+                    named.end();
+                })
+            }
+            keyword => object.with(keyword, |out| push_schema(out, value, refused)),
+        };
     }
     object.end();
 }

@@ -4,17 +4,20 @@
 
 use super::freeform;
 use super::profile::{HostedTools, Profile};
-use super::toolbox::{Becomes, Known, Toolbox, called, push_schema};
+use super::toolbox::{Becomes, Known, Toolbox, push_schema};
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
-use crate::responses::{Request, Tool};
+use crate::responses::{Request, Tool, missing};
 
 /// Input items that carry tools.
 const CARRIERS: &[&str] = &["additional_tools", "tool_search_output"];
 
+/// What a tool choice can be in one word.
+const MODES: &[&str] = &["none", "auto", "required"];
+
 /// The name of the function that stands for the tool search.
-const SEARCH: &str = "tool_search";
+pub(super) const SEARCH: &str = "tool_search";
 
 /// What is sent, each definition already written.
 pub(super) struct Tools {
@@ -50,7 +53,37 @@ impl Tools {
                 tools.add(&Tool::of(tool, &path)?, None, &path, profile, notes)?;
             }
         }
+        tools.check_choice(request)?;
         Ok(tools)
+    }
+
+    /// Checks that the tool choice is one, and that a tool that has to be called is there.
+    fn check_choice(&self, request: &Request<'_>) -> Result<(), ApiError> {
+        let Some(choice) = request.given("tool_choice") else { return Ok(()) };
+        let invalid = |found: &str| {
+            let message = format!("Invalid value for `tool_choice`: {found}.");
+            Err(ApiError::invalid("tool_choice", "invalid_value", message))
+        };
+        if let Some(mode) = choice.text() {
+            return match MODES.contains(&&*mode) {
+                true => Ok(()),
+                false => invalid(&format!("`{mode}` is none of {}", MODES.join(", "))),
+            };
+        }
+        match choice.member_text("type").as_deref() {
+            None => Err(missing("tool_choice.type")),
+            Some("function" | "custom") if choice.member_text("name").is_none() => {
+                Err(missing("tool_choice.name"))
+            }
+            Some("function" | "custom") => {
+                let wire = wire_name(choice, &self.toolbox);
+                match self.definitions.iter().any(|(name, _)| *name == wire) {
+                    true => Ok(()),
+                    false => invalid(&format!("`{wire}` is not among the tools")),
+                }
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn add(
@@ -63,21 +96,22 @@ impl Tools {
     ) -> Result<(), ApiError> {
         match (&*tool.kind, namespace) {
             ("function", _) => {
-                let (wire, known) = named(tool, namespace, path, Becomes::Function)?;
-                self.define(wire, known, notes, |out, wire| {
-                    push_function(out, wire, tool, profile)
-                });
+                let known = named(tool, namespace, path, Becomes::Function)?;
+                self.define(known, notes, |out, wire| push_function(out, wire, tool, profile));
             }
             ("custom", _) if profile.custom_tools => {
-                let (wire, known) = named(tool, namespace, path, Becomes::Custom)?;
-                self.define(wire, known, notes, |out, wire| push_custom(out, wire, tool));
+                let known = named(tool, namespace, path, Becomes::Custom)?;
+                self.define(known, notes, |out, wire| push_custom(out, wire, tool));
             }
             ("custom", _) => {
-                let (wire, known) = named(tool, namespace, path, Becomes::CustomInFunction)?;
-                self.define(wire, known, notes, |out, wire| push_freeform(out, wire, tool));
+                let known = named(tool, namespace, path, Becomes::CustomInFunction)?;
+                self.define(known, notes, |out, wire| push_freeform(out, wire, tool));
             }
             ("namespace", None) => {
                 let name = required_name(tool, path)?;
+                if tool.member("description").is_some_and(|words| !words.inner().is_empty()) {
+                    notes.add("description_dropped", format!("namespace {name}"));
+                }
                 let list = tool.member("tools").map(Raw::elements).unwrap_or_default();
                 for (index, inner) in list.into_iter().enumerate() {
                     let path = format!("{path}.tools[{index}]");
@@ -86,10 +120,8 @@ impl Tools {
             }
             ("tool_search", None) if tool.member("execution").map(Raw::inner) == Some("client") => {
                 let name = SEARCH.to_owned();
-                let known = Known { becomes: Becomes::Search, namespace: None, name: name.clone() };
-                self.define(name, known, notes, |out, wire| {
-                    push_function(out, wire, tool, profile)
-                });
+                let known = Known { becomes: Becomes::Search, namespace: None, name };
+                self.define(known, notes, |out, wire| push_function(out, wire, tool, profile));
             }
             _ => self.hosted(tool, path, profile, notes)?,
         }
@@ -97,20 +129,14 @@ impl Tools {
     }
 
     /// Adds a definition; a tool that is there already is not sent twice.
-    fn define(
-        &mut self,
-        wire: String,
-        known: Known,
-        notes: &mut Notes,
-        write: impl FnOnce(&mut String, &str),
-    ) {
-        if self.toolbox.add(&wire, known) {
-            let mut definition = String::new();
-            write(&mut definition, &wire);
-            self.definitions.push((wire, definition));
-        } else {
-            notes.add("tool_repeated", wire);
-        }
+    fn define(&mut self, known: Known, notes: &mut Notes, write: impl FnOnce(&mut String, &str)) {
+        let name = known.name.clone();
+        let Some(wire) = self.toolbox.add(known) else {
+            return notes.add("tool_repeated", name);
+        };
+        let mut definition = String::new();
+        write(&mut definition, &wire);
+        self.definitions.push((wire, definition));
     }
 
     /// A tool that the service would run itself.
@@ -159,32 +185,52 @@ impl Tools {
         if let Some(options) = &self.web_search {
             object = object.raw("web_search_options", Raw::trusted(options));
         }
-        let choice = Choice::of(request.given("tool_choice"), notes);
-        let sent = self.definitions.iter().filter(|(wire, _)| choice.allows(wire));
+        let choice = Choice::of(request.given("tool_choice"), &self.toolbox, notes);
+        let all = profile.allowed_tools;
+        let sent = self.definitions.iter().filter(|(wire, _)| all || choice.allows(wire));
         let sent: Vec<_> = sent.map(|(_, definition)| definition).collect();
         if sent.is_empty() {
+            if matches!(&choice, Choice::One(_)) || choice.mode() == Some("required") {
+                notes.add("tool_choice_dropped", "no tool is left to choose");
+            }
             return object;
         }
         object = object.list("tools", sent, |out, definition| out.push_str(definition));
         object = match &choice {
             Choice::Unsaid => object,
+            Choice::Among(mode, names) if all => object.with("tool_choice", |out| {
+                let write = |out: &mut String| {
+                    Object::new(out)
+                        .text("mode", mode)
+                        .list("tools", names, |out, wire| self.push_choice(out, wire))
+                        .end();
+                };
+                Object::new(out).text("type", "allowed_tools").with("allowed_tools", write).end();
+            }),
             Choice::Mode(mode) | Choice::Among(mode, _) => {
                 object.with("tool_choice", |out| push_string(out, mode))
             }
-            Choice::One(wire) => {
-                let custom = self.toolbox.find(wire).map(|known| known.becomes);
-                let custom = custom == Some(Becomes::Custom);
-                let kind = if custom { "custom" } else { "function" };
-                object.with("tool_choice", |out| {
-                    let name = |out: &mut String| Object::new(out).text("name", wire).end();
-                    Object::new(out).text("type", kind).with(kind, name).end();
-                })
-            }
+            Choice::One(wire) => object.with("tool_choice", |out| self.push_choice(out, wire)),
         };
-        match profile.refused.contains(&"parallel_tool_calls") {
-            true => object,
-            false => object.raw_if("parallel_tool_calls", request.given("parallel_tool_calls")),
+        let parallel = request.given("parallel_tool_calls");
+        if !profile.refused.contains(&"parallel_tool_calls") {
+            return object.raw_if("parallel_tool_calls", parallel);
         }
+        if parallel.and_then(Raw::boolean) == Some(false) {
+            notes.add(
+                "parameter_dropped",
+                format!("parallel_tool_calls (profile {})", profile.name),
+            );
+        }
+        object
+    }
+
+    /// Appends a tool as one that is chosen.
+    fn push_choice(&self, out: &mut String, wire: &str) {
+        let custom = self.toolbox.find(wire).map(|known| known.becomes) == Some(Becomes::Custom);
+        let kind = if custom { "custom" } else { "function" };
+        let name = |out: &mut String| Object::new(out).text("name", wire).end();
+        Object::new(out).text("type", kind).with(kind, name).end();
     }
 }
 
@@ -200,22 +246,30 @@ enum Choice {
 }
 
 impl Choice {
-    fn of(choice: Option<Raw<'_>>, notes: &mut Notes) -> Choice {
+    fn of(choice: Option<Raw<'_>>, toolbox: &Toolbox, notes: &mut Notes) -> Choice {
         let Some(choice) = choice else { return Choice::Unsaid };
         if let Some(mode) = choice.text() {
             return Choice::Mode(mode.into_owned());
         }
         match choice.member_text("type").as_deref() {
-            Some("function" | "custom") => Choice::One(wire_name(choice)),
+            Some("function" | "custom") => Choice::One(wire_name(choice, toolbox)),
             Some("allowed_tools") => {
                 let mode = choice.member_text("mode").unwrap_or("auto".into()).into_owned();
                 let tools = choice.member("tools").map(Raw::elements).unwrap_or_default();
-                Choice::Among(mode, tools.into_iter().map(wire_name).collect())
+                let names = tools.into_iter().map(|tool| wire_name(tool, toolbox));
+                Choice::Among(mode, names.collect())
             }
             kind => {
                 notes.add("tool_choice_dropped", kind.unwrap_or("without a type"));
                 Choice::Unsaid
             }
+        }
+    }
+
+    fn mode(&self) -> Option<&str> {
+        match self {
+            Choice::Mode(mode) | Choice::Among(mode, _) => Some(mode),
+            Choice::Unsaid | Choice::One(_) => None,
         }
     }
 
@@ -228,19 +282,15 @@ impl Choice {
 }
 
 /// What a tool that is chosen by name is called towards the backend.
-fn wire_name(tool: Raw<'_>) -> String {
+fn wire_name(tool: Raw<'_>, toolbox: &Toolbox) -> String {
     let name = tool.member_text("name").unwrap_or_default();
-    called(tool.member_text("namespace").as_deref(), &name)
+    toolbox.called(tool.member_text("namespace").as_deref(), &name)
 }
 
 fn required_name(tool: &Tool<'_>, path: &str) -> Result<String, ApiError> {
     match tool.member("name").and_then(Raw::text).filter(|name| !name.is_empty()) {
         Some(name) => Ok(name.into_owned()),
-        None => {
-            let param = format!("{path}.name");
-            let message = format!("Missing required parameter: `{param}`.");
-            Err(ApiError::invalid(&param, "missing_required_parameter", message))
-        }
+        None => Err(missing(&format!("{path}.name"))),
     }
 }
 
@@ -249,10 +299,9 @@ fn named(
     namespace: Option<&str>,
     path: &str,
     becomes: Becomes,
-) -> Result<(String, Known), ApiError> {
+) -> Result<Known, ApiError> {
     let name = required_name(tool, path)?;
-    let wire = called(namespace, &name);
-    Ok((wire, Known { becomes, namespace: namespace.map(str::to_owned), name }))
+    Ok(Known { becomes, namespace: namespace.map(str::to_owned), name })
 }
 
 fn push_function(out: &mut String, wire: &str, tool: &Tool<'_>, profile: &Profile) {
@@ -308,17 +357,19 @@ fn push_freeform(out: &mut String, wire: &str, tool: &Tool<'_>) {
     let format = tool.member("format").unwrap_or(Raw::NULL);
     if let Some(definition) = format.member("definition") {
         let syntax = format.member_text("syntax").unwrap_or_default();
-        let words = format!("\n\nThe input has to match this grammar ({syntax}):\n");
+        let break_between = if description.len() > 1 { "\n\n" } else { "" };
+        let words = format!("{break_between}The input has to match this grammar ({syntax}):\n");
         push_unquoted(&mut description, &words);
         description.push_str(definition.inner());
     }
     description.push('"');
+    let description = Some(Raw::trusted(&description)).filter(|text| !text.inner().is_empty());
     Object::new(out)
         .text("type", "function")
         .with("function", |out| {
             Object::new(out)
                 .text("name", wire)
-                .raw("description", Raw::trusted(&description))
+                .raw_if("description", description)
                 .raw("parameters", Raw::trusted(freeform::PARAMETERS))
                 .end();
         })

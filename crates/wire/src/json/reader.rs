@@ -22,6 +22,12 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0, depth: 0 }
     }
 
+    /// Starts at the beginning of `text`, which is to stand `depth` levels deep in another: what
+    /// would be too deep there is too deep here.
+    pub fn at_depth(text: &'a str, depth: usize) -> Self {
+        Reader { text, at: 0, depth }
+    }
+
     /// The byte at which the reader stands.
     pub fn position(&self) -> usize {
         self.at
@@ -71,7 +77,7 @@ impl<'a> Reader<'a> {
         self.skip_space();
         let from = self.at;
         match self.peek() {
-            Some(b'"') => self.string()?,
+            Some(b'"') => drop(self.string()?),
             Some(b'{') => self.object(|_, reader| reader.value().map(drop))?,
             Some(b'[') => self.array(|_, reader| reader.value().map(drop))?,
             Some(b't') => self.word("true")?,
@@ -100,8 +106,9 @@ impl<'a> Reader<'a> {
                 if self.peek() != Some(b'"') {
                     return self.fail("expected a key in quotes").map_err(E::from);
                 }
-                self.string()?;
-                let key = unescape(Raw::trusted(self.slice(from)).inner());
+                let escaped = self.string()?;
+                let inner = Raw::trusted(self.slice(from)).inner();
+                let key = if escaped { unescape(inner) } else { Cow::Borrowed(inner) };
                 self.expect(b':', "expected `:` after a key")?;
                 member(key, self)?;
                 if !self.more(b'}', "expected `,` or `}`")? {
@@ -204,9 +211,11 @@ impl<'a> Reader<'a> {
         if self.at == from { self.fail("expected a digit") } else { Ok(()) }
     }
 
-    /// Passes a string, quotes included. Long runs without escapes go at memchr's speed.
-    fn string(&mut self) -> Result<(), Malformed> {
+    /// Passes a string, quotes included, and says whether it holds an escape. Long runs without one
+    /// go at memchr's speed.
+    fn string(&mut self) -> Result<bool, Malformed> {
         self.at += 1;
+        let mut escaped = false;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
             let Some(run) = memchr::memchr2(b'"', b'\\', rest) else {
@@ -220,8 +229,9 @@ impl<'a> Reader<'a> {
             }
             self.at += run + 1;
             if rest.get(run) == Some(&b'"') {
-                return Ok(());
+                return Ok(escaped);
             }
+            escaped = true;
             self.escape()?;
         }
     }

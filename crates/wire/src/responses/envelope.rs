@@ -4,6 +4,7 @@
 
 use super::kind::Status;
 use super::request::Request;
+use crate::error::code_of;
 use crate::json::{Object, Raw};
 
 /// Tokens that were used. All are counts of tokens; `cached`, `cache_write` are part of `input`,
@@ -34,21 +35,24 @@ impl Usage {
         };
         let detail = |lists: [&str; 2], name: &str| {
             let mut lists = lists.iter().filter_map(|list| usage.member(list));
-            lists.find_map(|list| list.member(name)?.count()).unwrap_or_default()
+            lists.find_map(|list| list.member(name)?.count())
         };
         let inputs = ["input_tokens_details", "prompt_tokens_details"];
         let outputs = ["output_tokens_details", "completion_tokens_details"];
         let input = count(["input_tokens", "prompt_tokens"]);
         let output = count(["output_tokens", "completion_tokens"]);
         let total = usage.member("total_tokens").and_then(Raw::count);
-        let reasoning = detail(outputs, "reasoning_tokens");
+        let reasoning = detail(outputs, "reasoning_tokens").unwrap_or_default();
         // Some services (xAI) do not count reasoning as output; their total tells.
         let all = input.saturating_add(output).saturating_add(reasoning);
         let output = if total == Some(all) { output.saturating_add(reasoning) } else { output };
         Usage {
             input,
-            cached: detail(inputs, "cached_tokens"),
-            cache_write: detail(inputs, "cache_write_tokens"),
+            cached: detail(inputs, "cached_tokens").unwrap_or_else(|| {
+                // DeepSeek's name, and Moonshot's place for the usual one.
+                count(["prompt_cache_hit_tokens", "cached_tokens"])
+            }),
+            cache_write: detail(inputs, "cache_write_tokens").unwrap_or_default(),
             output,
             reasoning,
             total: total.unwrap_or_else(|| input.saturating_add(output)),
@@ -83,16 +87,23 @@ pub struct Failure {
     pub message: String,
 }
 
+/// Codes for the HTTP statuses that a failed stream may name: Codex waits after the first and does
+/// not try the second again (0.169, measured).
+const CODE_OF_STATUS: &[(u64, &str)] = &[(429, "rate_limit_exceeded"), (400, "invalid_prompt")];
+
 impl Failure {
-    /// A service's own words for what went wrong: an object, or a plain string.
+    /// A service's own words for what went wrong: an object, or a plain string. Some services say
+    /// the HTTP status they would have answered with.
     pub fn of(error: Raw<'_>) -> Self {
         let word = |key| error.member_text(key).filter(|word| !word.is_empty());
-        let code = word("code").or_else(|| word("type")).unwrap_or("server_error".into());
         let message = word("message").or_else(|| error.text());
-        Failure {
-            code: code.into_owned(),
-            message: message.unwrap_or_else(|| error.as_str().into()).into_owned(),
-        }
+        let message = message.unwrap_or_else(|| error.as_str().into()).into_owned();
+        let status = error.member("code").and_then(Raw::count);
+        let of_status = CODE_OF_STATUS.iter().find(|(known, _)| Some(*known) == status);
+        let of_status = of_status.map(|(_, code)| (*code).into());
+        let code = code_of(&message).map(Into::into).or(of_status).or_else(|| word("code"));
+        let code = code.or_else(|| word("type")).unwrap_or("server_error".into());
+        Failure { code: code.into_owned(), message }
     }
 
     /// The stream broke off.
@@ -114,6 +125,7 @@ impl Failure {
 pub struct Envelope {
     head: String,
     echo: String,
+    sealed: bool,
 }
 
 /// The members a response takes over from its request, and what stands there by default.
@@ -141,6 +153,9 @@ const ECHO: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
+/// What a client includes that carries sealed reasoning from turn to turn.
+const SEALED: &str = "reasoning.encrypted_content";
+
 impl Envelope {
     /// The envelope of the answer to `request`. `id` is the response's id, `created_at` seconds
     /// since 1970.
@@ -162,7 +177,12 @@ impl Envelope {
         }
         echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
         // Between the tokens of JSON a line end is as good as a space, and an event is one line.
-        Envelope { head, echo: echo.replace(['\n', '\r'], " ") }
+        Envelope { head, echo: echo.replace(['\n', '\r'], " "), sealed: request.includes(SEALED) }
+    }
+
+    /// Whether the client takes reasoning in a sealed form, to bring it back in the next turn.
+    pub fn takes_sealed_reasoning(&self) -> bool {
+        self.sealed
     }
 
     /// Appends the response object. `output` is the inside of the array; `reason` is why it is

@@ -56,7 +56,8 @@ impl<'a> Request<'a> {
     /// A 400 that names the parameter at fault.
     pub fn parse(body: &'a str) -> Result<Self, ApiError> {
         let mut request = Request::default();
-        let mut reader = Reader::new(body);
+        // An answer holds parts of the request one level deeper.
+        let mut reader = Reader::at_depth(body, 1);
         if reader.peek_value() != Some(b'{') {
             return Err(ApiError::invalid(
                 "",
@@ -68,11 +69,7 @@ impl<'a> Request<'a> {
         reader.finish()?;
         request.once_each()?;
         if request.member("input").is_none() {
-            return Err(ApiError::invalid(
-                "input",
-                "missing_required_parameter",
-                "Missing required parameter: `input`.",
-            ));
+            return Err(missing("input"));
         }
         Ok(request)
     }
@@ -144,6 +141,12 @@ impl<'a> Request<'a> {
         self.member(key).and_then(Raw::non_null)
     }
 
+    /// Whether the client asked for something to be included.
+    pub fn includes(&self, what: &str) -> bool {
+        let list = self.given("include").map(Raw::elements).unwrap_or_default();
+        list.iter().any(|name| name.inner() == what)
+    }
+
     /// All members of the body, in their order.
     pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
         &self.members
@@ -170,7 +173,14 @@ impl<'a> Request<'a> {
     }
 }
 
-fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
+/// A parameter that has to be there is not.
+pub(crate) fn missing(param: &str) -> ApiError {
+    let message = format!("Missing required parameter: `{param}`.");
+    ApiError::invalid(param, "missing_required_parameter", message)
+}
+
+/// A parameter is of another type than it has to be.
+pub(crate) fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
     let message = format!("Invalid type for `{param}`: expected {wanted}, got {}.", value.kind());
     ApiError::invalid(param, "invalid_type", message)
 }
@@ -191,9 +201,7 @@ impl<'a> Item<'a> {
             None if find(&members, "role").is_some() => Cow::Borrowed("message"),
             None if find(&members, "id").is_some() => Cow::Borrowed("item_reference"),
             None => {
-                let path = format!("{path}.type");
-                let message = format!("Missing required parameter: `{path}`.");
-                return Err(ApiError::invalid(&path, "missing_required_parameter", message));
+                return Err(missing(&format!("{path}.type")));
             }
         };
         Ok(Item { kind, members })
@@ -224,10 +232,7 @@ impl<'a> Item<'a> {
         match self.member(key).and_then(Raw::non_null) {
             Some(value) if value.is_string() => Ok(value),
             Some(value) => Err(wrong_type(&param(), "a string", value)),
-            None => {
-                let message = format!("Missing required parameter: `{}`.", param());
-                Err(ApiError::invalid(&param(), "missing_required_parameter", message))
-            }
+            None => Err(missing(&param())),
         }
     }
 }
@@ -244,11 +249,7 @@ impl<'a> Tool<'a> {
         let members = tool.members();
         match find(&members, "type").and_then(Raw::text) {
             Some(kind) => Ok(Tool { kind, members }),
-            None => {
-                let path = format!("{path}.type");
-                let message = format!("Missing required parameter: `{path}`.");
-                Err(ApiError::invalid(&path, "missing_required_parameter", message))
-            }
+            None => Err(missing(&format!("{path}.type"))),
         }
     }
 

@@ -1,10 +1,9 @@
 //! An item that is being mended: what the input said of it, and what of that went out. Whatever
 //! bracket of the grammar is missing is said here, and only here.
 
+use super::Voice;
 use super::part::Part;
 use super::text::{Text, Told};
-
-use super::Voice;
 use crate::json::Raw;
 use crate::responses::event::{Event, LOGPROBS, Rest};
 use crate::responses::kind::{Field, ITEM_TEXTS, Index, Kind, Role};

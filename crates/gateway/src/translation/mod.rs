@@ -1,0 +1,89 @@
+//! What happens between the backend's bytes and the client's: translated, or passed on untouched and
+//! only observed. No I/O here: bytes in, bytes out, and how it ended.
+
+mod lifting;
+mod passing;
+
+pub(crate) use self::lifting::{Lifting, whole_chat};
+pub(crate) use self::passing::Passing;
+
+use bytes::Bytes;
+use latimer_wire::json::Raw;
+use latimer_wire::note::Notes;
+use latimer_wire::responses::{Event, Failure, Status, Usage};
+
+use crate::secret::Secret;
+
+/// How a backend's answer becomes the client's stream. Times are seconds since 1970.
+pub(crate) trait Translation: Send {
+    /// Says that the response exists, where that is ours to say.
+    fn begin(&mut self) -> Bytes;
+
+    /// Takes bytes from the backend and gives those for the client.
+    fn push(&mut self, bytes: Bytes, now: u64) -> Bytes;
+
+    /// The backend ended its body.
+    fn end(&mut self, now: u64) -> Result<Bytes, CutInsideEvent>;
+
+    /// The way to the backend broke.
+    fn fail(&mut self, failure: Failure, now: u64) -> Result<Bytes, CutInsideEvent>;
+
+    /// How the response ended; `None` while it goes on.
+    fn ended(&self) -> Option<Status>;
+
+    /// Why it failed, where the answer had not begun: it can still be an error instead.
+    fn failed_at_once(&self) -> Option<Failure> {
+        None
+    }
+
+    /// Whether nothing that the backend may still send can matter to the client.
+    fn is_over(&self) -> bool;
+
+    /// Whether it is no longer known where the stream stands; it has to be broken off.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    /// Whether an event of our own may stand here.
+    fn at_boundary(&self) -> bool {
+        true
+    }
+
+    /// What was used, as far as it is known.
+    fn usage(&self) -> Option<Usage>;
+
+    /// What was lost or mended, and where the stream broke the grammar.
+    fn notes(&self) -> Notes;
+}
+
+/// Why no more bytes can follow and the connection has to be broken off instead.
+#[derive(Debug)]
+pub(crate) struct CutInsideEvent;
+
+/// The backend an answer comes from.
+#[derive(Clone, Default)]
+pub(crate) struct Hop {
+    /// As messages name it.
+    pub name: String,
+    /// The key it was sent, which it may say back.
+    pub secret: Secret,
+}
+
+impl Hop {
+    /// The failure of an answer that ended before its end.
+    fn incomplete(&self) -> Failure {
+        let name = &self.name;
+        let message =
+            format!("Latimer: the backend {name} ended its answer before it was complete.");
+        Failure { code: "server_error".to_owned(), message }
+    }
+
+    /// Writes a failure: where the core speaks of "The backend", it is named, and a key is hidden.
+    fn named(&self, response: &str, event: &Event<'_>, out: &mut String) {
+        let named = format!("\"message\":\"The backend {} ", self.name);
+        let text = response.replacen("\"message\":\"The backend ", &named, 1);
+        let text = self.secret.hide(text);
+        let payload = Raw::parse(&text).ok().or(event.payload);
+        Event { payload, ..event.clone() }.print_frame(out);
+    }
+}

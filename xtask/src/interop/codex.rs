@@ -1,0 +1,118 @@
+//! The Codex CLI: one session through `latimer run`, or one that breaks off and is taken up again,
+//! with a configuration of its own, through `latimer serve`. In: a run. Out: what Codex itself said
+//! and left, held against the scenario.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::client::{DEADLINE, serve};
+use super::process::{Process, command, until};
+use super::scenario::{Break, Scenario};
+use super::{Place, Run, Site};
+
+/// What every `codex exec` is told: the directories are made for it, and hold nothing to protect.
+const OPTIONS: &[&str] = &["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"];
+
+/// Sends Codex through Latimer to the backend at `url`.
+pub fn send(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
+    match &run.scenario.breaks {
+        None => one_session(program, site, run, place, url),
+        Some(breaks) => broken_session(program, site, run, place, url, breaks),
+    }
+}
+
+fn one_session(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
+    let mut command = command(&site.latimer, &place.home);
+    command.current_dir(&place.work).args(["run", "codex", "--upstream", url]);
+    command.args(["--dialect", run.dialect, "--record"]).arg(place.record());
+    command.arg("--program").arg(program).args(["--", "exec"]).args(OPTIONS);
+    let interop = site.root.join("interop").display().to_string();
+    let arguments = run.scenario.codex_arguments.iter();
+    command.args(arguments.map(|argument| argument.replace("{interop}", &interop)));
+    let mut process = Process::start(command.arg(&run.scenario.prompt), "codex", &place.logs)?;
+    let text = process.succeed(DEADLINE)?;
+    said(run.scenario, &text, &process.stderr()?)?;
+    left_nothing(place)?;
+    report(run.scenario, place)
+}
+
+/// A session that is broken off in the middle of a call, and another that goes on with it.
+fn broken_session(
+    program: &Path,
+    site: &Site,
+    run: &Run<'_>,
+    place: &Place,
+    url: &str,
+    breaks: &Break,
+) -> Result<()> {
+    let (gateway, base_url) = serve(site, run, place, url)?;
+    let own = place.home.join("codex");
+    fs::create_dir(&own)?;
+    fs::write(own.join("config.toml"), configuration(&base_url))?;
+    let exec = |words: &[&str]| -> Command {
+        let mut command = command(program, &place.home);
+        command.current_dir(&place.work).env("CODEX_HOME", &own).arg("exec").args(OPTIONS);
+        command.args(words);
+        command
+    };
+    let mut first = Process::start(&mut exec(&[&run.scenario.prompt]), "codex", &place.logs)?;
+    let begun = place.work.join(&breaks.when_file);
+    let begins = until(DEADLINE, || {
+        first.must_run()?;
+        Ok(begun.exists().then_some(()))
+    })?;
+    begins.with_context(|| format!("no command made the file {}", breaks.when_file))?;
+    first.signal(breaks.signal.into())?;
+    first.wait(DEADLINE)?;
+    let mut resume = exec(&["resume", "--last", &breaks.prompt]);
+    let mut second = Process::start(&mut resume, "codex-resume", &place.logs)?;
+    let text = second.succeed(DEADLINE)?;
+    said(run.scenario, &text, &second.stderr()?)?;
+    gateway.stop()
+}
+
+/// What a user writes who has a gateway.
+fn configuration(base_url: &str) -> String {
+    format!(
+        "model = \"mock\"\n\
+         model_provider = \"latimer\"\n\
+         check_for_update_on_startup = false\n\
+         [features]\n\
+         remote_models = false\n\
+         [model_providers.latimer]\n\
+         name = \"Latimer\"\n\
+         base_url = \"{base_url}\"\n\
+         wire_api = \"responses\"\n"
+    )
+}
+
+fn said(scenario: &Scenario, text: &str, shown: &str) -> Result<()> {
+    ensure!(text.trim() == scenario.text, "Codex ends with {text:?}, not {:?}", scenario.text);
+    for thought in &scenario.reasoning {
+        ensure!(shown.contains(thought), "Codex does not show the reasoning {thought:?}");
+    }
+    Ok(())
+}
+
+/// The user's own configuration was not touched, and ours is gone.
+fn left_nothing(place: &Place) -> Result<()> {
+    let own = place.home.join(".codex");
+    ensure!(!own.exists(), "the user's own configuration was touched: {}", own.display());
+    let ours = place.home.join(".cache/latimer");
+    let left = fs::read_dir(&ours).map_or(0, Iterator::count);
+    ensure!(left == 0, "the throw-away configuration was left behind in {}", ours.display());
+    Ok(())
+}
+
+fn report(scenario: &Scenario, place: &Place) -> Result<()> {
+    let path = place.record().join("report.md");
+    let report = fs::read_to_string(&path).context("there is no report")?;
+    let calls = scenario.calls.iter().map(|name| format!("- `{name}` (call_id: "));
+    for shown in calls.chain([scenario.text.clone()]) {
+        ensure!(report.contains(&shown), "{} does not show {shown:?}", path.display());
+    }
+    Ok(())
+}
