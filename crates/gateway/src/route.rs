@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use latimer_wire::chat::{
-    Backend, Lift, LiftOptions, Lifted, Lower, Shape, Stop, lift_request, lower_request,
+    Backend, Lift, LiftOptions, Lifted, Lower, Shape, StopSequences, lift_request, lower_request,
 };
 use latimer_wire::error::ApiError;
 use latimer_wire::json::{Raw, with_text_member};
@@ -193,7 +193,7 @@ fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted) -> Lower
         reasoning: exchange.gateway.chat_clients().reasoning,
         custom_calls: lifted.custom_tools,
     };
-    let stop: Option<Stop> = (!lifted.stop.is_empty()).then(|| lifted.stop.clone());
+    let stop: Option<StopSequences> = (!lifted.stop.is_empty()).then(|| lifted.stop.clone());
     let mut lower =
         Lower::new(&id, &request.model(), unix_seconds(), lifted.include_usage).with_shape(shape);
     if let Some(stop) = &stop {

@@ -14,8 +14,8 @@ use common::{
     NOW, Said, expect, fold, frames, lift, mend, parse, pretty, printed, terminal, value,
 };
 use latimer_wire::chat::{
-    Backend, LiftOptions, Lower, Profile, Reasoning, Shape, Stop, lift_request, lower_request,
-    push_completion_in,
+    Backend, LiftOptions, Lower, Profile, Reasoning, Shape, StopSequences, lift_request,
+    lower_request, push_completion_in,
 };
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Event, Request, Response, unfold};
@@ -55,7 +55,7 @@ fn options(words: &[String]) -> LiftOptions {
     }
 }
 
-fn shape(words: &[String]) -> (Shape, Option<Stop>) {
+fn shape(words: &[String]) -> (Shape, Option<StopSequences>) {
     let has = |word: &str| words.iter().any(|other| other == word);
     let reasoning = match (has("off"), has("tagged")) {
         (true, _) => Reasoning::Off,
@@ -64,7 +64,7 @@ fn shape(words: &[String]) -> (Shape, Option<Stop>) {
     };
     let stop = words.iter().find_map(|word| word.strip_prefix("stop="));
     let shape = Shape { reasoning, custom_calls: has("custom") };
-    (shape, stop.map(|stop| Stop::new([stop.to_owned()])))
+    (shape, stop.map(|stop| StopSequences::new([stop.to_owned()])))
 }
 
 fn listed(notes: &Notes) -> Value {
@@ -114,7 +114,12 @@ fn wrong_requests_name_the_parameter() {
 }
 
 /// The frames of a response's stream.
-fn chunks(response: &Response, piece: usize, shape: Shape, stop: Option<Stop>) -> (String, Notes) {
+fn chunks(
+    response: &Response,
+    piece: usize,
+    shape: Shape,
+    stop: Option<StopSequences>,
+) -> (String, Notes) {
     let lower = Lower::new("chatcmpl-1", "m", NOW, true).with_shape(shape);
     let mut lower = lower.with_stop(stop.unwrap_or_default());
     let mut out = String::new();
@@ -221,7 +226,7 @@ fn history() -> impl Strategy<Value = Vec<Value>> {
                     true => json!({"id":format!("call_{id}"),"type":"custom",
                         "custom":{"name":name,"input":text}}),
                     false => json!({"id":format!("call_{id}"),"type":"function",
-                        "function":{"name":name,"arguments":format!("[{}]", json!(text))}}),
+                        "function":{"name":name,"arguments":json!({"x":text}).to_string()}}),
                 });
                 messages.push(json!({"role":"assistant","content":said,"tool_calls":tool_calls.collect::<Vec<_>>()}));
                 messages.extend(calls.iter().map(|(_, id, _, text)| {
@@ -293,7 +298,7 @@ proptest! {
         shape in shapes(), stop in prop::option::of(prop::sample::select(vec!["a ", "\u{1f600}", "\n", "\\"])),
     ) {
         let response = Response::parse(response.to_string()).unwrap();
-        let stop = stop.map(|stop| Stop::new([stop.to_owned(), "{}".to_owned()]));
+        let stop = stop.map(|stop| StopSequences::new([stop.to_owned(), "{}".to_owned()]));
         let (stream, _) = chunks(&response, piece, shape, stop.clone());
         let mut whole = String::new();
         push_completion_in(&mut whole, &response, "chatcmpl-1", NOW, shape, stop);
@@ -311,7 +316,7 @@ proptest! {
             found.map(|sequence| to - sequence.len()).min()
         };
         let end = (1..=whole.len()).find_map(ends);
-        let mut stop = Stop::new(sequences);
+        let mut stop = StopSequences::new(sequences);
         let mut said: String = pieces.iter().map(|piece| stop.push(piece)).collect();
         prop_assert_eq!(stop.stopped(), end.is_some());
         said.push_str(&stop.end());

@@ -168,6 +168,48 @@ proptest! {
     }
 
     #[test]
+    fn the_terminal_snapshot_makes_up_for_any_loss(
+        response in chat_response(&["completed", "incomplete"]), piece in piece(),
+        masks in prop::collection::vec((0..4_u8, any::<[bool; 3]>()), 1..60),
+    ) {
+        let whole = unfolded(&response, piece);
+        let mut masks = masks.into_iter().cycle();
+        let lost: Vec<String> = whole.iter().filter_map(|event| {
+            let (drop, [number, part, id]) = masks.next().unwrap();
+            let role = parse(event).role();
+            let mut event = value(event);
+            let object = event.as_object_mut().unwrap();
+            object.retain(|key, _| !match &**key {
+                "sequence_number" => number,
+                "content_index" | "summary_index" => part,
+                "item_id" => id,
+                _ => false,
+            });
+            (drop > 0 || matches!(role, Role::Terminal(_))).then(|| event.to_string())
+        }).collect();
+        let (events, notes) = mend(&lost);
+        prop_assert_eq!(violations(&events), vec![], "{:#?}", events);
+        let end = terminal(&events);
+        let items = |response: &Value| {
+            let mut output = response["output"].clone();
+            for item in output.as_array_mut().unwrap() {
+                // Where the first event of an item has no id, we have given it one; where nothing
+                // came of a part or an item, its place is after those of which something came.
+                item["id"] = json!("i");
+                for list in ["content", "summary"] {
+                    let parts = item[list].as_array_mut();
+                    parts.into_iter().for_each(|parts| parts.sort_by_key(Value::to_string));
+                }
+            }
+            let mut items: Vec<_> = output.as_array().unwrap().iter().map(Value::to_string).collect();
+            items.sort();
+            items
+        };
+        prop_assert_eq!(items(&end), items(&response), "{:?} {:#?} {:#?}", notes, lost, events);
+        prop_assert_eq!(&fold(&events), &end);
+    }
+
+    #[test]
     fn a_stream_that_breaks_off_has_failed(
         response in any_response(ENDS), piece in piece(), keep in any::<prop::sample::Index>(),
         losses in losses(),

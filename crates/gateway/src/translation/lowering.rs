@@ -2,7 +2,7 @@
 //! stream has been seen, and told in chunks.
 
 use bytes::Bytes;
-use latimer_wire::chat::{Lower, Shape, Stop};
+use latimer_wire::chat::{Lower, Shape, StopSequences};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Event, Failure, Mend, Response, Role, Status, Usage, unfold};
@@ -17,7 +17,7 @@ pub(crate) struct Lowered {
     /// The completion's id.
     pub id: String,
     pub shape: Shape,
-    pub stop: Option<Stop>,
+    pub stop: Option<StopSequences>,
 }
 
 /// A Responses answer on its way to a Chat client.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use super::client::Shape;
 use super::lower::{literal, push_call, push_usage};
 use super::said::{Said, Teller, inside};
-use super::stop::Stop;
+use super::stop::StopSequences;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
 use crate::responses::{Event, Response, unfold};
@@ -56,7 +56,7 @@ pub fn push_completion_in(
     id: &str,
     created: u64,
     shape: Shape,
-    stop: Option<Stop>,
+    stop: Option<StopSequences>,
 ) -> Notes {
     let mut teller = Teller::new(shape, stop);
     let mut whole = Whole { reason: "stop", usage: "null".to_owned(), ..Whole::default() };

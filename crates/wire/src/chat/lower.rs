@@ -1,8 +1,9 @@
 //! Hub events as a Chat Completions stream.
 
 use super::client::Shape;
+use super::normal::CallDelta;
 use super::said::{Said, Teller};
-use super::stop::Stop;
+use super::stop::StopSequences;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
 use crate::responses::{Event, Usage};
@@ -12,9 +13,9 @@ use crate::sse;
 /// grammar: a stream from elsewhere goes through [`Mend`](crate::responses::Mend) first.
 ///
 /// ```
-/// use latimer_wire::chat::{Lower, Stop};
+/// use latimer_wire::chat::{Lower, StopSequences};
 /// use latimer_wire::responses::Event;
-/// let mut lower = Lower::new("chatcmpl-1", "m", 0, false).with_stop(Stop::new(["END".to_owned()]));
+/// let mut lower = Lower::new("chatcmpl-1", "m", 0, false).with_stop(StopSequences::new(["END".to_owned()]));
 /// let mut out = String::new();
 /// for delta in ["one EN", "D two"] {
 ///     let event = format!(r#"{{"type":"response.output_text.delta","delta":"{delta}"}}"#);
@@ -31,12 +32,12 @@ pub struct Lower {
     chunks: Chunks,
     teller: Teller,
     shape: Shape,
-    stop: Option<Stop>,
+    stop: Option<StopSequences>,
 }
 
-/// Writes chunks.
-#[derive(Debug)]
-struct Chunks {
+/// Writes chunks of one answer, each as a frame of server-sent events.
+#[derive(Debug, Clone)]
+pub struct Chunks {
     /// The members that every chunk begins with, as an open object.
     head: String,
     include_usage: bool,
@@ -45,15 +46,7 @@ struct Chunks {
 impl Lower {
     /// `created` is seconds since 1970; `include_usage` asks for a chunk with the usage at the end.
     pub fn new(id: &str, model: &str, created: u64, include_usage: bool) -> Self {
-        let mut head = String::new();
-        Object::new(&mut head)
-            .text("id", id)
-            .text("object", "chat.completion.chunk")
-            .number("created", created)
-            .text("model", model)
-            .end();
-        head.pop();
-        let chunks = Chunks { head, include_usage };
+        let chunks = Chunks { include_usage, ..Chunks::new(id, model, created) };
         Lower { chunks, teller: Teller::default(), shape: Shape::default(), stop: None }
     }
 
@@ -65,7 +58,7 @@ impl Lower {
 
     /// Cuts the text at stop sequences. To be said before the first event.
     #[must_use]
-    pub fn with_stop(self, stop: Stop) -> Self {
+    pub fn with_stop(self, stop: StopSequences) -> Self {
         Lower { teller: Teller::new(self.shape, Some(stop.clone())), stop: Some(stop), ..self }
     }
 
@@ -94,6 +87,52 @@ impl Lower {
 }
 
 impl Chunks {
+    /// Chunks of the answer `id` by `model`; `created` is seconds since 1970.
+    pub fn new(id: &str, model: &str, created: u64) -> Self {
+        let mut head = String::new();
+        Object::new(&mut head)
+            .text("id", id)
+            .text("object", "chat.completion.chunk")
+            .number("created", created)
+            .text("model", model)
+            .end();
+        head.pop();
+        Chunks { head, include_usage: false }
+    }
+
+    /// Appends a chunk with more of the answer.
+    pub fn text(&self, out: &mut String, delta: &str) {
+        self.delta(out, None, |object| object.text("content", delta));
+    }
+
+    /// Appends a chunk with more of the reasoning.
+    pub fn reasoning(&self, out: &mut String, delta: &str) {
+        self.delta(out, None, |object| object.text("reasoning_content", delta));
+    }
+
+    /// Appends a chunk with more of a call. Its index in Chat counts the calls alone.
+    pub fn call(&self, out: &mut String, call: &CallDelta<'_>) {
+        self.delta(out, None, |object| {
+            object.list("tool_calls", [()], |out, ()| {
+                let mut object = Object::new(out).number("index", call.index);
+                if let Some(id) = &call.id {
+                    object = object.text("id", id).text("type", "function");
+                }
+                object
+                    .with("function", |out| {
+                        let function = Object::new(out);
+                        match &call.name {
+                            Some(name) => function.text("name", name),
+                            None => function,
+                        }
+                        .text("arguments", &call.arguments)
+                        .end();
+                    })
+                    .end();
+            })
+        });
+    }
+
     fn write(&self, said: Said<'_>, out: &mut String) {
         match said {
             Said::Begin => {

@@ -5,8 +5,8 @@
 //! | a Chat backend | [`lower_request`] | [`Lift`] |
 //! | a Chat client | [`lift_request`] | [`Lower`], [`push_completion`] |
 //!
-//! The complete list of what maps to what is in
-//! the tables of these files; whatever has no counterpart becomes a note.
+//! The complete list of what maps to what is in the tables of these files; whatever has no counterpart
+//! becomes a note.
 
 mod ask;
 mod chunk;
@@ -18,6 +18,7 @@ mod item;
 mod lift;
 mod lower;
 mod messages;
+pub mod normal;
 mod profile;
 mod request;
 mod said;
@@ -31,8 +32,8 @@ pub use ask::{LiftOptions, Lifted, lift_request};
 pub use client::{Reasoning, Shape};
 pub use completion::{push_completion, push_completion_in};
 pub use lift::Lift;
-pub use lower::Lower;
+pub use lower::{Chunks, Lower};
 pub use profile::{CallIds, Effort, HostedTools, PROFILES, Profile};
 pub use request::{Backend, Lowered, lower_request};
-pub use stop::Stop;
+pub use stop::StopSequences;
 pub use toolbox::Toolbox;

@@ -3,7 +3,7 @@
 
 use super::client::{Reasoning, Shape};
 use super::item::trailing_surrogate;
-use super::stop::Stop;
+use super::stop::StopSequences;
 use crate::json::{Object, Raw, push_unquoted};
 use crate::note::Notes;
 use crate::responses::{Event, Field, Kind, Role, Status};
@@ -59,7 +59,7 @@ pub(super) type Listener<'l> = dyn FnMut(Said<'_>) + 'l;
 #[derive(Debug, Default)]
 pub(super) struct Teller {
     shape: Shape,
-    stop: Option<Stop>,
+    stop: Option<StopSequences>,
     /// Half of a surrogate pair that waits for the other.
     half: String,
     begun: bool,
@@ -92,14 +92,14 @@ const FINISH: &[(&str, Option<&str>, &str)] =
 const TOLD: &[&str] = &["message", "reasoning", "function_call", "custom_tool_call"];
 
 impl Teller {
-    pub fn new(shape: Shape, stop: Option<Stop>) -> Self {
+    pub fn new(shape: Shape, stop: Option<StopSequences>) -> Self {
         let stop = stop.filter(|stop| !stop.is_empty());
         Teller { shape, stop, ..Teller::default() }
     }
 
     /// Whether a stop sequence was met.
     pub fn stopped(&self) -> bool {
-        self.stop.as_ref().is_some_and(Stop::stopped)
+        self.stop.as_ref().is_some_and(StopSequences::stopped)
     }
 
     pub fn push(&mut self, event: &Event<'_>, tell: &mut Listener<'_>) {
@@ -310,7 +310,7 @@ impl Teller {
         self.end_thinking(tell);
         let places: Vec<_> = self.calls.iter().map(|call| call.output_index).collect();
         places.into_iter().for_each(|place| self.end_freeform(place, tell));
-        let held = self.stop.as_mut().map(Stop::end).unwrap_or_default();
+        let held = self.stop.as_mut().map(StopSequences::end).unwrap_or_default();
         let half = if self.half.is_empty() { "" } else { "\u{fffd}" };
         let stopped = self.stopped();
         if !stopped {

@@ -1,28 +1,28 @@
-//! Stop sequences, for backends that have none. In: text as it grows. Out: the text up to the first
+//! StopSequences sequences, for backends that have none. In: text as it grows. Out: the text up to the first
 //! sequence. Only what may be the beginning of one is held back.
 
 /// Cuts a text at the first of some sequences.
 ///
 /// ```
-/// use latimer_wire::chat::Stop;
-/// let mut stop = Stop::new(["###".to_owned()]);
+/// use latimer_wire::chat::StopSequences;
+/// let mut stop = StopSequences::new(["###".to_owned()]);
 /// assert_eq!(stop.push("one #"), "one ");
 /// assert_eq!(stop.push("1 ##"), "#1 ");
 /// assert_eq!(stop.push("# two"), "");
 /// assert!(stop.stopped());
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Stop {
+pub struct StopSequences {
     sequences: Vec<String>,
     held: String,
     stopped: bool,
 }
 
-impl Stop {
+impl StopSequences {
     /// A cut at `sequences`; empty ones do not count.
     pub fn new(sequences: impl IntoIterator<Item = String>) -> Self {
         let sequences = sequences.into_iter().filter(|sequence| !sequence.is_empty()).collect();
-        Stop { sequences, held: String::new(), stopped: false }
+        StopSequences { sequences, held: String::new(), stopped: false }
     }
 
     /// Whether there is anything to look for.

@@ -22,6 +22,7 @@ pub use fold::Fold;
 pub use grammar::{Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};
 pub use mend::Mend;
+pub(crate) use mend::modern;
 pub use request::{Item, Request, Tool};
 pub(crate) use request::{missing, wrong_type};
 pub use response::Response;

@@ -10,7 +10,7 @@ mod tools;
 
 use std::borrow::Cow;
 
-use super::stop::Stop;
+use super::stop::StopSequences;
 use crate::error::ApiError;
 use crate::json::{Malformed, Object, Raw, Reader};
 use crate::note::Notes;
@@ -38,7 +38,7 @@ pub struct Lifted {
     /// Whether that stream is to end with a chunk that holds the usage.
     pub include_usage: bool,
     /// Where the text is to be cut. The hub has no such parameter.
-    pub stop: Stop,
+    pub stop: StopSequences,
     /// How many answers are wanted. The hub has no such parameter.
     pub n: u64,
     /// The client has offered custom tools, and knows their calls.

@@ -2,7 +2,7 @@
 //! counterpart.
 
 use super::{Asked, LiftOptions, Lifted, required, unsupported, wrong_type};
-use crate::chat::stop::Stop;
+use crate::chat::stop::StopSequences;
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
@@ -81,7 +81,7 @@ pub(super) fn beside(asked: &Asked<'_>) -> Result<Lifted, ApiError> {
     Ok(Lifted {
         stream: flag("stream")?,
         include_usage: options.and_then(Raw::boolean).unwrap_or_default(),
-        stop: Stop::new(stop(asked)?),
+        stop: StopSequences::new(stop(asked)?),
         n,
         ..Lifted::default()
     })

@@ -23,9 +23,9 @@ impl Mend {
     }
 
     /// An item of the input, found again by its index, or else by its id, or else as the last one
-    /// it can be.
+    /// it can be. An index that we have counted is given up for one that the input tells.
     fn find(
-        &self,
+        &mut self,
         key: Option<u64>,
         id: Option<Raw<'_>>,
         fits: &dyn Fn(&Item) -> bool,
@@ -34,12 +34,16 @@ impl Mend {
         let last = |test: &dyn Fn(&Item) -> bool| {
             self.items.iter().rposition(|item| fits(item) && test(item))
         };
-        match key {
-            Some(key) => last(&|item| item.key == key && is(item))
-                .or_else(|| last(&|item| item.key == key && !item.done))
-                .or_else(|| last(&|item| item.key == key && id.is_none())),
-            None => last(&is).or_else(|| last(&|item| !item.done)),
+        let Some(key) = key else { return last(&is).or_else(|| last(&|item| !item.done)) };
+        let found = last(&|item| item.key == key && item.key_told && is(item))
+            .or_else(|| last(&|item| !item.key_told && is(item)))
+            .or_else(|| last(&|item| item.key == key && item.key_told && !item.done))
+            .or_else(|| last(&|item| item.key == key && id.is_none()))
+            .or_else(|| last(&|item| !item.key_told && !item.done && id.is_none()));
+        if let Some(item) = found.and_then(|at| self.items.get_mut(at)) {
+            (item.key, item.key_told) = (key, true);
         }
+        found
     }
 
     /// Adds an item, and opens it where that can be.
@@ -62,8 +66,9 @@ impl Mend {
         if key.is_none() {
             note_once(&mut self.notes, "output_index_missing", kind);
         }
+        let key_told = key.is_some();
         let key = key.unwrap_or_else(|| self.next_key());
-        self.items.push(Item::new(key, kind, id, json, announced));
+        self.items.push(Item { key_told, ..Item::new(key, kind, id, json, announced) });
         self.items.len() - 1
     }
 

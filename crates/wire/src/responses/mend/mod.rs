@@ -24,6 +24,7 @@
 //! | `error_passed_over` | an error, and yet the stream went on |
 //! | `terminal_missing` | the stream broke off; it ends as failed |
 
+mod brackets;
 mod find;
 mod finish;
 mod item;
@@ -33,7 +34,8 @@ mod terminal;
 mod text;
 
 use self::item::Item;
-use self::read::{read, without_padding};
+pub(crate) use self::read::modern;
+use self::read::without_padding;
 use super::envelope::{Envelope, Failure, Snapshot};
 use super::event::{Event, Sink};
 use super::fold::failure;
@@ -181,7 +183,7 @@ impl Mend {
         self.padding_bytes += padding;
         let at = event.output_index.and_then(|key| self.latest(key));
         let known = at.and_then(|at| self.items.get(at)).map(|item| &*item.kind);
-        let event = read(event, known, &mut self.notes);
+        let event = modern(event, known, &mut self.notes);
         match event.role() {
             Role::Created | Role::Queued | Role::InProgress => self.lifecycle(event, sink),
             Role::Terminal(status) => self.terminal(event, status, sink),

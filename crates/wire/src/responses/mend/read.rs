@@ -51,7 +51,7 @@ const TEXTS: &[&str] =
 
 /// The event as it would be called and shaped today. `kind_of_item` is the type of the item it is
 /// about, where that is known.
-pub(super) fn read<'a>(
+pub(crate) fn modern<'a>(
     event: Event<'a>,
     kind_of_item: Option<&str>,
     notes: &mut Notes,

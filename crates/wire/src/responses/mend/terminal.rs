@@ -19,11 +19,12 @@ type Test = fn(&Item, u64, Raw<'_>) -> bool;
 
 const TESTS: &[Test] = &[
     |item, _, told| told.member("id").is_some_and(|id| id.as_str() == item.id),
-    |item, key, _| item.key == key,
+    |item, key, _| item.key == key && item.key_told,
     |item, _, told| {
         let texts = Item::texts(told);
         !texts.is_empty() && texts == Item::texts(Raw::trusted(&item.json))
     },
+    |item, key, _| item.key == key,
 ];
 
 impl Mend {
