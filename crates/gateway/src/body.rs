@@ -1,5 +1,5 @@
 //! A request body: read within its limits and decompressed. In: the body as it streams in. Out: all
-//! its bytes, or an error in OpenAI's shape that says which limit it broke.
+//! its bytes, as they came and plain, or an error in OpenAI's shape that says which limit it broke.
 
 use std::io::Read;
 use std::pin::Pin;
@@ -21,6 +21,15 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 const DISCARD_WAIT: Duration = Duration::from_millis(200);
 /// How much of it is read, in times of the limit.
 const DISCARD_TIMES: usize = 4;
+
+/// A request body.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// As it came over the wire.
+    pub raw: Bytes,
+    /// Without its coding.
+    pub plain: Bytes,
+}
 
 /// Reads a whole body as it came over the wire.
 ///

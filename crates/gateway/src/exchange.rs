@@ -18,6 +18,7 @@ use latimer_wire::json::Raw;
 use latimer_wire::responses::Usage;
 
 use crate::answer::{Answer, build};
+use crate::body::Received;
 use crate::clock::unix_seconds;
 use crate::config::Timeouts;
 use crate::gateway::Gateway;
@@ -101,19 +102,19 @@ async fn answer(
     }
 }
 
-/// The body of the request, decompressed.
+/// The body of the request.
 async fn read(
     exchange: &mut Exchange,
     head: &http::request::Parts,
     incoming: Incoming,
-) -> Result<Bytes, Refusal> {
+) -> Result<Received, Refusal> {
     let gateway = Arc::clone(&exchange.gateway);
     let (limits, timeouts) = (&gateway.settings.limits, &gateway.settings.timeouts);
     let raw = crate::body::read(&head.headers, incoming, limits, timeouts).await;
     let raw = raw.map_err(|error| Refusal::with(error, headers::closing()))?;
-    let body = crate::body::decode(&head.headers, raw, limits).await?;
-    exchange.asked(&body);
-    Ok(body)
+    let plain = crate::body::decode(&head.headers, raw.clone(), limits).await?;
+    exchange.asked(&plain);
+    Ok(Received { raw, plain })
 }
 
 /// Sends what was planned. An error status is a refusal.

@@ -20,9 +20,8 @@ const OF_ONE_HOP: &[&str] = &[
     "upgrade",
 ];
 
-/// Not passed to a backend of the same dialect either: the answer has to be readable here, and the
-/// body goes out decompressed.
-const NOT_TO_BACKEND: &[&str] = &["accept-encoding", "content-encoding", "expect"];
+/// Not passed to a backend of the same dialect either: the answer has to be readable here.
+const NOT_TO_BACKEND: &[&str] = &["accept-encoding", "expect"];
 
 /// Whose request it is; not passed on with a key that is not the caller's.
 const OF_CALLER: &[&str] = &[

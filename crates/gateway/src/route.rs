@@ -2,7 +2,7 @@
 //! two dialects, the client's door and the backend's; where they are the same, nothing is changed.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 use latimer_wire::chat::{
     Backend, Lift, LiftOptions, Lifted, Lower, Shape, StopSequences, lift_request, lower_request,
 };
@@ -10,6 +10,7 @@ use latimer_wire::error::ApiError;
 use latimer_wire::json::{Raw, with_text_member};
 use latimer_wire::responses::{Envelope, Mend, Request};
 
+use crate::body::Received;
 use crate::clock::unix_seconds;
 use crate::config::Dialect;
 use crate::gateway::Gateway;
@@ -60,9 +61,9 @@ pub(crate) fn plan(
     exchange: &mut Exchange,
     door: Door,
     head: &http::request::Parts,
-    body: &Bytes,
+    body: &Received,
 ) -> Result<Plan, ApiError> {
-    let text = utf8(body)?;
+    let text = utf8(&body.plain)?;
     match (door, exchange.gateway.dialect()) {
         (Door::Responses, Dialect::Chat) => lift(exchange, head, text),
         (Door::Responses, Dialect::Responses) => {
@@ -107,28 +108,27 @@ fn wants_stream(text: &str) -> Result<bool, ApiError> {
     Ok(body.member("stream").and_then(Raw::boolean).unwrap_or(false))
 }
 
-/// The same dialect on both sides: the bytes stay, but for the model's name where it is replaced.
+/// The same dialect on both sides: the bytes stay as they came, compressed or not, but for the
+/// model's name where it is replaced.
 fn pass(
     exchange: &Exchange,
     head: &http::request::Parts,
     path: &'static str,
-    body: &Bytes,
+    body: &Received,
     text: &str,
     stream: bool,
     watch: Watch,
 ) -> Plan {
     let gateway = &exchange.gateway;
-    Plan {
-        method: Method::POST,
-        path,
-        headers: headers::passed_on(&head.headers, gateway.key()),
-        body: match gateway.model() {
-            Some(model) => Bytes::from(with_text_member(text, "model", model)),
-            None => body.clone(),
-        },
-        stream,
-        way: Way::Pass(watch),
-    }
+    let mut headers = headers::passed_on(&head.headers, gateway.key());
+    let body = match gateway.model() {
+        Some(model) => {
+            headers.remove(header::CONTENT_ENCODING);
+            Bytes::from(with_text_member(text, "model", model))
+        }
+        None => body.raw.clone(),
+    };
+    Plan { method: Method::POST, path, headers, body, stream, way: Way::Pass(watch) }
 }
 
 /// A Responses client before a Chat backend.

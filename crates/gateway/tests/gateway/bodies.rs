@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
+use latimer_probe::exchange::Payload;
 
 use crate::support::*;
 
@@ -61,17 +62,28 @@ fn coded(coding: &str, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_read_and_goes_on_plain() {
+async fn a_compressed_body_goes_on_as_it_came_or_plain_where_it_is_changed() {
     let backend = Backend::start().await;
-    let gateway = Gateway::start(before_responses(backend.address)).await;
-    for (coding, code) in CODERS {
-        let request = coded(coding, &code(ASK_WHOLE.as_bytes()));
-        let client = Client::send(gateway.address, &request).await;
-        let (mut line, heard) = backend.heard().await;
-        assert_eq!(String::from_utf8_lossy(&heard.body), ASK_WHOLE, "{coding}");
-        assert_eq!(heard.header("content-encoding"), None, "{coding}");
-        line.say(whole("200 OK", "connection: close\r\n", "{}")).await;
-        assert_eq!(client.finish().await.status, 200, "{coding}");
+    let mut with_model = before_responses(backend.address);
+    with_model.upstream.as_mut().unwrap().model = Some("m".to_owned());
+    for (config, changed) in [(before_responses(backend.address), false), (with_model, true)] {
+        let gateway = Gateway::start(config).await;
+        for (coding, code) in CODERS {
+            let body = code(ASK_WHOLE.as_bytes());
+            let client = Client::send(gateway.address, &coded(coding, &body)).await;
+            let (mut line, heard) = backend.heard().await;
+            let (wanted, named) = match changed {
+                true => (ASK_WHOLE.as_bytes(), None),
+                false => (&*body, Some(*coding)),
+            };
+            assert!(heard.body == wanted, "{coding}");
+            assert_eq!(heard.header("content-encoding").map(str::trim), named.map(str::trim));
+            line.say(whole("200 OK", "connection: close\r\n", "{}")).await;
+            assert_eq!(client.finish().await.status, 200, "{coding}");
+        }
+        let recorded = gateway.stop().await;
+        let asked = |body: &Payload| matches!(body, Payload::Json(body) if body["input"] == "Hi");
+        assert!(recorded.exchanges.iter().all(|exchange| asked(&exchange.request.body)));
     }
 }
 
