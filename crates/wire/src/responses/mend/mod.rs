@@ -13,8 +13,11 @@
 //! | `item_not_added`, `item_not_done`, `item_only_at_end` | the brackets of an item |
 //! | `part_not_added`, `part_not_done` | the brackets of a part |
 //! | `text_without_deltas`, `text_not_done`, `done_without_text` | the pieces, the end of a text |
-//! | `text_contradicted`, `part_contradicted`, `item_contradicted` | the later word won |
-//! | `output_index_missing`, `output_index_changed`, `part_index_…`, `item_id_…` | places and names |
+//! | `text_contradicted`, `part_contradicted` | the later word won |
+//! | `item_contradicted` | the snapshot's item says nothing, or in another order; ours stays |
+//! | `output_index_missing`, `output_index_changed` | the place of an item |
+//! | `part_index_missing`, `part_index_changed` | the place of a part |
+//! | `item_id_missing`, `item_id_changed` | an item keeps its first id, or gets one |
 //! | `call_not_named` | a call without name or id |
 //! | `event_renamed`, `delta_is_an_object`, `event_without_type` | older and simpler forms |
 //! | `event_repeated`, `event_dropped`, `text_dropped`, `event_malformed` | nothing could be made of it |
