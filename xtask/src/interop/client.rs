@@ -25,10 +25,10 @@ pub struct Client {
 enum Kind {
     /// The Codex CLI in this version, through `latimer run`.
     Codex(&'static Tool),
-    /// `interop/clients/agent.py` in this mode, through `latimer serve`.
-    Python(&'static str),
-    /// `interop/clients/agent.mjs` in this mode, through `latimer serve`.
-    Node(&'static str),
+    /// This file of `interop/clients` in this mode, through `latimer serve`.
+    Python(&'static str, &'static str),
+    /// This file of `interop/clients` in this mode, through `latimer serve`.
+    Node(&'static str, &'static str),
 }
 
 /// All clients.
@@ -37,12 +37,15 @@ pub const CLIENTS: &[Client] = &[
     Client { name: "codex-0.150", kind: Kind::Codex(&CODEX_0_150) },
     Client { name: "codex-0.130", kind: Kind::Codex(&CODEX_0_130) },
     Client { name: "codex-0.98", kind: Kind::Codex(&CODEX_0_98) },
-    Client { name: "python-create", kind: Kind::Python("create") },
-    Client { name: "python-helper", kind: Kind::Python("helper") },
-    Client { name: "python-whole", kind: Kind::Python("whole") },
-    Client { name: "node-create", kind: Kind::Node("create") },
-    Client { name: "node-helper", kind: Kind::Node("helper") },
-    Client { name: "node-whole", kind: Kind::Node("whole") },
+    Client { name: "python-create", kind: Kind::Python("agent.py", "create") },
+    Client { name: "python-helper", kind: Kind::Python("agent.py", "helper") },
+    Client { name: "python-whole", kind: Kind::Python("agent.py", "whole") },
+    Client { name: "node-create", kind: Kind::Node("agent.mjs", "create") },
+    Client { name: "node-helper", kind: Kind::Node("agent.mjs", "helper") },
+    Client { name: "node-whole", kind: Kind::Node("agent.mjs", "whole") },
+    Client { name: "python-chat-create", kind: Kind::Python("chat.py", "create") },
+    Client { name: "python-chat-helper", kind: Kind::Python("chat.py", "helper") },
+    Client { name: "python-chat-whole", kind: Kind::Python("chat.py", "whole") },
 ];
 
 /// What an SDK's agent prints at its end.
@@ -59,8 +62,8 @@ impl Client {
     pub fn tool(&self) -> &'static Tool {
         match self.kind {
             Kind::Codex(tool) => tool,
-            Kind::Python(_) => &PYTHON_SDK,
-            Kind::Node(_) => &NODE_SDK,
+            Kind::Python(..) => &PYTHON_SDK,
+            Kind::Node(..) => &NODE_SDK,
         }
     }
 
@@ -68,16 +71,16 @@ impl Client {
     pub fn send(&self, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
         match self.kind {
             Kind::Codex(tool) => codex::send(&tool.program(&site.tools()), site, run, place, url),
-            Kind::Python(mode) => {
+            Kind::Python(file, mode) => {
                 let interpreter = PYTHON_SDK.program(&site.tools());
                 let mut agent = command(&interpreter, &place.home);
-                agent.arg(site.root.join("interop/clients/agent.py")).arg(mode);
+                agent.env("PYTHONDONTWRITEBYTECODE", "1").arg(site.client(file)).arg(mode);
                 through_serve(site, run, place, url, agent)
             }
-            Kind::Node(mode) => {
+            Kind::Node(file, mode) => {
                 let mut agent = command("node".as_ref(), &place.home);
                 agent.env("SDK", NODE_SDK.program(&site.tools()));
-                agent.arg(site.root.join("interop/clients/agent.mjs")).arg(mode);
+                agent.arg(site.client(file)).arg(mode);
                 through_serve(site, run, place, url, agent)
             }
         }

@@ -45,6 +45,10 @@ impl Site {
         self.base.join("logs")
     }
 
+    fn client(&self, file: &str) -> PathBuf {
+        self.root.join("interop/clients").join(file)
+    }
+
     fn scratch(&self) -> PathBuf {
         self.base.join("scratch")
     }
