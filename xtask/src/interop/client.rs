@@ -46,6 +46,10 @@ pub const CLIENTS: &[Client] = &[
     Client { name: "python-chat-create", kind: Kind::Python("chat.py", "create") },
     Client { name: "python-chat-helper", kind: Kind::Python("chat.py", "helper") },
     Client { name: "python-chat-whole", kind: Kind::Python("chat.py", "whole") },
+    Client { name: "node-chat-create", kind: Kind::Node("chat.mjs", "create") },
+    Client { name: "node-chat-helper", kind: Kind::Node("chat.mjs", "helper") },
+    Client { name: "node-chat-runner", kind: Kind::Node("chat.mjs", "runner") },
+    Client { name: "node-chat-whole", kind: Kind::Node("chat.mjs", "whole") },
 ];
 
 /// What an SDK's agent prints at its end.
