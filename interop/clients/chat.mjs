@@ -1,9 +1,10 @@
 // A small agent on the official Node SDK's Chat Completions, which holds every chunk against it.
 //
-// In: `chat.mjs create|helper|whole|runner PROMPT`, and in the environment `BASE_URL`, the gateway,
-// and `SDK`, the directory that the SDK is installed in. It asks, runs the commands that the model
-// calls for in the current directory, sends their output back, and asks again after a failure; with
-// `runner` the SDK's `runTools` does that. Out: one JSON object with `text`, `reasoning`, `calls`,
+// In: `chat.mjs create|helper|whole|runner PROMPT [--structured]`, and in the environment `BASE_URL`,
+// the gateway, and `SDK`, the directory that the SDK is installed in. It asks, for an answer that
+// follows a schema if it is told to, runs the commands that the model calls for in the current
+// directory, sends their output back, and asks again after a failure; with `runner` the SDK's
+// `runTools` does that. Out: one JSON object with `text`, `reasoning`, `calls`,
 // and how each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
 
 import { spawnSync } from "node:child_process";
@@ -28,6 +29,21 @@ const EXEC_COMMAND = {
   },
 };
 const TOOLS = [{ type: "function", function: EXEC_COMMAND }];
+// What an answer is to be that follows a schema.
+const WEATHER = {
+  name: "Weather",
+  strict: true,
+  schema: {
+    type: "object",
+    properties: {
+      city: { type: "string" },
+      celsius: { type: "integer" },
+      notes: { type: "array", items: { type: "string" } },
+    },
+    required: ["city", "celsius", "notes"],
+    additionalProperties: false,
+  },
+};
 
 function must(holds, what) {
   if (holds) return;
@@ -107,10 +123,23 @@ const MODES = {
     const facts = (message) =>
       (message.tool_calls ?? []).map((call) => [call.id, call.function.arguments]);
     must(isDeepStrictEqual(facts(ours), facts(theirs)), "the helper has other calls");
+    parsed(completion, request);
     return { ...told, usage: completion.usage };
   },
-  whole: async (client, request) => client.chat.completions.create(request),
+  whole: async (client, request) =>
+    request.response_format
+      ? parsed(await client.chat.completions.parse(request), request)
+      : client.chat.completions.create(request),
 };
+
+// The same, if it has been read as what was asked for.
+function parsed(completion, request) {
+  if (request.response_format) {
+    const { content, parsed: read } = completion.choices[0].message;
+    must(isDeepStrictEqual(read, JSON.parse(content)), `${content} was read as ${read}`);
+  }
+  return completion;
+}
 
 // One request: the message, if it is complete, and how it ended.
 async function ask(mode, client, request) {
@@ -150,10 +179,10 @@ function output({ id, function: { name, arguments: given } }) {
   return { role: "tool", tool_call_id: id, content: run(JSON.parse(given)) };
 }
 
-async function converse(mode, client, messages) {
+async function converse(mode, client, messages, format) {
   const answers = [];
   while (answers.length < ANSWERS_MAX) {
-    const request = { model: "mock", messages, tools: TOOLS };
+    const request = { model: "mock", messages, tools: TOOLS, ...format };
     const [message, answer] = await ask(mode, client, request);
     answers.push(answer);
     if (!message) continue;
@@ -182,7 +211,7 @@ async function runTools(client, messages) {
   return [said, said.map(() => ({ status: 200, outcome: "completed" }))];
 }
 
-const [mode, prompt] = process.argv.slice(2);
+const [mode, prompt, ...options] = process.argv.slice(2);
 const client = new OpenAI({
   baseURL: process.env.BASE_URL,
   apiKey: "none",
@@ -190,8 +219,12 @@ const client = new OpenAI({
   timeout: 30_000,
 });
 const asked = [{ role: "user", content: prompt }];
+const structured = { response_format: { type: "json_schema", json_schema: WEATHER } };
+const format = options.includes("--structured") ? structured : {};
 const [messages, answers] =
-  mode === "runner" ? await runTools(client, asked) : await converse(MODES[mode], client, asked);
+  mode === "runner"
+    ? await runTools(client, asked)
+    : await converse(MODES[mode], client, asked, format);
 const said = messages.filter((message) => message.role === "assistant");
 const calls = said.flatMap((message) => message.tool_calls ?? []).map((call) => call.function.name);
 const reasoning = said.flatMap((message) => message.reasoning_content ?? []).join(" ");

@@ -1,8 +1,9 @@
 """A small agent on the official Python SDK's Chat Completions, which holds every chunk against it.
 
-In: `chat.py create|helper|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks,
-runs the commands that the model calls for in the current directory, sends their output back, and
-asks again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each
+In: `chat.py create|helper|whole PROMPT [--structured]`, and in the environment `BASE_URL`, the
+gateway. It asks, for an answer that follows a schema if it is told to, runs the commands that the
+model calls for in the current directory, sends their output back, and asks again after a failure.
+Out: one JSON object with `text`, `reasoning`, `calls`, and how each
 request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
 """
 
@@ -16,6 +17,7 @@ import openai
 from checks import EXEC_COMMAND, Tap, must, run, validate
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
+from pydantic import BaseModel
 
 ANSWERS_MAX = 6
 # What backends with reasoning send, and the SDK leaves out of its types.
@@ -25,6 +27,14 @@ BEYOND_THE_SDK = {
 }
 TOOLS = [{"type": "function", "function": EXEC_COMMAND}]
 STREAM = {"stream_options": {"include_usage": True}}
+
+
+class Weather(BaseModel):
+    """What an answer is to be that follows a schema."""
+
+    city: str
+    celsius: int
+    notes: list[str]
 
 
 def validate_body(tap, streamed):
@@ -83,6 +93,10 @@ class Watch:
 
 def create(client, request):
     watch = Watch()
+    if "response_format" in request:
+        schema = {**Weather.model_json_schema(), "additionalProperties": False}
+        named = {"name": "Weather", "strict": True, "schema": schema}
+        request |= {"response_format": {"type": "json_schema", "json_schema": named}}
     for chunk in client.chat.completions.create(stream=True, **STREAM, **request):
         watch.see(chunk)
     return watch.completion()
@@ -101,10 +115,21 @@ def helper(client, request):
     must((theirs.content or None) == ours.content, f"the helper has the text {theirs.content!r}")
     ids = [[call.id for call in one.tool_calls or []] for one in (ours, theirs)]
     must(ids[0] == ids[1], f"the helper has the calls {ids[1]}, not {ids[0]}")
+    return parsed(completion, request)
+
+
+def parsed(completion, request):
+    """The same, if it has been read as what was asked for."""
+    if "response_format" in request:
+        message = completion.choices[0].message
+        wanted = Weather.model_validate_json(message.content)
+        must(message.parsed == wanted, f"{message.content} was read as {message.parsed}")
     return completion
 
 
 def whole(client, request):
+    if "response_format" in request:
+        return parsed(client.chat.completions.parse(**request), request)
     return client.chat.completions.create(**request)
 
 
@@ -145,6 +170,8 @@ def main():
     calls, reasoning, answers, message = [], [], [], None
     while len(answers) < ANSWERS_MAX:
         request = {"model": "mock", "messages": messages, "tools": TOOLS}
+        if "--structured" in sys.argv[3:]:
+            request["response_format"] = Weather
         message, answer = ask(mode, client, tap, request)
         answers.append(answer)
         if message is None:

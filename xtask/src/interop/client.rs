@@ -100,6 +100,7 @@ fn through_serve(
 ) -> Result<()> {
     let (gateway, base_url) = serve(site, run, place, url)?;
     agent.current_dir(&place.work).env("BASE_URL", base_url).arg(&run.scenario.prompt);
+    agent.args(&run.scenario.agent_arguments);
     let printed = Process::start(&mut agent, "agent", &place.logs)?.succeed(DEADLINE)?;
     gateway.stop()?;
     let said: Said = serde_json::from_str(&printed).context("the agent printed no result")?;
