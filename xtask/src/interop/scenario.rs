@@ -50,6 +50,9 @@ pub struct Scenario {
     /// The clients; all, if none is named.
     #[serde(default)]
     pub clients: Vec<String>,
+    /// The clients that it is not for.
+    #[serde(default)]
+    pub without: Vec<String>,
 }
 
 impl Scenario {
