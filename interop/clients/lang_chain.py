@@ -1,16 +1,18 @@
 """A small agent on LangChain's `ChatOpenAI`, as its users write one.
 
 In: `lang_chain.py stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks, runs
-the commands that the model calls for in the current directory, and sends their output back. Out: one
-JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1
-and, on stderr, what in an answer was wrong.
+the commands that the model calls for in the current directory, sends their output back, and asks
+again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request
+ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 
+import openai
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -44,6 +46,21 @@ def whole(model, messages):
     return model.invoke(messages)
 
 
+def ask(mode, model, messages):
+    """One request: the answer, if it is complete, and how it ended."""
+    try:
+        return mode(model, messages), {"status": 200, "outcome": "completed"}
+    except openai.RateLimitError as error:
+        retry_after = error.response.headers.get("retry-after")
+        time.sleep(float(retry_after or 0))
+        return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+    except openai.APIError as error:
+        if type(error) is not openai.APIError:
+            raise
+        # An error that came in the stream.
+        return None, {"status": 200, "outcome": "failed"}
+
+
 def main():
     mode = {"stream": stream, "whole": whole}[sys.argv[1]]
     model = ChatOpenAI(base_url=os.environ["BASE_URL"], api_key="none", model="mock",
@@ -51,8 +68,10 @@ def main():
     model = model.bind_tools([exec_command])
     messages, calls, answers, answer = [HumanMessage(sys.argv[2])], [], [], None
     while len(answers) < ANSWERS_MAX:
-        answer = mode(model, messages)
-        answers.append({"status": 200, "outcome": "completed"})
+        answer, ended = ask(mode, model, messages)
+        answers.append(ended)
+        if answer is None:
+            continue
         messages.append(answer)
         must(not answer.invalid_tool_calls, f"calls are wrong: {answer.invalid_tool_calls}")
         finish = "tool_calls" if answer.tool_calls else "stop"
@@ -65,7 +84,7 @@ def main():
             must(call["name"] == exec_command.name, f"the model calls {call['name']}")
             calls.append(call["name"])
             messages.append(exec_command.invoke(call))
-    print(json.dumps({"text": answer.content, "calls": calls, "reasoning": "",
+    print(json.dumps({"text": answer.content if answer else None, "calls": calls, "reasoning": "",
                       "answers": answers}))
 
 
