@@ -8,23 +8,20 @@ request ended (`answers`); or exit code 1 and, on stderr, what in an answer was 
 
 import json
 import os
-import subprocess
 import sys
 import time
 from typing import get_args
 
 import httpx2
 import openai
+from checks import EXEC_COMMAND, Tap, must, run, validate
 from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
     ResponseStreamEvent,
 )
-from pydantic import BaseModel, ValidationError
 
 ANSWERS_MAX = 6
-ERRORS_MAX = 5
-COMMAND_TIMEOUT_S = 20
 # Members that the API sends and this version of the SDK leaves out of its types.
 BEYOND_THE_SDK = {
     Response: {"store", "frequency_penalty", "presence_penalty"},
@@ -37,86 +34,17 @@ EVENTS = {
     for kind in get_args(model.model_fields["type"].annotation)
 }
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
-EXEC_COMMAND = {
-    "type": "function",
-    "name": "exec_command",
-    "description": "Runs a shell command and returns what it prints.",
-    "strict": True,
-    "parameters": {
-        "type": "object",
-        "properties": {"cmd": {"type": "string"}},
-        "required": ["cmd"],
-        "additionalProperties": False,
-    },
-}
 
 
-def must(holds, what):
-    if not holds:
-        sys.exit(f"agent.py: {what}")
-
-
-def unknown_members(value, at):
-    """The members that the SDK's types do not declare, as paths."""
-    if isinstance(value, BaseModel):
-        for name in (value.model_extra or {}).keys() - BEYOND_THE_SDK.get(type(value), set()):
-            yield f"{at}.{name}"
-        for name in type(value).model_fields:
-            yield from unknown_members(getattr(value, name), f"{at}.{name}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_members(item, f"{at}[{index}]")
-
-
-def validate(model, raw, what):
-    """What the SDK takes unchecked, checked: all there, of the right type, and nothing unknown."""
-    try:
-        value = model.model_validate(raw, strict=True)
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        sys.exit(f"agent.py: {what} is not what the SDK declares: {'; '.join(wrong[:ERRORS_MAX])}")
-    unknown = list(unknown_members(value, what))
-    must(not unknown, f"the SDK does not know {unknown}")
-
-
-def validate_body(body, streamed):
+def validate_body(tap, streamed):
     """One answer as it came over the wire: the SDK mends wrong types before it shows an event."""
     if not streamed:
-        validate(Response, json.loads(body), "response")
+        validate(Response, json.loads(tap.body), "response", BEYOND_THE_SDK)
         return
-    lines = [line for line in body.decode().splitlines() if line.startswith("data: ")]
-    must(lines, "nothing came over the wire")
-    for line in lines:
-        raw = json.loads(line.removeprefix("data: "))
+    for data in tap.data():
+        raw = json.loads(data)
         must(raw["type"] in EVENTS, f"the SDK does not know the event {raw['type']}")
-        validate(EVENTS[raw["type"]], raw, raw["type"])
-
-
-class Tap(httpx2.HTTPTransport):
-    """The SDK's transport, which keeps a copy of the bytes of the last answer."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = b""
-
-    def handle_request(self, request):
-        response = super().handle_request(request)
-        response.stream = TappedStream(self, response.stream)
-        return response
-
-
-class TappedStream(httpx2.SyncByteStream):
-    def __init__(self, tap, stream):
-        self.tap, self.stream = tap, stream
-        tap.body = b""
-
-    def __iter__(self):
-        for piece in self.stream:
-            self.tap.body += piece
-            yield piece
-
-    def close(self):
-        self.stream.close()
+        validate(EVENTS[raw["type"]], raw, raw["type"], BEYOND_THE_SDK)
 
 
 class Watch:
@@ -181,7 +109,7 @@ def ask(mode, client, tap, request):
         retry_after = error.response.headers.get("retry-after")
         time.sleep(float(retry_after or 0))
         return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
-    validate_body(tap.body, streamed=mode is not whole)
+    validate_body(tap, streamed=mode is not whole)
     answer = {"status": 200, "outcome": response.status}
     if response.status != "completed":
         must(response.error is not None or response.status != "failed", "failed without an error")
@@ -190,11 +118,9 @@ def ask(mode, client, tap, request):
     return response, answer
 
 
-def run(call):
-    must(call.name == "exec_command", f"the model calls {call.name}")
-    done = subprocess.run(["sh", "-c", json.loads(call.arguments)["cmd"]], capture_output=True,
-                          text=True, timeout=COMMAND_TIMEOUT_S)
-    return {"type": "function_call_output", "call_id": call.call_id, "output": done.stdout}
+def output(call):
+    printed = run(call.name, call.arguments)
+    return {"type": "function_call_output", "call_id": call.call_id, "output": printed}
 
 
 def main():
@@ -205,7 +131,7 @@ def main():
     items = [{"role": "user", "content": sys.argv[2]}]
     calls, reasoning, answers = [], [], []
     while len(answers) < ANSWERS_MAX:
-        request = {"model": "mock", "input": items, "tools": [EXEC_COMMAND]}
+        request = {"model": "mock", "input": items, "tools": [{"type": "function", **EXEC_COMMAND}]}
         response, answer = ask(mode, client, tap, request)
         answers.append(answer)
         if response is None:
@@ -218,7 +144,7 @@ def main():
         if not called:
             break
         calls += [call.name for call in called]
-        items += [run(call) for call in called]
+        items += [output(call) for call in called]
     print(json.dumps({"text": response.output_text if response else None, "calls": calls,
                       "reasoning": " ".join(reasoning), "answers": answers}))
 

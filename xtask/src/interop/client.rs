@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::process::{Process, command};
 use super::scenario::{Exchange, Scenario};
-use super::tools::{CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, NODE_SDK, PYTHON_SDK, Tool};
+use super::tools::{
+    AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN, NODE_SDK, PYTHON_SDK, Tool,
+};
 use super::{Place, Run, Site, codex};
 
 /// How long a client may take. Codex waits for ever for a server that is gone.
@@ -25,10 +27,10 @@ pub struct Client {
 enum Kind {
     /// The Codex CLI in this version, through `latimer run`.
     Codex(&'static Tool),
-    /// `interop/clients/agent.py` in this mode, through `latimer serve`.
-    Python(&'static str),
-    /// `interop/clients/agent.mjs` in this mode, through `latimer serve`.
-    Node(&'static str),
+    /// This file of `interop/clients` on this SDK in this mode, through `latimer serve`.
+    Python(&'static Tool, &'static str, &'static str),
+    /// This file of `interop/clients` on this SDK in this mode, through `latimer serve`.
+    Node(&'static Tool, &'static str, &'static str),
 }
 
 /// All clients.
@@ -37,12 +39,23 @@ pub const CLIENTS: &[Client] = &[
     Client { name: "codex-0.150", kind: Kind::Codex(&CODEX_0_150) },
     Client { name: "codex-0.130", kind: Kind::Codex(&CODEX_0_130) },
     Client { name: "codex-0.98", kind: Kind::Codex(&CODEX_0_98) },
-    Client { name: "python-create", kind: Kind::Python("create") },
-    Client { name: "python-helper", kind: Kind::Python("helper") },
-    Client { name: "python-whole", kind: Kind::Python("whole") },
-    Client { name: "node-create", kind: Kind::Node("create") },
-    Client { name: "node-helper", kind: Kind::Node("helper") },
-    Client { name: "node-whole", kind: Kind::Node("whole") },
+    Client { name: "python-create", kind: Kind::Python(&PYTHON_SDK, "agent.py", "create") },
+    Client { name: "python-helper", kind: Kind::Python(&PYTHON_SDK, "agent.py", "helper") },
+    Client { name: "python-whole", kind: Kind::Python(&PYTHON_SDK, "agent.py", "whole") },
+    Client { name: "node-create", kind: Kind::Node(&NODE_SDK, "agent.mjs", "create") },
+    Client { name: "node-helper", kind: Kind::Node(&NODE_SDK, "agent.mjs", "helper") },
+    Client { name: "node-whole", kind: Kind::Node(&NODE_SDK, "agent.mjs", "whole") },
+    Client { name: "python-chat-create", kind: Kind::Python(&PYTHON_SDK, "chat.py", "create") },
+    Client { name: "python-chat-helper", kind: Kind::Python(&PYTHON_SDK, "chat.py", "helper") },
+    Client { name: "python-chat-whole", kind: Kind::Python(&PYTHON_SDK, "chat.py", "whole") },
+    Client { name: "node-chat-create", kind: Kind::Node(&NODE_SDK, "chat.mjs", "create") },
+    Client { name: "node-chat-helper", kind: Kind::Node(&NODE_SDK, "chat.mjs", "helper") },
+    Client { name: "node-chat-runner", kind: Kind::Node(&NODE_SDK, "chat.mjs", "runner") },
+    Client { name: "node-chat-whole", kind: Kind::Node(&NODE_SDK, "chat.mjs", "whole") },
+    Client { name: "ai-sdk-stream", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream") },
+    Client { name: "ai-sdk-whole", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole") },
+    Client { name: "langchain-stream", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "stream") },
+    Client { name: "langchain-whole", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "whole") },
 ];
 
 /// What an SDK's agent prints at its end.
@@ -58,9 +71,7 @@ impl Client {
     /// What has to be installed for it.
     pub fn tool(&self) -> &'static Tool {
         match self.kind {
-            Kind::Codex(tool) => tool,
-            Kind::Python(_) => &PYTHON_SDK,
-            Kind::Node(_) => &NODE_SDK,
+            Kind::Codex(tool) | Kind::Python(tool, ..) | Kind::Node(tool, ..) => tool,
         }
     }
 
@@ -68,16 +79,16 @@ impl Client {
     pub fn send(&self, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
         match self.kind {
             Kind::Codex(tool) => codex::send(&tool.program(&site.tools()), site, run, place, url),
-            Kind::Python(mode) => {
-                let interpreter = PYTHON_SDK.program(&site.tools());
+            Kind::Python(sdk, file, mode) => {
+                let interpreter = sdk.program(&site.tools());
                 let mut agent = command(&interpreter, &place.home);
-                agent.arg(site.root.join("interop/clients/agent.py")).arg(mode);
+                agent.env("PYTHONDONTWRITEBYTECODE", "1").arg(site.client(file)).arg(mode);
                 through_serve(site, run, place, url, agent)
             }
-            Kind::Node(mode) => {
+            Kind::Node(sdk, file, mode) => {
                 let mut agent = command("node".as_ref(), &place.home);
-                agent.env("SDK", NODE_SDK.program(&site.tools()));
-                agent.arg(site.root.join("interop/clients/agent.mjs")).arg(mode);
+                agent.env("SDK", sdk.program(&site.tools()));
+                agent.arg(site.client(file)).arg(mode);
                 through_serve(site, run, place, url, agent)
             }
         }
@@ -93,6 +104,7 @@ fn through_serve(
 ) -> Result<()> {
     let (gateway, base_url) = serve(site, run, place, url)?;
     agent.current_dir(&place.work).env("BASE_URL", base_url).arg(&run.scenario.prompt);
+    agent.args(&run.scenario.agent_arguments);
     let printed = Process::start(&mut agent, "agent", &place.logs)?.succeed(DEADLINE)?;
     gateway.stop()?;
     let said: Said = serde_json::from_str(&printed).context("the agent printed no result")?;

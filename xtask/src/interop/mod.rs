@@ -45,6 +45,10 @@ impl Site {
         self.base.join("logs")
     }
 
+    fn client(&self, file: &str) -> PathBuf {
+        self.root.join("interop/clients").join(file)
+    }
+
     fn scratch(&self) -> PathBuf {
         self.base.join("scratch")
     }
@@ -113,7 +117,8 @@ pub fn run(root: &Path, only: Option<&str>, keep: bool) -> Result<ExitCode> {
 
 fn runs_of<'a>(scenario: &'a Scenario, only: Option<&str>) -> Vec<Run<'a>> {
     let takes_part = |client: &&Client| {
-        scenario.clients.is_empty() || scenario.clients.iter().any(|name| name == client.name)
+        let named = |names: &[String]| names.iter().any(|name| name == client.name);
+        (scenario.clients.is_empty() || named(&scenario.clients)) && !named(&scenario.without)
     };
     let clients = || CLIENTS.iter().filter(takes_part);
     let runs = scenario

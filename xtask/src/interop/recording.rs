@@ -51,13 +51,29 @@ fn honest(record: &Value) -> Result<()> {
     };
     let outcome = record.pointer("/latimer/outcome").and_then(Value::as_str).unwrap_or_default();
     let mut events = body.lines().filter_map(|line| line.strip_prefix("data: "));
-    let last: Value = serde_json::from_str(events.next_back().context("a stream without events")?)?;
-    let kind = last.get("type").and_then(Value::as_str).unwrap_or_default();
-    ensure!(
-        kind == format!("response.{outcome}"),
-        "recorded as {outcome}, the stream ends: {kind}"
-    );
+    let last = events.next_back().context("a stream without events")?;
+    let ending = if asked_in_chat(record) { chat_ending(last)? } else { hub_ending(last)? };
+    ensure!(ending == outcome, "recorded as {outcome}, the stream ends: {last}");
     Ok(())
+}
+
+fn asked_in_chat(record: &Value) -> bool {
+    record.pointer("/request/body/messages").is_some()
+}
+
+fn hub_ending(last: &str) -> Result<String> {
+    let last: Value = serde_json::from_str(last)?;
+    let kind = last.get("type").and_then(Value::as_str).unwrap_or_default();
+    Ok(kind.strip_prefix("response.").unwrap_or_default().to_owned())
+}
+
+/// A Chat stream says that it is whole, or what went wrong.
+fn chat_ending(last: &str) -> Result<String> {
+    if last == "[DONE]" {
+        return Ok("completed".to_owned());
+    }
+    let last: Value = serde_json::from_str(last)?;
+    Ok(if last.get("error").is_some() { "failed" } else { "cut off" }.to_owned())
 }
 
 /// The kinds of calls, and of their outputs.
@@ -69,9 +85,7 @@ const CALLS: &[(&str, &str)] = &[
 
 /// The last request carries every call, as the kind it has to be, and every output.
 fn all_calls_answered(record: &Value, expected: &[&str]) -> Result<()> {
-    let input = record.pointer("/request/body/input").and_then(Value::as_array);
-    let kind = |item: &'_ Value| item.get("type").and_then(Value::as_str).map(str::to_owned);
-    let kinds: Vec<String> = input.into_iter().flatten().filter_map(kind).collect();
+    let kinds = if asked_in_chat(record) { kinds_in_chat(record) } else { kinds_in_hub(record) };
     let is_call = |kind: &&String| CALLS.iter().any(|(call, _)| call == kind);
     let calls: Vec<&String> = kinds.iter().filter(is_call).collect();
     ensure!(calls == expected, "the last request has the calls {calls:?}, not {expected:?}");
@@ -81,4 +95,26 @@ fn all_calls_answered(record: &Value, expected: &[&str]) -> Result<()> {
         ensure!(called == answered, "the last request has {called} {call}, {answered} {output}");
     }
     Ok(())
+}
+
+fn kinds_in_hub(record: &Value) -> Vec<String> {
+    let kind = |item: &'_ Value| item.get("type").and_then(Value::as_str).map(str::to_owned);
+    list(record.pointer("/request/body/input")).iter().filter_map(kind).collect()
+}
+
+/// The kinds that messages, their calls and their outputs are in the hub.
+fn kinds_in_chat(record: &Value) -> Vec<String> {
+    let mut kinds = Vec::new();
+    for message in list(record.pointer("/request/body/messages")) {
+        let calls = list(message.get("tool_calls")).iter();
+        kinds.extend(calls.map(|_| "function_call".to_owned()));
+        if message.get("role").is_some_and(|role| role == "tool") {
+            kinds.push("function_call_output".to_owned());
+        }
+    }
+    kinds
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

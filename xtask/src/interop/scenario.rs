@@ -37,6 +37,9 @@ pub struct Scenario {
     /// What Codex is told besides, after `exec`; `{interop}` is the directory of that name.
     #[serde(default)]
     pub codex_arguments: Vec<String>,
+    /// What the agents on the SDKs are told besides, after the prompt.
+    #[serde(default)]
+    pub agent_arguments: Vec<String>,
     /// How the session breaks off, and what is asked when it goes on. Only Codex has sessions.
     pub breaks: Option<Break>,
     /// Every request it makes, and how it is answered.
@@ -47,6 +50,9 @@ pub struct Scenario {
     /// The clients; all, if none is named.
     #[serde(default)]
     pub clients: Vec<String>,
+    /// The clients that it is not for.
+    #[serde(default)]
+    pub without: Vec<String>,
 }
 
 impl Scenario {

@@ -16,6 +16,8 @@ pub struct Tool {
     from: Registry,
     package: &'static str,
     version: &'static str,
+    /// What it needs besides, and which version.
+    beside: &'static [(&'static str, &'static str)],
     /// What is run, below its directory.
     program: &'static str,
 }
@@ -40,7 +42,7 @@ pub const CODEX_0_98: Tool = codex("codex-0.98", "0.98.0");
 
 const fn codex(name: &'static str, version: &'static str) -> Tool {
     let (package, program) = ("@openai/codex", "node_modules/.bin/codex");
-    Tool { name, from: Registry::Npm, package, version, program }
+    Tool { name, from: Registry::Npm, package, version, beside: &[], program }
 }
 
 /// The official SDK for Node; its program is the directory it is found in.
@@ -49,6 +51,7 @@ pub const NODE_SDK: Tool = Tool {
     from: Registry::Npm,
     package: "openai",
     version: "7.55.0",
+    beside: &[],
     program: "",
 };
 
@@ -58,6 +61,28 @@ pub const PYTHON_SDK: Tool = Tool {
     from: Registry::PyPi,
     package: "openai",
     version: "3.51.0",
+    beside: &[],
+    program: "bin/python",
+};
+
+/// The Vercel AI SDK with its provider for OpenAI's likes; its program is the directory it is found
+/// in. From 7 on it asks for a later Node than we do.
+pub const AI_SDK: Tool = Tool {
+    name: "ai-sdk",
+    from: Registry::Npm,
+    package: "ai",
+    version: "6.0.326",
+    beside: &[("@ai-sdk/openai-compatible", "2.0.87")],
+    program: "",
+};
+
+/// LangChain with its models of OpenAI; its program is the interpreter that finds it.
+pub const LANG_CHAIN: Tool = Tool {
+    name: "langchain",
+    from: Registry::PyPi,
+    package: "langchain-openai",
+    version: "1.7.3",
+    beside: &[("langchain-core", "1.7.2"), ("openai", "3.51.0")],
     program: "bin/python",
 };
 
@@ -68,6 +93,7 @@ pub const LITELLM: Tool = Tool {
     from: Registry::PyPi,
     package: "litellm[proxy]",
     version: "1.102.4",
+    beside: &[],
     program: "bin/litellm",
 };
 
@@ -83,7 +109,7 @@ impl Tool {
     /// Installs it, unless this version is there.
     pub fn install(&self, tools: &Path) -> Result<()> {
         let directory = tools.join(self.name);
-        let pin = format!("{} {}", self.package, self.version);
+        let pin = self.packages(" ").join(", ");
         if fs::read_to_string(directory.join(DONE)).is_ok_and(|done| done == pin) {
             return Ok(());
         }
@@ -103,18 +129,24 @@ impl Tool {
         Ok(())
     }
 
+    /// Each package, with its version after `sign`.
+    fn packages(&self, sign: &str) -> Vec<String> {
+        let all = [(self.package, self.version)].into_iter().chain(self.beside.iter().copied());
+        all.map(|(package, version)| format!("{package}{sign}{version}")).collect()
+    }
+
     fn npm(&self, directory: &Path) -> Result<()> {
         fs::write(directory.join("package.json"), r#"{"private": true}"#)?;
-        let package = format!("{}@{}", self.package, self.version);
-        let options = ["install", "--no-audit", "--no-fund", "--include=optional", &package];
-        quietly(Command::new("npm").current_dir(directory).args(options))
+        let options = ["install", "--no-audit", "--no-fund", "--include=optional"];
+        let mut npm = Command::new("npm");
+        quietly(npm.current_dir(directory).args(options).args(self.packages("@")))
     }
 
     fn pip(&self, directory: &Path) -> Result<()> {
         quietly(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
-        let package = format!("{}=={}", self.package, self.version);
-        let options = ["-m", "pip", "install", "--disable-pip-version-check", &package];
-        quietly(Command::new(directory.join("bin/python")).args(options))
+        let options = ["-m", "pip", "install", "--disable-pip-version-check"];
+        let mut pip = Command::new(directory.join("bin/python"));
+        quietly(pip.args(options).args(self.packages("==")))
     }
 }
 

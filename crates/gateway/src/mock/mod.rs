@@ -51,6 +51,8 @@ pub(crate) struct Asked {
     /// The last message, where it is a tool's output.
     tool_output: Option<String>,
     tools: Vec<Offered>,
+    /// The name of the schema that the answer is to follow.
+    schema: Option<String>,
     stream: bool,
     include_usage: bool,
 }
@@ -197,6 +199,10 @@ fn text_of(content: &Value) -> String {
     }
 }
 
+fn text_at(body: &Value, pointer: &str) -> Option<String> {
+    body.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
 fn asked_in_chat(body: &Value) -> Asked {
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let user = messages.iter().rev().find(|message| message["role"] == "user");
@@ -205,6 +211,7 @@ fn asked_in_chat(body: &Value) -> Asked {
         user: user.map(|message| text_of(&message["content"])).unwrap_or_default(),
         tool_output: tool.map(|message| text_of(&message["content"])),
         tools: offered::offered(body),
+        schema: text_at(body, "/response_format/json_schema/name"),
         stream: body["stream"] == true,
         include_usage: body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
     }
@@ -224,6 +231,7 @@ fn asked_in_hub(body: &Value) -> Asked {
             tools => tools.to_string(),
         }),
         tools: offered::offered(body),
+        schema: text_at(body, "/text/format/name"),
         stream: body["stream"] == true,
         include_usage: true,
     }

@@ -1,0 +1,96 @@
+"""What the agents on Python SDKs share: the one tool they offer, and how hard they look at an answer.
+
+It sends nothing and prints nothing; what does not hold ends the program, with the reason on stderr.
+"""
+
+import json
+import subprocess
+import sys
+
+import httpx2
+from pydantic import BaseModel, ValidationError
+
+ERRORS_MAX = 5
+COMMAND_TIMEOUT_S = 20
+# The one tool that is offered, without what a dialect puts around it.
+EXEC_COMMAND = {
+    "name": "exec_command",
+    "description": "Runs a shell command and returns what it prints.",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {"cmd": {"type": "string"}},
+        "required": ["cmd"],
+        "additionalProperties": False,
+    },
+}
+
+
+def must(holds, what):
+    if not holds:
+        sys.exit(f"{sys.argv[0]}: {what}")
+
+
+def run(name, arguments):
+    """What the command that the model calls for prints."""
+    must(name == "exec_command", f"the model calls {name}")
+    done = subprocess.run(["sh", "-c", json.loads(arguments)["cmd"]], capture_output=True,
+                          text=True, timeout=COMMAND_TIMEOUT_S)
+    return done.stdout
+
+
+def unknown_members(value, at, beyond):
+    """The members that the SDK's types do not declare, as paths, but for those `beyond` them."""
+    if isinstance(value, BaseModel):
+        for name in (value.model_extra or {}).keys() - beyond.get(type(value), set()):
+            yield f"{at}.{name}"
+        for name in type(value).model_fields:
+            yield from unknown_members(getattr(value, name), f"{at}.{name}", beyond)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_members(item, f"{at}[{index}]", beyond)
+
+
+def validate(model, raw, what, beyond):
+    """What the SDK takes unchecked, checked: all there, of the right type, and nothing unknown."""
+    try:
+        value = model.model_validate(raw, strict=True)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        must(False, f"{what} is not what the SDK declares: {'; '.join(wrong[:ERRORS_MAX])}")
+    unknown = list(unknown_members(value, what, beyond))
+    must(not unknown, f"the SDK does not know {unknown}")
+
+
+class Tap(httpx2.HTTPTransport):
+    """The SDK's transport, which keeps a copy of the bytes of the last answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = b""
+
+    def handle_request(self, request):
+        response = super().handle_request(request)
+        response.stream = TappedStream(self, response.stream)
+        return response
+
+    def data(self):
+        """The data of each event of the last answer."""
+        lines = self.body.decode().splitlines()
+        data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+        must(data, "nothing came over the wire")
+        return data
+
+
+class TappedStream(httpx2.SyncByteStream):
+    def __init__(self, tap, stream):
+        self.tap, self.stream = tap, stream
+        tap.body = b""
+
+    def __iter__(self):
+        for piece in self.stream:
+            self.tap.body += piece
+            yield piece
+
+    def close(self):
+        self.stream.close()

@@ -1,0 +1,91 @@
+"""A small agent on LangChain's `ChatOpenAI`, as its users write one.
+
+In: `lang_chain.py stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks, runs
+the commands that the model calls for in the current directory, sends their output back, and asks
+again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request
+ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import openai
+from langchain_core.messages import HumanMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+
+ANSWERS_MAX = 6
+COMMAND_TIMEOUT_S = 20
+
+
+@tool
+def exec_command(cmd: str) -> str:
+    """Runs a shell command and returns what it prints."""
+    done = subprocess.run(["sh", "-c", cmd], capture_output=True, text=True,
+                          timeout=COMMAND_TIMEOUT_S)
+    return done.stdout
+
+
+def must(holds, what):
+    if not holds:
+        sys.exit(f"lang_chain.py: {what}")
+
+
+def stream(model, messages):
+    whole = None
+    for chunk in model.stream(messages):
+        whole = chunk if whole is None else whole + chunk
+    must(whole is not None, "the stream has no chunk")
+    return whole
+
+
+def whole(model, messages):
+    return model.invoke(messages)
+
+
+def ask(mode, model, messages):
+    """One request: the answer, if it is complete, and how it ended."""
+    try:
+        return mode(model, messages), {"status": 200, "outcome": "completed"}
+    except openai.RateLimitError as error:
+        retry_after = error.response.headers.get("retry-after")
+        time.sleep(float(retry_after or 0))
+        return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+    except openai.APIError as error:
+        if type(error) is not openai.APIError:
+            raise
+        # An error that came in the stream.
+        return None, {"status": 200, "outcome": "failed"}
+
+
+def main():
+    mode = {"stream": stream, "whole": whole}[sys.argv[1]]
+    model = ChatOpenAI(base_url=os.environ["BASE_URL"], api_key="none", model="mock",
+                       max_retries=0, timeout=30, stream_usage=True, use_responses_api=False)
+    model = model.bind_tools([exec_command])
+    messages, calls, answers, answer = [HumanMessage(sys.argv[2])], [], [], None
+    while len(answers) < ANSWERS_MAX:
+        answer, ended = ask(mode, model, messages)
+        answers.append(ended)
+        if answer is None:
+            continue
+        messages.append(answer)
+        must(not answer.invalid_tool_calls, f"calls are wrong: {answer.invalid_tool_calls}")
+        finish = "tool_calls" if answer.tool_calls else "stop"
+        must(answer.response_metadata["finish_reason"] == finish,
+             f"the answer ends with {answer.response_metadata}")
+        must(answer.usage_metadata["total_tokens"] > 0, "the answer has no usage")
+        if not answer.tool_calls:
+            break
+        for call in answer.tool_calls:
+            must(call["name"] == exec_command.name, f"the model calls {call['name']}")
+            calls.append(call["name"])
+            messages.append(exec_command.invoke(call))
+    print(json.dumps({"text": answer.content if answer else None, "calls": calls, "reasoning": "",
+                      "answers": answers}))
+
+
+main()
