@@ -1,10 +1,10 @@
 // A small agent on the Vercel AI SDK, whose own loop runs the tools.
 //
-// In: `ai_sdk.mjs stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway, and `SDK`,
-// the directory that the SDK is installed in. It asks, runs the commands that the model calls for in
-// the current directory, and sends their output back; after a failure it begins again. Out: one JSON
-// object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and,
-// on stderr, what was wrong.
+// In: `ai_sdk.mjs stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway, and
+// `SDK`, the directory that the SDK is installed in. It asks, runs the commands that the model
+// calls for in the current directory, and sends their output back; after a failure it begins
+// again. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended
+// (`answers`); or exit code 1 and, on stderr, what was wrong.
 
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";

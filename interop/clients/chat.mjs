@@ -1,11 +1,11 @@
 // A small agent on the official Node SDK's Chat Completions, which holds every chunk against it.
 //
-// In: `chat.mjs create|helper|whole|runner PROMPT [--structured]`, and in the environment `BASE_URL`,
-// the gateway, and `SDK`, the directory that the SDK is installed in. It asks, for an answer that
-// follows a schema if it is told to, runs the commands that the model calls for in the current
-// directory, sends their output back, and asks again after a failure; with `runner` the SDK's
-// `runTools` does that. Out: one JSON object with `text`, `reasoning`, `calls`,
-// and how each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
+// In: `chat.mjs create|helper|whole|runner PROMPT [--structured]`, and in the environment
+// `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It asks, for an
+// answer that follows a schema if it is told to, runs the commands that the model calls for in
+// the current directory, sends their output back, and asks again after a failure; with `runner`
+// the SDK's `runTools` does that. Out: one JSON object with `text`, `reasoning`, `calls`, and how
+// each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
 
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";

@@ -1,4 +1,4 @@
-"""What the agents on Python SDKs share: the one tool they offer, and how hard they look at an answer.
+"""What the agents on Python SDKs share: the tool they offer, and how hard they look at an answer.
 
 It sends nothing and prints nothing; what does not hold ends the program, with the reason on stderr.
 """

@@ -1,9 +1,9 @@
 """A small agent on LangChain's `ChatOpenAI`, as its users write one.
 
-In: `lang_chain.py stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks, runs
-the commands that the model calls for in the current directory, sends their output back, and asks
-again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request
-ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
+In: `lang_chain.py stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks,
+runs the commands that the model calls for in the current directory, sends their output back, and
+asks again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each
+request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
 """
 
 import json
