@@ -64,10 +64,6 @@ impl Told {
             self.ended_by_stop = true;
         }
     }
-
-    fn written(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(&mut self.out))
-    }
 }
 
 impl Lowering {
@@ -92,6 +88,15 @@ impl Lowering {
         };
         Lowering { feed, told, hop }
     }
+
+    /// What is to be said now. In the words of a failure the backend may say our key back.
+    fn written(&mut self) -> Bytes {
+        let chunks = std::mem::take(&mut self.told.out);
+        Bytes::from(match self.told.failure {
+            Some(_) => self.hop.secret.hide(chunks),
+            None => chunks,
+        })
+    }
 }
 
 impl Translation for Lowering {
@@ -108,7 +113,7 @@ impl Translation for Lowering {
             let failure = self.hop.unreadable(&trouble);
             self.told.tell(|mend, sink| mend.fail(failure, sink));
         }
-        self.told.written()
+        self.written()
     }
 
     fn end(&mut self, _now: u64) -> Result<Bytes, CutInsideEvent> {
@@ -129,12 +134,12 @@ impl Translation for Lowering {
             }
             Feed::Events(_) => {}
         }
-        Ok(self.told.written())
+        Ok(self.written())
     }
 
     fn fail(&mut self, failure: Failure, _now: u64) -> Result<Bytes, CutInsideEvent> {
         self.told.tell(|mend, sink| mend.fail(failure, sink));
-        Ok(self.told.written())
+        Ok(self.written())
     }
 
     fn ended(&self) -> Option<Status> {

@@ -120,6 +120,27 @@ async fn a_stream_that_breaks_off_says_so_to_a_chat_client() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_backend_says_back_does_not_reach_a_chat_client() {
+    let backend = Backend::start().await;
+    let mut config = before_responses(backend.address);
+    config.upstream.as_mut().unwrap().api_key_env = Some("KEY".to_owned());
+    let gateway = Gateway::start(config).await;
+    let mut client = Client::send(gateway.address, &post_to(CHAT, "", HI_STREAM)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(EVENTS_HEAD).await;
+    line.say(piece(&text_delta("half"))).await;
+    client.wait_for("half").await;
+    let message = format!("The key {OPERATOR_KEY} has no credit left.");
+    let failed = json!({"type": "response.failed", "response": {
+        "status": "failed", "error": {"code": "insufficient_quota", "message": message}}});
+    line.say(piece(&format!("data: {failed}\n\n"))).await;
+    line.say(piece("")).await;
+    let answered = client.finish().await;
+    assert!(answered.text().contains("has no credit left"), "{}", answered.text());
+    assert!(!answered.text().contains(OPERATOR_KEY), "{}", answered.text());
+}
+
+#[tokio::test]
 async fn a_stop_sequence_ends_the_answer_and_the_backend() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before_responses(backend.address)).await;
