@@ -95,7 +95,7 @@ impl Stream {
                 self.reply = None;
                 let hop = self.hop();
                 let message = format!("Latimer: the answer of the backend {hop} is too long.");
-                self.translation.fail(server_error(message), now)
+                self.translation.fail(server_error(message))
             }
             Poll::Ready(Some(Ok(bytes))) => {
                 self.last_in = Instant::now();
@@ -108,7 +108,7 @@ impl Stream {
                 let reason = words(&error);
                 let message =
                     format!("Latimer: the connection to the backend {hop} broke: {reason}.");
-                self.translation.fail(server_error(message), now)
+                self.translation.fail(server_error(message))
             }
             Poll::Ready(None) => {
                 self.reply = None;
@@ -129,7 +129,7 @@ impl Stream {
                 self.reply = None;
                 let (hop, idle_ms) = (self.hop(), self.idle_ms);
                 let message = format!("Latimer: the backend {hop} sent nothing for {idle_ms} ms.");
-                return Poll::Ready(self.translation.fail(server_error(message), unix_seconds()));
+                return Poll::Ready(self.translation.fail(server_error(message)));
             }
             let silent = now >= self.last_out + self.keep_alive;
             let said = if silent { now } else { self.last_out };

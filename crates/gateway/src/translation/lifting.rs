@@ -54,7 +54,7 @@ impl Lifting {
         let read = feed.read(bytes, |data, _| lift.push(data, now, writer));
         if let Err(trouble) = read {
             let failure = writer.hop.unreadable(&trouble);
-            lift.fail(failure, now, writer);
+            lift.fail(failure, writer);
         }
     }
 
@@ -62,7 +62,7 @@ impl Lifting {
         match &self.feed {
             Feed::Events(decoder) if decoder.pending_bytes() > 0 => {
                 let failure = self.writer.hop.incomplete();
-                self.lift.fail(failure, now, &mut self.writer);
+                self.lift.fail(failure, &mut self.writer);
             }
             Feed::Events(_) => self.lift.end(now, &mut self.writer),
             Feed::Whole { body, .. } => {
@@ -93,8 +93,8 @@ impl Translation for Lifting {
         Ok(self.written())
     }
 
-    fn fail(&mut self, failure: Failure, now: u64) -> Result<Bytes, CutInsideEvent> {
-        self.lift.fail(failure, now, &mut self.writer);
+    fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
+        self.lift.fail(failure, &mut self.writer);
         Ok(self.written())
     }
 

@@ -137,7 +137,7 @@ impl Translation for Lowering {
         Ok(self.written())
     }
 
-    fn fail(&mut self, failure: Failure, _now: u64) -> Result<Bytes, CutInsideEvent> {
+    fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
         self.told.tell(|mend, sink| mend.fail(failure, sink));
         Ok(self.written())
     }

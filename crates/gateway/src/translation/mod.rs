@@ -34,7 +34,7 @@ pub(crate) trait Translation: Send {
     fn end(&mut self, now: u64) -> Result<Bytes, CutInsideEvent>;
 
     /// The way to the backend broke.
-    fn fail(&mut self, failure: Failure, now: u64) -> Result<Bytes, CutInsideEvent>;
+    fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent>;
 
     /// How the response ended; `None` while it goes on.
     fn ended(&self) -> Option<Status>;

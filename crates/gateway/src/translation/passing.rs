@@ -73,7 +73,7 @@ impl Translation for Passing {
         self.break_off(self.hop.incomplete())
     }
 
-    fn fail(&mut self, failure: Failure, _now: u64) -> Result<Bytes, CutInsideEvent> {
+    fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
         self.break_off(failure)
     }
 

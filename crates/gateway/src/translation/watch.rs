@@ -86,7 +86,7 @@ impl Watch {
             Watch::Chat(lift) => {
                 let mut data = String::new();
                 Object::new(&mut data).with("error", |out| failure.print(out)).end();
-                lift.fail(failure, 0, &mut |_: &Event<'_>| {});
+                lift.fail(failure, &mut |_: &Event<'_>| {});
                 let mut frames = String::new();
                 sse::encode(&mut frames, None, &data);
                 Some(frames)

@@ -20,6 +20,15 @@ async fn once(gateway: &Gateway, line: &mut Line) {
     assert_eq!(client.finish().await.status, 200);
 }
 
+/// A connection that has served one exchange and stays open.
+async fn used(gateway: &Gateway, backend: &Backend) -> Line {
+    let client = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(ok()).await;
+    assert_eq!(client.finish().await.status, 200);
+    line
+}
+
 #[tokio::test]
 async fn a_connection_is_used_again() {
     let backend = Backend::start().await;
@@ -75,10 +84,7 @@ async fn a_connection_that_died_while_idle_costs_the_client_nothing() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before(backend.address)).await;
     for reset in [false, true] {
-        let first = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
-        let (mut line, _) = backend.heard().await;
-        line.say(ok()).await;
-        assert_eq!(first.finish().await.status, 200);
+        let line = used(&gateway, &backend).await;
         if reset {
             line.reset()
         } else {
@@ -96,10 +102,7 @@ async fn a_request_that_dies_on_a_used_connection_is_sent_once_more() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before(backend.address)).await;
     for reset in [false, true] {
-        let first = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
-        let (mut line, _) = backend.heard().await;
-        line.say(ok()).await;
-        assert_eq!(first.finish().await.status, 200);
+        let mut line = used(&gateway, &backend).await;
         let client = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
         let heard = line.request().await;
         if reset {
@@ -123,10 +126,7 @@ async fn a_request_that_dies_on_a_used_connection_is_sent_once_more() {
 async fn it_is_sent_no_third_time() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before(backend.address)).await;
-    let first = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
-    let (mut line, _) = backend.heard().await;
-    line.say(ok()).await;
-    assert_eq!(first.finish().await.status, 200);
+    let mut line = used(&gateway, &backend).await;
     let client = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
     line.request().await;
     drop(line);
