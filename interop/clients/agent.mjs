@@ -6,35 +6,17 @@
 // Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`);
 // or exit code 1 and, on stderr, what in an answer was wrong.
 
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";
 
+import { ANSWERS_MAX, EXEC_COMMAND, must, run, waitedOut } from "./checks.mjs";
+
 const require = createRequire(`${process.env.SDK}/`);
 const { OpenAI } = require("openai");
 
-const ANSWERS_MAX = 6;
-const COMMAND_TIMEOUT_MS = 20_000;
+const TOOLS = [{ type: "function", ...EXEC_COMMAND }];
 const TERMINAL = ["response.completed", "response.incomplete", "response.failed"];
-const EXEC_COMMAND = {
-  type: "function",
-  name: "exec_command",
-  description: "Runs a shell command and returns what it prints.",
-  strict: true,
-  parameters: {
-    type: "object",
-    properties: { cmd: { type: "string" } },
-    required: ["cmd"],
-    additionalProperties: false,
-  },
-};
-
-function must(holds, what) {
-  if (holds) return;
-  console.error(`agent.mjs: ${what}`);
-  process.exit(1);
-}
 
 // The SDK's types are gone when it runs; the kinds of events are read from its declarations.
 function knownEvents() {
@@ -108,18 +90,13 @@ async function ask(mode, client, request) {
     return [response, answer];
   } catch (error) {
     if (!(error instanceof OpenAI.RateLimitError)) throw error;
-    const wait = error.headers.get("retry-after");
-    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(wait ?? 0)));
-    return [undefined, { status: error.status, outcome: "failed", retry_after: wait }];
+    return [undefined, await waitedOut(error.status, error.headers.get("retry-after"))];
   }
 }
 
-function run(call) {
-  must(call.name === "exec_command", `the model calls ${call.name}`);
-  const { cmd } = JSON.parse(call.arguments);
-  const options = { encoding: "utf8", timeout: COMMAND_TIMEOUT_MS };
-  const { stdout } = spawnSync("sh", ["-c", cmd], options);
-  return { type: "function_call_output", call_id: call.call_id, output: stdout };
+function output({ call_id, name, arguments: given }) {
+  must(name === EXEC_COMMAND.name, `the model calls ${name}`);
+  return { type: "function_call_output", call_id, output: run(JSON.parse(given)) };
 }
 
 const [mode, prompt] = process.argv.slice(2);
@@ -135,7 +112,7 @@ const reasoning = [];
 const answers = [];
 let response;
 while (answers.length < ANSWERS_MAX) {
-  const request = { model: "mock", input, tools: [EXEC_COMMAND] };
+  const request = { model: "mock", input, tools: TOOLS };
   const [complete, answer] = await ask(MODES[mode], client, request);
   answers.push(answer);
   response = complete;
@@ -146,7 +123,7 @@ while (answers.length < ANSWERS_MAX) {
   const called = of("function_call");
   if (called.length === 0) break;
   calls.push(...called.map((call) => call.name));
-  input.push(...called.map(run));
+  input.push(...called.map(output));
 }
 const text = response ? textOf(response) : null;
 console.log(JSON.stringify({ text, calls, reasoning: reasoning.join(" "), answers }));

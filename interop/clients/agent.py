@@ -9,12 +9,11 @@ request ended (`answers`); or exit code 1 and, on stderr, what in an answer was 
 import json
 import os
 import sys
-import time
 from typing import get_args
 
 import httpx2
 import openai
-from checks import EXEC_COMMAND, Tap, must, run, validate
+from checks import EXEC_COMMAND, Tap, must, run, validate, waited_out
 from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
@@ -106,9 +105,7 @@ def ask(mode, client, tap, request):
     try:
         response = mode(client, request)
     except openai.RateLimitError as error:
-        retry_after = error.response.headers.get("retry-after")
-        time.sleep(float(retry_after or 0))
-        return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+        return None, waited_out(error)
     validate_body(tap, streamed=mode is not whole)
     answer = {"status": 200, "outcome": response.status}
     if response.status != "completed":

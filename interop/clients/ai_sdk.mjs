@@ -6,34 +6,19 @@
 // again. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended
 // (`answers`); or exit code 1 and, on stderr, what was wrong.
 
-import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
+
+import { ANSWERS_MAX, EXEC_COMMAND, must, run, waitedOut } from "./checks.mjs";
 
 const require = createRequire(`${process.env.SDK}/`);
 const { APICallError, generateText, jsonSchema, stepCountIs, streamText, tool } = require("ai");
 const { createOpenAICompatible } = require("@ai-sdk/openai-compatible");
 
-const ANSWERS_MAX = 6;
-const COMMAND_TIMEOUT_MS = 20_000;
-
-function must(holds, what) {
-  if (holds) return;
-  console.error(`ai_sdk.mjs: ${what}`);
-  process.exit(1);
-}
 
 const execCommand = tool({
-  description: "Runs a shell command and returns what it prints.",
-  inputSchema: jsonSchema({
-    type: "object",
-    properties: { cmd: { type: "string" } },
-    required: ["cmd"],
-    additionalProperties: false,
-  }),
-  execute: ({ cmd }) => {
-    const options = { encoding: "utf8", timeout: COMMAND_TIMEOUT_MS };
-    return spawnSync("sh", ["-c", cmd], options).stdout;
-  },
+  description: EXEC_COMMAND.description,
+  inputSchema: jsonSchema(EXEC_COMMAND.parameters),
+  execute: run,
 });
 
 const MODES = {
@@ -58,9 +43,7 @@ async function failed(error) {
   if (APICallError.isInstance(error)) {
     const { statusCode: status, responseHeaders: headers } = error;
     must(status === 429, `the status is ${status}: ${error.message}`);
-    const wait = headers["retry-after"];
-    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(wait ?? 0)));
-    return { status, outcome: "failed", retry_after: wait };
+    return waitedOut(status, headers["retry-after"]);
   }
   // An error that came in the stream is its message, or the object around that.
   const message = typeof error === "string" ? error : error?.message;
@@ -78,7 +61,7 @@ const provider = createOpenAICompatible({
 const request = {
   model: provider("mock"),
   prompt,
-  tools: { exec_command: execCommand },
+  tools: { [EXEC_COMMAND.name]: execCommand },
   stopWhen: stepCountIs(ANSWERS_MAX),
   maxRetries: 0,
 };

@@ -7,27 +7,15 @@
 // the SDK's `runTools` does that. Out: one JSON object with `text`, `reasoning`, `calls`, and how
 // each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
 
-import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";
+
+import { ANSWERS_MAX, EXEC_COMMAND, must, run, waitedOut } from "./checks.mjs";
 
 const require = createRequire(`${process.env.SDK}/`);
 const { OpenAI } = require("openai");
 
-const ANSWERS_MAX = 6;
-const COMMAND_TIMEOUT_MS = 20_000;
 const STREAM = { stream: true, stream_options: { include_usage: true } };
-const EXEC_COMMAND = {
-  name: "exec_command",
-  description: "Runs a shell command and returns what it prints.",
-  strict: true,
-  parameters: {
-    type: "object",
-    properties: { cmd: { type: "string" } },
-    required: ["cmd"],
-    additionalProperties: false,
-  },
-};
 const TOOLS = [{ type: "function", function: EXEC_COMMAND }];
 // What an answer is to be that follows a schema.
 const WEATHER = {
@@ -44,12 +32,6 @@ const WEATHER = {
     additionalProperties: false,
   },
 };
-
-function must(holds, what) {
-  if (holds) return;
-  console.error(`chat.mjs: ${what}`);
-  process.exit(1);
-}
 
 // What one stream says, held against what a stream has to be.
 class Watch {
@@ -158,20 +140,13 @@ async function ask(mode, client, request) {
 // How a request ended that the SDK has thrown an error for, once it may be asked again.
 async function refused(error) {
   if (error instanceof OpenAI.RateLimitError) {
-    const wait = error.headers.get("retry-after");
-    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(wait ?? 0)));
-    return { status: error.status, outcome: "failed", retry_after: wait };
+    return waitedOut(error.status, error.headers.get("retry-after"));
   }
   // An error that came in the stream has no status.
   const inStream = error instanceof OpenAI.APIError && error.status === undefined;
   if (!inStream || error instanceof OpenAI.APIConnectionError) throw error;
   must(error.message && error.code, `the failure says no more than ${JSON.stringify(error)}`);
   return { status: 200, outcome: "failed" };
-}
-
-function run({ cmd }) {
-  const options = { encoding: "utf8", timeout: COMMAND_TIMEOUT_MS };
-  return spawnSync("sh", ["-c", cmd], options).stdout;
 }
 
 function output({ id, function: { name, arguments: given } }) {

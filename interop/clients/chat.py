@@ -10,11 +10,10 @@ request ended (`answers`); or exit code 1 and, on stderr, what in an answer was 
 import json
 import os
 import sys
-import time
 
 import httpx2
 import openai
-from checks import EXEC_COMMAND, Tap, must, run, validate
+from checks import EXEC_COMMAND, Tap, must, run, validate, waited_out
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 from pydantic import BaseModel
@@ -138,9 +137,7 @@ def ask(mode, client, tap, request):
     try:
         completion = mode(client, request)
     except openai.RateLimitError as error:
-        retry_after = error.response.headers.get("retry-after")
-        time.sleep(float(retry_after or 0))
-        return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+        return None, waited_out(error)
     except openai.APIError as error:
         if type(error) is not openai.APIError:
             raise

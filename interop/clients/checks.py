@@ -6,6 +6,7 @@ It sends nothing and prints nothing; what does not hold ends the program, with t
 import json
 import subprocess
 import sys
+import time
 
 import httpx2
 from pydantic import BaseModel, ValidationError
@@ -33,10 +34,20 @@ def must(holds, what):
 
 def run(name, arguments):
     """What the command that the model calls for prints."""
-    must(name == "exec_command", f"the model calls {name}")
-    done = subprocess.run(["sh", "-c", json.loads(arguments)["cmd"]], capture_output=True,
-                          text=True, timeout=COMMAND_TIMEOUT_S)
-    return done.stdout
+    must(name == EXEC_COMMAND["name"], f"the model calls {name}")
+    return run_command(json.loads(arguments)["cmd"])
+
+
+def run_command(cmd):
+    return subprocess.run(["sh", "-c", cmd], capture_output=True, text=True,
+                          timeout=COMMAND_TIMEOUT_S).stdout
+
+
+def waited_out(error):
+    """Waits as long as a 429 says, and tells how the request ended."""
+    retry_after = error.response.headers.get("retry-after")
+    time.sleep(float(retry_after or 0))
+    return {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
 
 
 def unknown_members(value, at, beyond):

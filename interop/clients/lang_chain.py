@@ -8,30 +8,21 @@ request ended (`answers`); or exit code 1 and, on stderr, what in an answer was 
 
 import json
 import os
-import subprocess
 import sys
-import time
 
 import openai
+from checks import must, run_command, waited_out
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
 ANSWERS_MAX = 6
-COMMAND_TIMEOUT_S = 20
 
 
 @tool
 def exec_command(cmd: str) -> str:
     """Runs a shell command and returns what it prints."""
-    done = subprocess.run(["sh", "-c", cmd], capture_output=True, text=True,
-                          timeout=COMMAND_TIMEOUT_S)
-    return done.stdout
-
-
-def must(holds, what):
-    if not holds:
-        sys.exit(f"lang_chain.py: {what}")
+    return run_command(cmd)
 
 
 def stream(model, messages):
@@ -51,9 +42,7 @@ def ask(mode, model, messages):
     try:
         return mode(model, messages), {"status": 200, "outcome": "completed"}
     except openai.RateLimitError as error:
-        retry_after = error.response.headers.get("retry-after")
-        time.sleep(float(retry_after or 0))
-        return None, {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+        return None, waited_out(error)
     except openai.APIError as error:
         if type(error) is not openai.APIError:
             raise
