@@ -170,3 +170,33 @@ async fn a_compressed_answer_that_has_to_be_read_is_refused() {
         assert!(answered.text().contains("gzip"), "{}", answered.text());
     }
 }
+
+/// OpenAI's clients read `data`, Codex reads `models`; backends have the one or the other.
+#[tokio::test]
+async fn a_list_of_models_is_for_both_who_read_it() {
+    const ASK: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    const OF_OPENAI: &str = r#"{"object":"list","data":[{"id":"qwen3","object":"model","n":1}]}"#;
+    const OF_CODEX: &str = r#"{"models":[{"slug":"gpt-6","priority":7}]}"#;
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    for (sent, id) in [(OF_OPENAI, "qwen3"), (OF_CODEX, "gpt-6")] {
+        let client = Client::send(gateway.address, ASK).await;
+        let (mut line, heard) = backend.heard().await;
+        assert!(heard.head.starts_with("GET /v1/models HTTP/1.1\r\n"), "{}", heard.head);
+        line.say(whole("200 OK", "connection: close\r\n", sent)).await;
+        let list = client.finish().await.json();
+        assert_eq!((&list["object"], &list["data"][0]["id"]), (&"list".into(), &id.into()));
+        assert_eq!(list["models"][0]["slug"], id);
+        // What the backend said of its models stays.
+        let sent: serde_json::Value = serde_json::from_str(sent).unwrap();
+        for (name, models) in sent.as_object().unwrap() {
+            assert_eq!(&list[name], models);
+        }
+    }
+    for neither in ["[ 1.50 ]", r#"{"data":[],"models":[ ]}"#, "not JSON"] {
+        let client = Client::send(gateway.address, ASK).await;
+        let (mut line, _) = backend.heard().await;
+        line.say(whole("200 OK", "connection: close\r\n", neither)).await;
+        assert_eq!(client.finish().await.text(), neither);
+    }
+}
