@@ -99,6 +99,8 @@ pub struct Limits {
     pub stream_bytes: usize,
     /// How much of an answer is kept for the recording.
     pub recorded_bytes: usize,
+    /// How many answers one request of a Chat client (`n`) may ask a Responses backend for.
+    pub answers: u64,
     /// Client connections at the same time.
     pub connections: usize,
     /// Backend connections that are kept open while idle.
@@ -114,6 +116,7 @@ impl Default for Limits {
             answer_bytes: 64 << 20,
             stream_bytes: 256 << 20,
             recorded_bytes: 64 << 20,
+            answers: 16,
             connections: 8_000,
             idle_upstream_connections: 256,
         }
@@ -300,6 +303,7 @@ impl Config {
             ("limits.event_bytes", limits.event_bytes as u64),
             ("limits.answer_bytes", limits.answer_bytes as u64),
             ("limits.stream_bytes", limits.stream_bytes as u64),
+            ("limits.answers", limits.answers),
             ("limits.connections", limits.connections as u64),
             ("timeouts.connect_ms", timeouts.connect_ms),
             ("timeouts.first_byte_ms", timeouts.first_byte_ms),

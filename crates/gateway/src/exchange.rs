@@ -11,11 +11,10 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
-use latimer_wire::json::Raw;
-use latimer_wire::responses::Usage;
 
 use crate::answer::{Answer, build};
 use crate::body::Received;
@@ -27,16 +26,16 @@ use crate::ledger::{Exchange, Outcome};
 use crate::models;
 use crate::refusal::Refusal;
 use crate::route::{self, Door, Plan, Way};
+use crate::strand::Strand;
 use crate::stream::Stream;
 use crate::translation::{Hop, Lifting, Lowering, Passing, Translation, Whole};
-use crate::upstream::{Reply, ReplyBody};
+use crate::upstream::Reply;
 
 /// What a client is given when nothing went wrong before it began.
 enum Given {
     /// Events, as the backend makes them.
     Stream {
-        reply: ReplyBody,
-        translation: Box<dyn Translation>,
+        strands: Vec<Strand>,
         /// What is to be said first.
         head: Bytes,
         headers: HeaderMap,
@@ -65,7 +64,7 @@ pub(crate) async fn list_models(
     let (head, _) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
     let given = match send(&mut exchange, route::models(gateway, &head)).await {
-        Ok((reply, _)) => pass_whole(&mut exchange, reply).await,
+        Ok(answers) => whole(&mut exchange, answers).await,
         Err(refusal) => Err(refusal),
     };
     give(exchange, given.map(with_catalog))
@@ -89,16 +88,13 @@ async fn answer(
     let body = read(exchange, head, incoming).await?;
     let plan = route::plan(exchange, door, head, &body)?;
     let stream_wanted = plan.stream;
-    let (reply, way) = send(exchange, plan).await?;
-    match way {
-        Way::Pass(_) if !stream_wanted || is_json(&reply) => pass_whole(exchange, reply).await,
-        way => {
-            readable(exchange, &reply)?;
-            match stream_wanted {
-                true => stream(exchange, reply, way).await,
-                false => whole(exchange, reply, way).await,
-            }
-        }
+    let answers = send(exchange, plan).await?;
+    // What is passed on comes in the form the backend chose.
+    let whole_all_the_same =
+        answers.iter().any(|(reply, way)| matches!(way, Way::Pass(_)) && is_json(reply));
+    match stream_wanted && !whole_all_the_same {
+        true => stream(exchange, answers).await,
+        false => whole(exchange, answers).await,
     }
 }
 
@@ -117,16 +113,25 @@ async fn read(
     Ok(Received { raw, plain })
 }
 
-/// Sends what was planned. An error status is a refusal.
-async fn send(exchange: &mut Exchange, plan: Plan) -> Result<(Reply, Way), Refusal> {
+/// Sends what was planned, for each answer that is wanted. An error status is a refusal, and takes
+/// the other answers with it.
+async fn send(exchange: &mut Exchange, plan: Plan) -> Result<Vec<(Reply, Way)>, Refusal> {
     let upstream = Arc::clone(&exchange.gateway.upstream);
-    let Plan { method, path, headers, body, way, .. } = plan;
-    let reply = upstream.send(method, path, headers, body).await.map_err(ApiError::from)?;
-    exchange.attempts = reply.attempts;
-    if !reply.head.status.is_success() {
-        return Err(Refusal::of_backend(exchange, reply).await);
+    let ask_once = async |_| match upstream.send(&plan.ask).await {
+        Ok(reply) if reply.head.status.is_success() => Ok(reply),
+        refused_or_none => Err(refused_or_none),
+    };
+    match try_join_all(plan.ways.iter().map(ask_once)).await {
+        Ok(replies) => {
+            exchange.attempts = replies.iter().map(|reply| reply.attempts).sum();
+            Ok(replies.into_iter().zip(plan.ways).collect())
+        }
+        Err(Ok(refused)) => {
+            exchange.attempts = refused.attempts;
+            Err(Refusal::of_backend(exchange, refused).await)
+        }
+        Err(Err(error)) => Err(ApiError::from(error).into()),
     }
-    Ok((reply, way))
 }
 
 fn is_json(reply: &Reply) -> bool {
@@ -149,75 +154,69 @@ fn readable(exchange: &Exchange, reply: &Reply) -> Result<(), ApiError> {
 
 /// A stream. What is there of it already is read at once: an answer that begins with an error is
 /// given as one.
-async fn stream(exchange: &Exchange, mut reply: Reply, way: Way) -> Result<Given, Refusal> {
-    let gateway = &exchange.gateway;
-    let limits = &gateway.settings.limits;
-    let hop = Hop { name: exchange.hop(), secret: gateway.secret.clone() };
-    let from = &reply.head.headers;
-    let (mut translation, headers): (Box<dyn Translation>, _) = match way {
-        Way::Pass(watch) => {
-            (Box::new(Passing::new(watch, limits.event_bytes, hop)), headers::answered(from))
+async fn stream(exchange: &Exchange, answers: Vec<(Reply, Way)>) -> Result<Given, Refusal> {
+    let mut strands = Vec::with_capacity(answers.len());
+    let (mut head, mut headers) = (BytesMut::new(), HeaderMap::new());
+    for (reply, way) in answers {
+        readable(exchange, &reply)?;
+        headers = match way {
+            Way::Pass(_) => headers::answered(&reply.head.headers),
+            Way::Lift(_) | Way::Lower(_) => headers::events(&reply.head.headers),
+        };
+        let mut translation = translation(exchange, &reply, way);
+        head.extend_from_slice(&translation.begin());
+        let limit_bytes = exchange.gateway.settings.limits.stream_bytes;
+        let mut strand = Strand::new(reply.body, translation, limit_bytes);
+        head.extend_from_slice(&strand.ready().await);
+        if let Some(failure) = strand.translation.failed_at_once() {
+            return Err(Refusal::of_failure(exchange, failure));
         }
-        Way::Lift(lift) => {
-            let lifting = match is_json(&reply) {
-                true => Lifting::whole(*lift, limits.answer_bytes, hop),
-                false => Lifting::events(*lift, limits.event_bytes, hop),
-            };
-            (Box::new(lifting), headers::events(from))
-        }
-        Way::Lower(lower) => {
-            let lowering = match is_json(&reply) {
-                true => Lowering::whole(*lower, limits.answer_bytes, hop),
-                false => Lowering::events(*lower, limits.event_bytes, hop),
-            };
-            (Box::new(lowering), headers::events(from))
-        }
-    };
-    let mut head = BytesMut::from(translation.begin());
-    if let Some(bytes) = reply.body.ready().await {
-        head.extend_from_slice(&translation.push(bytes, unix_seconds()));
+        strands.push(strand);
     }
-    match translation.failed_at_once() {
-        Some(failure) => Err(Refusal::of_failure(exchange, failure)),
-        None => {
-            let head = head.freeze();
-            Ok(Given::Stream { reply: reply.body, translation, head, headers })
-        }
+    Ok(Given::Stream { strands, head: head.freeze(), headers })
+}
+
+fn translation(exchange: &Exchange, reply: &Reply, way: Way) -> Box<dyn Translation> {
+    let limits = &exchange.gateway.settings.limits;
+    let hop = Hop { name: exchange.hop(), secret: exchange.gateway.secret.clone() };
+    match (way, is_json(reply)) {
+        (Way::Pass(watch), _) => Box::new(Passing::new(watch, limits.event_bytes, hop)),
+        (Way::Lift(lift), true) => Box::new(Lifting::whole(*lift, limits.answer_bytes, hop)),
+        (Way::Lift(lift), false) => Box::new(Lifting::events(*lift, limits.event_bytes, hop)),
+        (Way::Lower(lower), true) => Box::new(Lowering::whole(*lower, limits.answer_bytes, hop)),
+        (Way::Lower(lower), false) => Box::new(Lowering::events(*lower, limits.event_bytes, hop)),
     }
 }
 
 /// A whole answer, made of whatever the backend sent: one body, or a stream.
-async fn whole(exchange: &mut Exchange, reply: Reply, way: Way) -> Result<Given, Refusal> {
-    let headers = headers::json(&reply.head.headers);
-    let body = collect(exchange, reply).await?;
-    let whole = match way {
+async fn whole(exchange: &mut Exchange, answers: Vec<(Reply, Way)>) -> Result<Given, Refusal> {
+    let mut headers = HeaderMap::new();
+    let mut coming = Vec::with_capacity(answers.len());
+    for (reply, way) in answers {
+        headers = match way {
+            Way::Pass(_) => headers::answered(&reply.head.headers),
+            Way::Lift(_) | Way::Lower(_) => {
+                readable(exchange, &reply)?;
+                headers::json(&reply.head.headers)
+            }
+        };
+        let body = collect(exchange, reply);
+        coming.push(async { Ok::<_, ApiError>((body.await?, way)) });
+    }
+    let answers = try_join_all(coming).await?;
+    let read = |(body, way): (Bytes, Way)| match way {
+        Way::Pass(_) => Ok(Whole::passed(body)),
         Way::Lift(lift) => Whole::lifted(*lift, &body, unix_seconds()),
         Way::Lower(lower) => Whole::lowered(*lower, &body),
-        Way::Pass(_) => return Ok(passed(exchange, body, headers)),
     };
-    match whole {
+    match answers.into_iter().map(read).collect::<Result<Vec<_>, _>>().map(Whole::joined) {
         Ok(Whole { body, outcome, usage, notes }) => {
             exchange.add_notes(notes);
             exchange.set_usage(usage);
-            Ok(Given::Whole { body: Bytes::from(body), outcome, headers })
+            Ok(Given::Whole { body, outcome, headers })
         }
         Err(failure) => Err(Refusal::of_failure(exchange, failure)),
     }
-}
-
-async fn pass_whole(exchange: &mut Exchange, reply: Reply) -> Result<Given, Refusal> {
-    let headers = headers::answered(&reply.head.headers);
-    let body = collect(exchange, reply).await?;
-    Ok(passed(exchange, body, headers))
-}
-
-/// A body that goes through as it is, and what can be seen of it.
-fn passed(exchange: &mut Exchange, body: Bytes, headers: HeaderMap) -> Given {
-    let text = std::str::from_utf8(&body).ok();
-    let json = text.and_then(|text| Raw::parse(text).ok()).unwrap_or(Raw::NULL);
-    exchange.set_usage(json.member("usage").and_then(Raw::non_null).map(Usage::read));
-    let outcome = Outcome::of(json);
-    Given::Whole { body, outcome, headers }
 }
 
 async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
@@ -233,10 +232,10 @@ async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
 /// Hands over what came of it.
 fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response<Answer> {
     match given {
-        Ok(Given::Stream { reply, translation, head: first, headers }) => {
+        Ok(Given::Stream { strands, head: first, headers }) => {
             let gateway = Arc::clone(&exchange.gateway);
             let head = exchange.head(StatusCode::OK, headers);
-            let stream = Stream::new(reply, translation, first, exchange, &gateway.settings);
+            let stream = Stream::new(strands, first, exchange, &gateway.settings.timeouts);
             build(head, Answer::Stream(Box::pin(stream)))
         }
         Ok(Given::Whole { body, outcome, headers }) => {

@@ -37,6 +37,7 @@ pub(crate) mod route;
 pub(crate) mod secret;
 pub mod server;
 pub(crate) mod stall;
+pub(crate) mod strand;
 pub(crate) mod stream;
 pub(crate) mod translation;
 pub(crate) mod upstream;

@@ -2,7 +2,7 @@
 //! two dialects, the client's door and the backend's; where they are the same, nothing is changed.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{Method, header};
 use latimer_wire::chat::{
     Backend, Lift, LiftOptions, Lifted, Lower, Shape, StopSequences, lift_request, lower_request,
 };
@@ -17,6 +17,7 @@ use crate::gateway::Gateway;
 use crate::headers;
 use crate::ledger::Exchange;
 use crate::translation::{Lowered, Watch};
+use crate::upstream::Ask;
 
 /// Where a request comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +32,12 @@ pub(crate) enum Door {
 
 /// What is sent, and how what comes is carried back.
 pub(crate) struct Plan {
-    pub method: Method,
-    pub path: &'static str,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+    pub ask: Ask,
     /// Whether the client wants a stream.
     pub stream: bool,
-    pub way: Way,
+    /// The way of each answer that is wanted; the backend is asked for each. Only a client of Chat
+    /// wants several.
+    pub ways: Vec<Way>,
 }
 
 /// How an answer is carried back.
@@ -85,13 +85,11 @@ pub(crate) fn plan(
 
 /// The plan for the list of models.
 pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
+    let headers = headers::translated(&head.headers, gateway.key(), false);
     Plan {
-        method: Method::GET,
-        path: "/models",
-        headers: headers::translated(&head.headers, gateway.key(), false),
-        body: Bytes::new(),
+        ask: Ask { method: Method::GET, path: "/models", headers, body: Bytes::new() },
         stream: false,
-        way: Way::Pass(Watch::Nothing),
+        ways: vec![Way::Pass(Watch::Nothing)],
     }
 }
 
@@ -128,7 +126,7 @@ fn pass(
         }
         None => body.raw.clone(),
     };
-    Plan { method: Method::POST, path, headers, body, stream, way: Way::Pass(watch) }
+    Plan { ask: Ask::post(path, headers, body), stream, ways: vec![Way::Pass(watch)] }
 }
 
 /// A Responses client before a Chat backend.
@@ -146,13 +144,11 @@ fn lift(
         .with_tools(lowered.toolbox)
         .with_think_tags(profile.think_tags)
         .with_refusals_as_text(exchange.is_codex);
+    let headers = headers::translated(&head.headers, gateway.key(), request.stream);
     Ok(Plan {
-        method: Method::POST,
-        path: CHAT,
-        headers: headers::translated(&head.headers, gateway.key(), request.stream),
-        body: Bytes::from(lowered.body),
+        ask: Ask::post(CHAT, headers, Bytes::from(lowered.body)),
         stream: request.stream,
-        way: Way::Lift(Box::new(lift)),
+        ways: vec![Way::Lift(Box::new(lift))],
     })
 }
 
@@ -166,9 +162,12 @@ fn lower(
     let options =
         LiftOptions { instructions: gateway.chat_clients().instructions, ..LiftOptions::default() };
     let lifted = lift_request(text, &options, &mut exchange.notes)?;
-    if lifted.n > 1 {
-        let message = "Latimer: more than one answer at once is not supported in front of a \
-                       Responses backend; leave out `n`, or ask several times.";
+    let most = gateway.settings.limits.answers;
+    if lifted.n > most {
+        let message = format!(
+            "Latimer: `n` may be at most {most} in front of a Responses backend, which is asked \
+             for each answer (`limits.answers` in the configuration)."
+        );
         return Err(ApiError::invalid("n", "unsupported_value", message));
     }
     let request = Request::parse(&lifted.body)?;
@@ -176,18 +175,16 @@ fn lower(
         Some(model) => with_text_member(&lifted.body, "model", model),
         None => lifted.body.clone(),
     };
-    let way = Way::Lower(Box::new(lowered(exchange, &request, &lifted)));
+    let headers = headers::translated(&head.headers, gateway.key(), lifted.stream);
+    let way = |choice| Way::Lower(Box::new(lowered(exchange, &request, &lifted, choice)));
     Ok(Plan {
-        method: Method::POST,
-        path: RESPONSES,
-        headers: headers::translated(&head.headers, gateway.key(), lifted.stream),
-        body: Bytes::from(body),
+        ask: Ask::post(RESPONSES, headers, Bytes::from(body)),
         stream: lifted.stream,
-        way,
+        ways: (0..lifted.n).map(way).collect(),
     })
 }
 
-fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted) -> Lowered {
+fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted, choice: u64) -> Lowered {
     let id = format!("chatcmpl-{}", exchange.id);
     let shape = Shape {
         reasoning: exchange.gateway.chat_clients().reasoning,
@@ -199,7 +196,10 @@ fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted) -> Lower
     if let Some(stop) = &stop {
         lower = lower.with_stop(stop.clone());
     }
-    let mend = Mend::new(envelope(exchange, request), &exchange.id);
+    if lifted.n > 1 {
+        lower = lower.with_choice(choice);
+    }
+    let mend = Mend::new(envelope(exchange, request), &format!("{}{choice}", exchange.id));
     Lowered { mend, lower, id, shape, stop }
 }
 

@@ -10,31 +10,31 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use latimer_wire::responses::{Failure, Status};
+use latimer_wire::note::Notes;
+use latimer_wire::responses::{Status, Usage};
 use tokio::time::Sleep;
 
 use crate::answer::BrokenOff;
-use crate::clock::unix_seconds;
-use crate::config::{Settings, Timeouts};
+use crate::config::Timeouts;
 use crate::ledger::{Exchange, Outcome};
-use crate::translation::{CutInsideEvent, Translation};
-use crate::upstream::{ReplyBody, words};
+use crate::strand::Strand;
+use crate::translation::CutInsideEvent;
 
 /// A streamed answer on its way from the backend to the client.
 pub(crate) struct Stream {
-    reply: Option<ReplyBody>,
-    translation: Box<dyn Translation>,
+    /// One; several where a client wants several answers in one stream.
+    strands: Vec<Strand>,
     exchange: Option<Exchange>,
     /// What is to be said before anything comes.
     head: Bytes,
     idle: Duration,
     idle_ms: u64,
     keep_alive: Duration,
-    /// How much the backend may still send.
-    left_bytes: usize,
     last_in: Instant,
     last_out: Instant,
     timer: Pin<Box<Sleep>>,
+    /// What belongs to the end of all strands has been said.
+    closed: bool,
     /// The stream has to be broken off, and whether what was said has gone out.
     cut: bool,
     flushed: bool,
@@ -43,82 +43,74 @@ pub(crate) struct Stream {
 impl Stream {
     /// `head` is what is to be said before the backend is read any further.
     pub(crate) fn new(
-        reply: ReplyBody,
-        translation: Box<dyn Translation>,
+        strands: Vec<Strand>,
         head: Bytes,
         exchange: Exchange,
-        settings: &Settings,
+        timeouts: &Timeouts,
     ) -> Self {
-        let (limits, timeouts) = (&settings.limits, &settings.timeouts);
         let now = Instant::now();
         let idle = Timeouts::of(timeouts.idle_ms);
         let keep_alive = Timeouts::of(timeouts.keep_alive_ms);
         Stream {
-            reply: Some(reply),
+            strands,
             head,
-            translation,
             exchange: Some(exchange),
             idle,
             idle_ms: timeouts.idle_ms,
             keep_alive,
-            left_bytes: limits.stream_bytes,
             last_in: now,
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
+            closed: false,
             cut: false,
             flushed: false,
         }
     }
 
-    fn hop(&self) -> String {
-        self.exchange.as_ref().map(Exchange::hop).unwrap_or_default()
-    }
-
     /// The next piece for the client; empty when nothing is to be said yet.
     fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, CutInsideEvent>>> {
-        let Some(reply) = &mut self.reply else { return Poll::Ready(None) };
-        if self.translation.is_lost() {
-            self.reply = None;
-            return Poll::Ready(Some(Err(CutInsideEvent)));
+        let Stream { strands, exchange, .. } = self;
+        let hop = || exchange.as_ref().map(Exchange::hop).unwrap_or_default();
+        let (mut piece, mut spoke, mut waits) = (Bytes::new(), false, false);
+        for strand in strands {
+            match strand.poll(cx, hop) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    piece = joined(piece, bytes);
+                    spoke = true;
+                }
+                Poll::Ready(Some(Err(CutInsideEvent))) => {
+                    return Poll::Ready(Some(Err(CutInsideEvent)));
+                }
+                Poll::Ready(None) => {}
+                Poll::Pending => waits = true,
+            }
+            if strand.ended() == Some(Status::Failed) {
+                break;
+            }
         }
-        let read = reply.poll_read(cx);
-        if self.translation.is_over() {
-            let failed = self.translation.ended() == Some(Status::Failed);
-            if let Some(reply) = self.reply.take().filter(|_| read.is_pending() && !failed) {
-                reply.let_end();
-            }
-            return Poll::Ready(None);
+        let piece = joined(piece, self.closing());
+        if spoke || !piece.is_empty() {
+            self.last_in = Instant::now();
+            return Poll::Ready(Some(Ok(piece)));
         }
-        let now = unix_seconds();
-        Poll::Ready(Some(match read {
-            Poll::Ready(Some(Ok(bytes))) if bytes.len() > self.left_bytes => {
-                self.reply = None;
-                let hop = self.hop();
-                let message = format!("Latimer: the answer of the backend {hop} is too long.");
-                self.translation.fail(server_error(message))
+        if waits { self.wait(cx).map(Some) } else { Poll::Ready(None) }
+    }
+
+    /// What is to be said once all strands are over. One that failed takes the others with it.
+    fn closing(&mut self) -> Bytes {
+        match self.ended() {
+            None => return Bytes::new(),
+            Some(Status::Failed) => {
+                let open = self.strands.iter_mut().filter(|strand| strand.ended().is_none());
+                open.for_each(Strand::cancel);
+                return Bytes::new();
             }
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.last_in = Instant::now();
-                self.left_bytes -= bytes.len();
-                Ok(self.translation.push(bytes, now))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.reply = None;
-                let hop = self.hop();
-                let reason = words(&error);
-                let message =
-                    format!("Latimer: the connection to the backend {hop} broke: {reason}.");
-                self.translation.fail(server_error(message))
-            }
-            Poll::Ready(None) => {
-                self.reply = None;
-                self.translation.end(now)
-            }
-            Poll::Pending => match self.wait(cx) {
-                Poll::Ready(spoken) => spoken,
-                Poll::Pending => return Poll::Pending,
-            },
-        }))
+            Some(_) if std::mem::replace(&mut self.closed, true) => return Bytes::new(),
+            Some(_) => {}
+        }
+        let usage = self.usage();
+        let first = self.strands.first_mut();
+        first.map(|strand| strand.translation.close(usage)).unwrap_or_default()
     }
 
     /// Nothing came: is it time to give up, or to say that we are still here?
@@ -126,20 +118,26 @@ impl Stream {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if now >= self.last_in + self.idle {
-                self.reply = None;
-                let (hop, idle_ms) = (self.hop(), self.idle_ms);
-                let message = format!("Latimer: the backend {hop} sent nothing for {idle_ms} ms.");
-                return Poll::Ready(self.translation.fail(server_error(message)));
+                return Poll::Ready(self.give_up());
             }
             let silent = now >= self.last_out + self.keep_alive;
             let said = if silent { now } else { self.last_out };
             let next = (self.last_in + self.idle).min(said + self.keep_alive);
             self.timer.as_mut().reset(next.into());
-            if silent && self.translation.at_boundary() {
+            if silent && self.strands.iter().all(|strand| strand.translation.at_boundary()) {
                 return Poll::Ready(Ok(Bytes::from_static(b": keep-alive\n\n")));
             }
         }
         Poll::Pending
+    }
+
+    fn give_up(&mut self) -> Result<Bytes, CutInsideEvent> {
+        let hop = self.exchange.as_ref().map(Exchange::hop).unwrap_or_default();
+        let message = format!("Latimer: the backend {hop} sent nothing for {} ms.", self.idle_ms);
+        let open = self.strands.iter_mut().find(|strand| strand.ended().is_none());
+        let said = open.map_or(Ok(Bytes::new()), |strand| strand.fail(message));
+        self.strands.iter_mut().for_each(Strand::cancel);
+        said
     }
 
     /// Breaks off. What was said goes out first: an error takes unsent bytes with it.
@@ -152,11 +150,25 @@ impl Stream {
         Poll::Pending
     }
 
+    /// How all strands together ended; `None` while one goes on.
+    fn ended(&self) -> Option<Status> {
+        let any = |end| self.strands.iter().any(|strand| strand.ended() == end);
+        let worst_first = [Some(Status::Failed), None, Some(Status::Incomplete)];
+        let worst = worst_first.into_iter().find(|end| any(*end));
+        worst.unwrap_or(Some(Status::Completed))
+    }
+
+    /// What all strands used, where all say it.
+    fn usage(&self) -> Option<Usage> {
+        self.strands.iter().map(|strand| strand.translation.usage()).sum()
+    }
+
     fn close(&mut self, broken: bool) {
         let Some(mut exchange) = self.exchange.take() else { return };
-        exchange.add_notes(self.translation.notes());
-        exchange.set_usage(self.translation.usage());
-        exchange.close(match self.translation.ended() {
+        let notes = self.strands.iter().map(|strand| strand.translation.notes());
+        notes.for_each(|notes: Notes| exchange.add_notes(notes));
+        exchange.set_usage(self.usage());
+        exchange.close(match self.ended() {
             _ if broken => Outcome::Failed,
             Some(Status::Completed) => Outcome::Completed,
             Some(Status::Incomplete) => Outcome::Incomplete,
@@ -166,8 +178,18 @@ impl Stream {
     }
 }
 
-fn server_error(message: String) -> Failure {
-    Failure { code: "server_error".to_owned(), message }
+/// Two pieces as one; nothing is copied where one of them is empty.
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        (false, false) => {
+            let mut both = BytesMut::with_capacity(first.len() + second.len());
+            both.extend_from_slice(&first);
+            both.extend_from_slice(&second);
+            both.freeze()
+        }
+    }
 }
 
 impl Drop for Stream {
@@ -191,13 +213,7 @@ impl Body for Stream {
         let bytes = loop {
             match self.pull(cx) {
                 Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
-                Poll::Ready(Some(Ok(bytes))) if head.is_empty() => break bytes,
-                Poll::Ready(Some(Ok(bytes))) => {
-                    let mut both = BytesMut::with_capacity(head.len() + bytes.len());
-                    both.extend_from_slice(&head);
-                    both.extend_from_slice(&bytes);
-                    break both.freeze();
-                }
+                Poll::Ready(Some(Ok(bytes))) => break joined(head, bytes),
                 Poll::Ready(Some(Err(CutInsideEvent))) => {
                     self.cut = true;
                     if !head.is_empty() {

@@ -142,6 +142,12 @@ impl Translation for Lowering {
         Ok(self.written())
     }
 
+    fn close(&mut self, usage: Option<Usage>) -> Bytes {
+        let Told { lowered, out, .. } = &mut self.told;
+        lowered.lower.close(usage, out);
+        self.written()
+    }
+
     fn ended(&self) -> Option<Status> {
         match self.told.ended_by_stop {
             true => Some(Status::Completed),

@@ -36,6 +36,12 @@ pub(crate) trait Translation: Send {
     /// The way to the backend broke.
     fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent>;
 
+    /// What ends a stream that this answer shares with others, said once by one of them when all
+    /// are over; `usage` is what they used together.
+    fn close(&mut self, _usage: Option<Usage>) -> Bytes {
+        Bytes::new()
+    }
+
     /// How the response ended; `None` while it goes on.
     fn ended(&self) -> Option<Status>;
 

@@ -1,6 +1,7 @@
 //! A whole answer for the client, made of whatever the backend sent: one body, or a stream.
 
-use latimer_wire::chat::{Lift, push_completion_in};
+use bytes::Bytes;
+use latimer_wire::chat::{Lift, push_completion_in, push_joined};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Failure, Fold, Response, Usage};
@@ -12,13 +13,22 @@ use crate::ledger::Outcome;
 
 /// A whole answer.
 pub(crate) struct Whole {
-    pub body: String,
+    pub body: Bytes,
     pub outcome: Outcome,
     pub usage: Option<Usage>,
     pub notes: Notes,
 }
 
 impl Whole {
+    /// An answer that goes through as it is, and what can be seen of it.
+    pub fn passed(body: Bytes) -> Whole {
+        let text = std::str::from_utf8(&body).ok();
+        let json = text.and_then(|text| Raw::parse(text).ok()).unwrap_or(Raw::NULL);
+        let usage = json.member("usage").and_then(Raw::non_null).map(Usage::read);
+        let outcome = Outcome::of(json);
+        Whole { body, outcome, usage, notes: Notes::default() }
+    }
+
     /// The response that a Chat Completions backend's answer becomes.
     ///
     /// # Errors
@@ -35,7 +45,33 @@ impl Whole {
         let response = succeeded(fold.finish())?;
         let outcome = Outcome::of(response.json());
         let (usage, notes) = (lift.usage(), lift.notes().clone());
-        Ok(Whole { body: response.into_json(), outcome, usage, notes })
+        Ok(Whole { body: Bytes::from(response.into_json()), outcome, usage, notes })
+    }
+
+    /// Several answers to one request as one: completions, with a choice each.
+    pub fn joined(mut several: Vec<Whole>) -> Whole {
+        if several.len() == 1
+            && let Some(only) = several.pop()
+        {
+            return only;
+        }
+        let mut whole = Whole {
+            body: Bytes::new(),
+            outcome: Outcome::Completed,
+            usage: several.iter().map(|one| one.usage).sum(),
+            notes: Notes::default(),
+        };
+        let mut bodies = Vec::with_capacity(several.len());
+        for one in &several {
+            if one.outcome != Outcome::Completed {
+                whole.outcome = one.outcome;
+            }
+            whole.notes.extend(one.notes.clone());
+            bodies.push(std::str::from_utf8(&one.body).unwrap_or_default());
+        }
+        let mut body = String::new();
+        push_joined(&mut body, &bodies);
+        Whole { body: Bytes::from(body), ..whole }
     }
 
     /// The completion that a Responses backend's answer becomes.
@@ -62,7 +98,8 @@ impl Whole {
         let mut notes = mend.notes().clone();
         notes.extend(push_completion_in(&mut body, &response, &id, unix_seconds(), shape, stop));
         let usage = response.json().member("usage").and_then(Raw::non_null).map(Usage::read);
-        Ok(Whole { body, outcome: Outcome::of(response.json()), usage, notes })
+        let outcome = Outcome::of(response.json());
+        Ok(Whole { body: Bytes::from(body), outcome, usage, notes })
     }
 }
 

@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
@@ -53,6 +53,21 @@ struct Line {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
     since: Instant,
+}
+
+/// A request to a backend.
+pub(crate) struct Ask {
+    pub method: Method,
+    /// Below the base address.
+    pub path: &'static str,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Ask {
+    pub fn post(path: &'static str, headers: HeaderMap, body: Bytes) -> Self {
+        Ask { method: Method::POST, path, headers, body }
+    }
 }
 
 /// What came of sending a request.
@@ -115,22 +130,16 @@ impl Upstream {
         format!("{}{path}", self.base.path().trim_end_matches('/'))
     }
 
-    /// Sends a request to `path` below the base and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer.
     ///
     /// # Errors
     /// [`UpstreamError`] when no answer begins.
-    pub async fn send(
-        self: &Arc<Self>,
-        method: http::Method,
-        path: &str,
-        headers: http::HeaderMap,
-        body: Bytes,
-    ) -> Result<Reply, UpstreamError> {
+    pub async fn send(self: &Arc<Self>, ask: &Ask) -> Result<Reply, UpstreamError> {
         let build = || {
-            let mut request = Request::new(Full::new(body.clone()));
-            *request.method_mut() = method.clone();
-            *request.uri_mut() = self.path(path).parse().unwrap_or_default();
-            *request.headers_mut() = headers.clone();
+            let mut request = Request::new(Full::new(ask.body.clone()));
+            *request.method_mut() = ask.method.clone();
+            *request.uri_mut() = self.path(ask.path).parse().unwrap_or_default();
+            *request.headers_mut() = ask.headers.clone();
             if let Ok(host) = self.host().parse() {
                 request.headers_mut().insert(header::HOST, host);
             }
@@ -277,12 +286,12 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http::{HeaderMap, Method, Request};
+    use http::{HeaderMap, Request};
     use http_body_util::Full;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::sync::mpsc;
 
-    use super::{Embedded, Upstream, UpstreamError};
+    use super::{Ask, Embedded, Upstream, UpstreamError};
     use crate::config::{Limits, Timeouts};
 
     fn backend() -> (Arc<Upstream>, mpsc::UnboundedReceiver<DuplexStream>) {
@@ -304,7 +313,8 @@ mod tests {
         let first = tokio::spawn({
             let upstream = Arc::clone(&upstream);
             async move {
-                let sent = upstream.send(Method::GET, "/x", HeaderMap::new(), Bytes::new()).await;
+                let ask = Ask::post("/x", HeaderMap::new(), Bytes::new());
+                let sent = upstream.send(&ask).await;
                 sent.expect("an answer").body.collect(10, Duration::from_secs(5)).await
             }
         });

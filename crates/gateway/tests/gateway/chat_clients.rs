@@ -159,12 +159,109 @@ async fn a_stop_sequence_ends_the_answer_and_the_backend() {
     line.assert_left().await;
 }
 
+/// Events of an answer that says `text` and used `tokens`.
+fn answer(text: &str, tokens: u64) -> String {
+    let usage = json!({"input_tokens": 3, "output_tokens": tokens, "total_tokens": 3 + tokens});
+    let completed = json!({"type": "response.completed",
+        "response": {"status": "completed", "output": [], "usage": usage}});
+    format!("{}data: {completed}\n\n", text_delta(text))
+}
+
+#[tokio::test]
+async fn several_answers_share_one_stream() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let asked = HI_STREAM.replacen('{', r#"{"n":2,"#, 1);
+    let client = Client::send(gateway.address, &post_to(CHAT, "", asked)).await;
+    let (mut first, _) = backend.heard().await;
+    let (mut second, heard) = backend.heard().await;
+    assert!(!String::from_utf8(heard.body).unwrap().contains("\"n\""));
+    first.say(EVENTS_HEAD).await;
+    second.say(EVENTS_HEAD).await;
+    second.say(piece(&text_delta("Ho, "))).await;
+    first.say(piece(&answer("Hi", 2))).await;
+    first.say(piece("")).await;
+    second.say(piece(&answer("ho", 5))).await;
+    second.say(piece("")).await;
+    let (chunks, done) = chunks(&client.finish().await);
+    assert!(done, "{chunks:?}");
+    let choices = || chunks.iter().filter_map(|chunk| chunk["choices"].get(0));
+    let mut texts = [String::new(), String::new()];
+    let mut ends = Vec::new();
+    for choice in choices() {
+        let index = choice["index"].as_u64().unwrap() as usize;
+        texts[index] += choice["delta"]["content"].as_str().unwrap_or_default();
+        ends.extend(choice["finish_reason"].as_str().map(|reason| (index, reason)));
+    }
+    texts.sort();
+    assert_eq!(texts, ["Hi", "Ho, ho"]);
+    ends.sort();
+    assert_eq!(ends, [(0, "stop"), (1, "stop")]);
+    let usages: Vec<_> = chunks.iter().filter(|chunk| chunk["usage"].is_object()).collect();
+    let [usage] = usages[..] else { panic!("one chunk with the usage: {usages:?}") };
+    assert_eq!((&usage["choices"], &usage["usage"]["total_tokens"]), (&json!([]), &json!(13)));
+    assert_eq!(chunks.last(), Some(usage));
+    assert_eq!(gateway.stop().await.outcomes(), ["completed"]);
+}
+
+#[tokio::test]
+async fn several_answers_come_whole() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let asked = HI.replacen('{', r#"{"n":2,"#, 1);
+    let client = Client::send(gateway.address, &post_to(CHAT, "", asked)).await;
+    for text in ["Hi", "Hi"] {
+        let (mut line, _) = backend.heard().await;
+        line.say(EVENTS_HEAD).await;
+        line.say(piece(&answer(text, 2))).await;
+        line.say(piece("")).await;
+    }
+    let completion = client.finish().await.json();
+    let choices = completion["choices"].as_array().unwrap();
+    let told = choices.iter().map(|choice| (&choice["index"], &choice["message"]["content"]));
+    assert_eq!(told.collect::<Vec<_>>(), [(&json!(0), &json!("Hi")), (&json!(1), &json!("Hi"))]);
+    assert_eq!(completion["usage"]["total_tokens"], 10);
+}
+
+#[tokio::test]
+async fn one_of_several_answers_that_fails_ends_them_all() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let asked = HI_STREAM.replacen('{', r#"{"n":2,"#, 1);
+
+    // Before anything was said: an error, and the other answer is not waited for.
+    let client = Client::send(gateway.address, &post_to(CHAT, "", &asked)).await;
+    let (first, _) = backend.heard().await;
+    let (mut second, _) = backend.heard().await;
+    let error = r#"{"error":{"message":"slow down","type":"rate_limit_error"}}"#;
+    second.say(whole("429 Too Many Requests", JSON, error)).await;
+    assert_eq!(client.finish().await.status, 429);
+    first.assert_left().await;
+
+    // In the middle: the stream ends as failed.
+    let mut client = Client::send(gateway.address, &post_to(CHAT, "", &asked)).await;
+    let (mut first, _) = backend.heard().await;
+    let mut second = second;
+    second.request().await;
+    first.say(EVENTS_HEAD).await;
+    second.say(EVENTS_HEAD).await;
+    for (line, text) in [(&mut first, "half"), (&mut second, "a whole")] {
+        line.say(piece(&text_delta(text))).await;
+        client.wait_for(text).await;
+    }
+    second.reset();
+    let (chunks, done) = chunks(&client.finish().await);
+    assert!(!done && chunks.last().unwrap()["error"]["message"].is_string(), "{chunks:?}");
+    first.assert_left().await;
+    assert_eq!(gateway.stop().await.outcomes(), ["failed", "failed"]);
+}
+
 #[tokio::test]
 async fn what_cannot_be_asked_of_a_responses_backend_is_refused() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before_responses(backend.address)).await;
     let cases = [
-        (HI.replacen('{', r#"{"n":2,"#, 1), "n"),
+        (HI.replacen('{', r#"{"n":17,"#, 1), "n"),
         (HI.replace(r#""Hi""#, "7"), "messages[0].content"),
         (r#"{"model":"m"}"#.to_owned(), "messages"),
     ];

@@ -8,7 +8,7 @@ use super::said::{Said, Teller, inside};
 use super::stop::StopSequences;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
-use crate::responses::{Event, Response, unfold};
+use crate::responses::{Event, Response, Usage, unfold};
 
 /// What was told so far; texts are insides of literals.
 #[derive(Default)]
@@ -20,7 +20,7 @@ struct Whole {
     annotations: String,
     calls: Vec<Call>,
     reason: &'static str,
-    usage: String,
+    usage: Option<Usage>,
 }
 
 struct Call {
@@ -59,7 +59,7 @@ pub fn push_completion_in(
     stop: Option<StopSequences>,
 ) -> Notes {
     let mut teller = Teller::new(shape, stop);
-    let mut whole = Whole { reason: "stop", usage: "null".to_owned(), ..Whole::default() };
+    let mut whole = Whole { reason: "stop", ..Whole::default() };
     unfold(response, NonZeroUsize::MAX, &mut |event: &Event<'_>| {
         teller.push(event, &mut |said| whole.take(said));
     });
@@ -69,9 +69,59 @@ pub fn push_completion_in(
         .number("created", created)
         .raw("model", response.json().member("model").unwrap_or(Raw::NULL))
         .with("choices", |out| whole.push_choice(out))
-        .raw("usage", Raw::trusted(&whole.usage))
+        .with("usage", |out| push_usage_or_null(out, whole.usage))
         .end();
     teller.notes
+}
+
+/// Appends one completion that holds the choices of `several`, numbered in their order; what each
+/// used is added up where all say it. Everything else is the first's.
+///
+/// ```
+/// use latimer_wire::chat::push_joined;
+/// let answer = |text: &str| format!(
+///     r#"{{"id":"1","choices":[{{"index":0,"message":{{"content":"{text}"}}}}],"usage":null}}"#);
+/// let mut out = String::new();
+/// push_joined(&mut out, &[&answer("Hi"), &answer("Ho")]);
+/// assert_eq!(out, concat!(r#"{"id":"1","choices":[{"index":0,"message":{"content":"Hi"}},"#,
+///     r#"{"index":1,"message":{"content":"Ho"}}],"usage":null}"#));
+/// ```
+pub fn push_joined(out: &mut String, several: &[&str]) {
+    let all: Vec<Raw<'_>> = several.iter().filter_map(|one| Raw::parse(one).ok()).collect();
+    let members = |key: &'static str| all.iter().map(move |one| one.member(key));
+    let choices = members("choices").flatten().flat_map(Raw::elements);
+    let usage: Option<Usage> =
+        members("usage").map(|usage| usage?.non_null().map(Usage::read)).sum();
+    let first = all.first().map(|first| first.members()).unwrap_or_default();
+    let mut object = Object::new(out);
+    for (key, value) in first {
+        object = match &*key {
+            "choices" => {
+                object.list("choices", (0..).zip(choices.clone()), |out, (index, choice)| {
+                    push_numbered(out, index, choice);
+                })
+            }
+            "usage" => object.with("usage", |out| push_usage_or_null(out, usage)),
+            _ => object.raw(&key, value),
+        };
+    }
+    object.end();
+}
+
+fn push_numbered(out: &mut String, index: u64, choice: Raw<'_>) {
+    let mut object = Object::new(out);
+    for (key, value) in choice.members() {
+        object =
+            if key == "index" { object.number("index", index) } else { object.raw(&key, value) };
+    }
+    object.end();
+}
+
+fn push_usage_or_null(out: &mut String, usage: Option<Usage>) {
+    match usage {
+        Some(usage) => push_usage(out, usage),
+        None => out.push_str("null"),
+    }
 }
 
 impl Whole {
@@ -95,8 +145,7 @@ impl Whole {
             Said::Annotations { inner } => self.annotations.push_str(inner),
             Said::Finish { reason, usage } => {
                 self.reason = reason;
-                self.usage.clear();
-                push_usage(&mut self.usage, usage);
+                self.usage = usage.non_null().map(Usage::read);
             }
             Said::Begin | Said::Failed { .. } => {}
         }

@@ -41,6 +41,8 @@ pub struct Chunks {
     /// The members that every chunk begins with, as an open object.
     head: String,
     include_usage: bool,
+    /// Which of several answers this is; `None` where it is alone.
+    choice: Option<u64>,
 }
 
 impl Lower {
@@ -60,6 +62,13 @@ impl Lower {
     #[must_use]
     pub fn with_stop(self, stop: StopSequences) -> Self {
         Lower { teller: Teller::new(self.shape, Some(stop.clone())), stop: Some(stop), ..self }
+    }
+
+    /// Makes this the answer number `choice` of several that share one stream: it ends with its finish
+    /// reason, and [`Lower::close`] ends the stream once for all of them.
+    #[must_use]
+    pub fn with_choice(self, choice: u64) -> Self {
+        Lower { chunks: Chunks { choice: Some(choice), ..self.chunks }, ..self }
     }
 
     /// Whether a stop sequence was met: nothing more is said but the end, which comes with the
@@ -84,6 +93,14 @@ impl Lower {
         let chunks = &self.chunks;
         self.teller.end("stop", Raw::NULL, &mut |said| chunks.write(said, out));
     }
+
+    /// Ends a stream that several answers share, with what all of them used. An answer that is alone
+    /// has said its end.
+    pub fn close(&self, usage: Option<Usage>, out: &mut String) {
+        if self.chunks.choice.is_some() {
+            self.chunks.close(usage, out);
+        }
+    }
 }
 
 impl Chunks {
@@ -97,7 +114,7 @@ impl Chunks {
             .text("model", model)
             .end();
         head.pop();
-        Chunks { head, include_usage: false }
+        Chunks { head, include_usage: false, choice: None }
     }
 
     /// Appends a chunk with more of the answer.
@@ -175,7 +192,7 @@ impl Chunks {
         write: impl FnOnce(Object<'_>) -> Object<'_>,
     ) {
         self.chunk(out, |data| {
-            data.push_str(",\"choices\":[{\"index\":0,\"delta\":");
+            self.begin_choice(data);
             write(Object::new(data)).end();
             if let Some(list) = logprobs {
                 data.push_str(",\"logprobs\":");
@@ -194,11 +211,31 @@ impl Chunks {
 
     fn finish(&self, out: &mut String, reason: &str, usage: Raw<'_>) {
         self.chunk(out, |data| {
-            data.push_str(",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"");
+            self.begin_choice(data);
+            data.push_str("{},\"finish_reason\":\"");
             data.push_str(reason);
             data.push_str("\"}]");
         });
-        if self.include_usage && !usage.is_null() {
+        if self.choice.is_none() {
+            self.close(usage.non_null().map(Usage::read), out);
+        }
+    }
+
+    /// Begins the one choice of a chunk, up to the value of its delta.
+    fn begin_choice(&self, data: &mut String) {
+        match self.choice.unwrap_or_default() {
+            0 => data.push_str(",\"choices\":[{\"index\":0,\"delta\":"),
+            choice => {
+                data.push_str(",\"choices\":[{\"index\":");
+                data.push_str(&choice.to_string());
+                data.push_str(",\"delta\":");
+            }
+        }
+    }
+
+    /// The usage, where it is known and wanted, and the end.
+    fn close(&self, usage: Option<Usage>, out: &mut String) {
+        if let Some(usage) = usage.filter(|_| self.include_usage) {
             self.chunk(out, |data| {
                 data.push_str(",\"choices\":[],\"usage\":");
                 push_usage(data, usage);
@@ -261,11 +298,7 @@ fn push_error(out: &mut String, error: Raw<'_>) {
     object.end();
 }
 
-pub(super) fn push_usage(out: &mut String, usage: Raw<'_>) {
-    if usage.is_null() {
-        return out.push_str("null");
-    }
-    let usage = Usage::read(usage);
+pub(super) fn push_usage(out: &mut String, usage: Usage) {
     Object::new(out)
         .number("prompt_tokens", usage.input)
         .number("completion_tokens", usage.output)

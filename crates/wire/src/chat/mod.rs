@@ -30,7 +30,7 @@ mod tools;
 
 pub use ask::{LiftOptions, Lifted, lift_request};
 pub use client::{Reasoning, Shape};
-pub use completion::{push_completion, push_completion_in};
+pub use completion::{push_completion, push_completion_in, push_joined};
 pub use lift::Lift;
 pub use lower::{Chunks, Lower};
 pub use profile::{CallIds, Effort, HostedTools, PROFILES, Profile};

@@ -78,6 +78,20 @@ impl Usage {
     }
 }
 
+impl std::iter::Sum for Usage {
+    /// What several answers used together.
+    fn sum<I: Iterator<Item = Usage>>(all: I) -> Usage {
+        all.fold(Usage::default(), |sum, one| Usage {
+            input: sum.input.saturating_add(one.input),
+            cached: sum.cached.saturating_add(one.cached),
+            cache_write: sum.cache_write.saturating_add(one.cache_write),
+            output: sum.output.saturating_add(one.output),
+            reasoning: sum.reasoning.saturating_add(one.reasoning),
+            total: sum.total.saturating_add(one.total),
+        })
+    }
+}
+
 /// Why a response failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
