@@ -1,7 +1,6 @@
 //! A request body: read within its limits and decompressed. In: the body as it streams in. Out: all
 //! its bytes, as they came and plain, or an error in OpenAI's shape that says which limit it broke.
 
-use std::io::Read;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use http_body::Body;
 use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
 
+use crate::coding::{self, Decoder, Undecodable};
 use crate::config::{Limits, Timeouts};
 use crate::headers::codings;
 
-/// The codings a body may come in; zstd windows over 8 MiB are refused (RFC 8878, section 3.1.1.1.2).
-const CODINGS: &str = "zstd, gzip, deflate, br";
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// How long the rest of a body that is too long may pause before its sender is cut off.
 const DISCARD_WAIT: Duration = Duration::from_millis(200);
 /// How much of it is read, in times of the limit.
@@ -101,7 +98,7 @@ async fn discard(mut incoming: Incoming, limits: &Limits) {
     }
 }
 
-/// Undoes the codings named in `content-encoding`.
+/// Undoes the coding named in `content-encoding`.
 ///
 /// # Errors
 /// 415 for a coding that is not known, 413 when the result is too long, 400 when it is damaged.
@@ -110,64 +107,35 @@ pub(crate) async fn decode(
     body: Bytes,
     limits: &Limits,
 ) -> Result<Bytes, ApiError> {
+    let unsupported = |message: String| ApiError {
+        status: 415,
+        ..ApiError::invalid("", "unsupported_encoding", message)
+    };
     let codings = codings(headers);
-    if codings.is_empty() {
-        return Ok(body);
-    }
-    if codings.len() > 1 {
-        let message = "Latimer: a request body may be compressed once, not several times.";
-        return Err(ApiError {
-            status: 415,
-            ..ApiError::invalid("", "unsupported_encoding", message)
-        });
-    }
-    let limit = limits.decoded_body_bytes;
-    let work = move || codings.iter().try_fold(body, |body, coding| undo(coding, &body, limit));
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(ApiError::server(500, "internal_error", "Latimer: decompression was stopped."))
-    })
-}
-
-fn undo(coding: &str, body: &[u8], limit: usize) -> Result<Bytes, ApiError> {
-    match coding {
-        "gzip" | "x-gzip" => drain(flate2::read::MultiGzDecoder::new(body), coding, limit),
-        // What is called deflate is a zlib stream (RFC 9110, 8.4.1.2); some senders leave it bare.
-        "deflate" if body.first().is_some_and(|byte| byte & 0x0f == 8) => {
-            drain(flate2::read::ZlibDecoder::new(body), coding, limit)
+    let coding = match codings.as_slice() {
+        [] => return Ok(body),
+        [coding] => coding.clone(),
+        _ => {
+            let message = "Latimer: a request body may be compressed once, not several times.";
+            return Err(unsupported(message.to_owned()));
         }
-        "deflate" => drain(flate2::read::DeflateDecoder::new(body), coding, limit),
-        // Large-window streams are not brotli (RFC 7932): their window may take a gibibyte.
-        "br" if body.first().is_some_and(|byte| byte & 0x7f == 0x11) => {
-            Err(damaged(coding, &std::io::Error::other("its window is too large")))
+    };
+    let Some(decoder) = Decoder::of(&coding, limits.decoded_body_bytes) else {
+        let known = coding::KNOWN.join(", ");
+        return Err(unsupported(format!(
+            "Latimer: the content encoding `{coding}` is not supported. Supported: {known}."
+        )));
+    };
+    match coding::undo_aside(decoder, body).await {
+        Ok(plain) => Ok(plain),
+        Err(Undecodable::TooLong(limit)) => {
+            let message = format!("Latimer: the decompressed body is longer than {limit} bytes.");
+            Err(ApiError { status: 413, ..ApiError::invalid("", "body_too_large", message) })
         }
-        "br" => drain(brotli_decompressor::Decompressor::new(body, 1 << 16), coding, limit),
-        "zstd" => {
-            let damaged = |error: std::io::Error| damaged(coding, &error);
-            let mut decoder = zstd::stream::read::Decoder::new(body).map_err(damaged)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
-            drain(decoder, coding, limit)
-        }
-        unknown => {
-            let message = format!(
-                "Latimer: the content encoding `{unknown}` is not supported. Supported: {CODINGS}."
-            );
-            Err(ApiError { status: 415, ..ApiError::invalid("", "unsupported_encoding", message) })
+        Err(Undecodable::Damaged(error)) => {
+            let message =
+                format!("Latimer: the {coding} request body cannot be decompressed: {error}.");
+            Err(ApiError::invalid("", "invalid_encoding", message))
         }
     }
-}
-
-fn damaged(coding: &str, error: &std::io::Error) -> ApiError {
-    let message = format!("Latimer: the {coding} request body cannot be decompressed: {error}.");
-    ApiError::invalid("", "invalid_encoding", message)
-}
-
-fn drain(decoder: impl Read, coding: &str, limit: usize) -> Result<Bytes, ApiError> {
-    let mut decoded = Vec::new();
-    let mut bounded = decoder.take(limit as u64 + 1);
-    bounded.read_to_end(&mut decoded).map_err(|error| damaged(coding, &error))?;
-    if decoded.len() > limit {
-        let message = format!("Latimer: the decompressed body is longer than {limit} bytes.");
-        return Err(ApiError { status: 413, ..ApiError::invalid("", "body_too_large", message) });
-    }
-    Ok(Bytes::from(decoded))
 }

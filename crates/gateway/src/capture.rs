@@ -16,6 +16,7 @@ use bytes::Bytes;
 use latimer_probe::record::{Body, Record};
 use latimer_wire::json::Raw;
 
+use crate::coding::{self, Decoder};
 use crate::secret::Secret;
 
 /// The file inside the recording's directory.
@@ -25,6 +26,8 @@ pub const FILE_NAME: &str = "traffic.jsonl";
 /// always let in, so that a long one can be written at all.
 const QUEUE: usize = 1024;
 const QUEUE_BYTES: usize = 256 << 20;
+/// How much of a compressed body is recorded, made plain.
+const PLAIN_BYTES: usize = 64 << 20;
 
 /// An exchange that is over, as the recorder takes it.
 #[derive(Debug, Default)]
@@ -45,6 +48,16 @@ impl Finished {
     /// What it holds in memory, nearly.
     fn bytes(&self) -> usize {
         self.request_body.len() + self.response_body.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// The body of the answer without its coding, as far as it came.
+    fn plain_response_body(&self) -> Vec<u8> {
+        let body = self.response_body.concat();
+        let coding = self.response_headers.iter().find(|(name, _)| name == "content-encoding");
+        match coding.and_then(|(_, coding)| Decoder::of(coding, PLAIN_BYTES)) {
+            Some(decoder) => coding::undo_beginning(decoder, &body),
+            None => body,
+        }
     }
 
     /// The key the caller sent: a backend that refuses it may say it back.
@@ -181,7 +194,7 @@ fn write_line(line: &mut String, exchange: &Finished) {
     fn pairs(headers: &[(String, String)]) -> Vec<(&str, &str)> {
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
-    let response_body = exchange.response_body.concat();
+    let response_body = exchange.plain_response_body();
     Record {
         timestamp_unix_ms: exchange.timestamp_unix_ms,
         method: &exchange.method,

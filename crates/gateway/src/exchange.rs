@@ -19,6 +19,7 @@ use latimer_wire::error::ApiError;
 use crate::answer::{Answer, build};
 use crate::body::Received;
 use crate::clock::unix_seconds;
+use crate::coding;
 use crate::config::Timeouts;
 use crate::gateway::Gateway;
 use crate::headers;
@@ -139,9 +140,9 @@ fn is_json(reply: &Reply) -> bool {
     content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("json"))
 }
 
-/// An answer that has to be read must not be compressed; it was not asked to be.
+/// An answer that is translated must not be compressed; it was not asked to be.
 fn readable(exchange: &Exchange, reply: &Reply) -> Result<(), ApiError> {
-    match headers::codings(&reply.head.headers).first() {
+    match headers::coding(&reply.head.headers) {
         None => Ok(()),
         Some(coding) => {
             let hop = exchange.hop();
@@ -158,10 +159,12 @@ async fn stream(exchange: &Exchange, answers: Vec<(Reply, Way)>) -> Result<Given
     let mut strands = Vec::with_capacity(answers.len());
     let (mut head, mut headers) = (BytesMut::new(), HeaderMap::new());
     for (reply, way) in answers {
-        readable(exchange, &reply)?;
         headers = match way {
             Way::Pass(_) => headers::answered(&reply.head.headers),
-            Way::Lift(_) | Way::Lower(_) => headers::events(&reply.head.headers),
+            Way::Lift(_) | Way::Lower(_) => {
+                readable(exchange, &reply)?;
+                headers::events(&reply.head.headers)
+            }
         };
         let mut translation = translation(exchange, &reply, way);
         head.extend_from_slice(&translation.begin());
@@ -180,7 +183,10 @@ fn translation(exchange: &Exchange, reply: &Reply, way: Way) -> Box<dyn Translat
     let limits = &exchange.gateway.settings.limits;
     let hop = Hop { name: exchange.hop(), secret: exchange.gateway.secret.clone() };
     match (way, is_json(reply)) {
-        (Way::Pass(watch), _) => Box::new(Passing::new(watch, limits.event_bytes, hop)),
+        (Way::Pass(watch), _) => {
+            let coding = headers::coding(&reply.head.headers);
+            Box::new(Passing::new(watch, coding.as_deref(), limits, hop))
+        }
         (Way::Lift(lift), true) => Box::new(Lifting::whole(*lift, limits.answer_bytes, hop)),
         (Way::Lift(lift), false) => Box::new(Lifting::events(*lift, limits.event_bytes, hop)),
         (Way::Lower(lower), true) => Box::new(Lowering::whole(*lower, limits.answer_bytes, hop)),
@@ -200,12 +206,20 @@ async fn whole(exchange: &mut Exchange, answers: Vec<(Reply, Way)>) -> Result<Gi
                 headers::json(&reply.head.headers)
             }
         };
+        let coding = headers::coding(&reply.head.headers);
         let body = collect(exchange, reply);
-        coming.push(async { Ok::<_, ApiError>((body.await?, way)) });
+        coming.push(async {
+            let body = body.await?;
+            let plain = match (&way, coding) {
+                (Way::Pass(_), Some(coding)) => plain(exchange, &coding, body.clone()).await,
+                _ => body.clone(),
+            };
+            Ok::<_, ApiError>((body, plain, way))
+        });
     }
     let answers = try_join_all(coming).await?;
-    let read = |(body, way): (Bytes, Way)| match way {
-        Way::Pass(_) => Ok(Whole::passed(body)),
+    let read = |(body, plain, way): (Bytes, Bytes, Way)| match way {
+        Way::Pass(_) => Ok(Whole::passed(body, &plain)),
         Way::Lift(lift) => Whole::lifted(*lift, &body, unix_seconds()),
         Way::Lower(lower) => Whole::lowered(*lower, &body),
     };
@@ -217,6 +231,13 @@ async fn whole(exchange: &mut Exchange, answers: Vec<(Reply, Way)>) -> Result<Gi
         }
         Err(failure) => Err(Refusal::of_failure(exchange, failure)),
     }
+}
+
+/// What is seen of a body that is passed on compressed; nothing where that cannot be read.
+async fn plain(exchange: &Exchange, coding: &str, body: Bytes) -> Bytes {
+    let limit = exchange.gateway.settings.limits.answer_bytes;
+    let Some(decoder) = coding::Decoder::of(coding, limit) else { return Bytes::new() };
+    coding::undo_aside(decoder, body).await.unwrap_or_default()
 }
 
 async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::coding;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use latimer_wire::note::Notes;
 
@@ -20,7 +22,8 @@ const OF_ONE_HOP: &[&str] = &[
     "upgrade",
 ];
 
-/// Not passed to a backend of the same dialect either: the answer has to be readable here.
+/// Not passed to a backend of the same dialect either, as they came: of the codings that a client
+/// takes, those go on that can be read here too.
 const NOT_TO_BACKEND: &[&str] = &["accept-encoding", "expect"];
 
 /// Whose request it is; not passed on with a key that is not the caller's.
@@ -76,6 +79,11 @@ pub(crate) fn codings(headers: &HeaderMap) -> Vec<String> {
     codings
 }
 
+/// The coding of an answer, as one word: several are no coding that is known.
+pub(crate) fn coding(headers: &HeaderMap) -> Option<String> {
+    Some(codings(headers).join(", ")).filter(|coding| !coding.is_empty())
+}
+
 /// Headers as text, for the record.
 pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -110,7 +118,18 @@ pub(crate) fn passed_on(from: &HeaderMap, key: Option<&str>) -> HeaderMap {
     if let Some(value) = authorization(from, key) {
         headers.insert(header::AUTHORIZATION, value);
     }
+    headers.extend(accepted(from).map(|value| (header::ACCEPT_ENCODING, value)));
     headers
+}
+
+/// The codings in which the client takes its answer and which are known here; `gzip;q=0.5, br`.
+fn accepted(from: &HeaderMap) -> Option<HeaderValue> {
+    let mut words = words(from, header::ACCEPT_ENCODING);
+    words.retain(|word| {
+        let coding = word.split(';').next().unwrap_or_default().trim_end();
+        coding == "identity" || coding::KNOWN.contains(&coding)
+    });
+    HeaderValue::from_str(&words.join(", ")).ok().filter(|_| !words.is_empty())
 }
 
 /// From a backend of the same dialect.

@@ -24,6 +24,7 @@ pub(crate) mod answer;
 pub(crate) mod body;
 pub mod capture;
 pub(crate) mod clock;
+pub(crate) mod coding;
 pub mod config;
 pub(crate) mod exchange;
 pub(crate) mod gateway;

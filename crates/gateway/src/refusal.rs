@@ -8,6 +8,7 @@ use latimer_wire::error::{ApiError, code_of};
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::responses::Failure;
 
+use crate::coding::{self, Decoder};
 use crate::config::Dialect;
 use crate::headers;
 use crate::ledger::Exchange;
@@ -77,7 +78,11 @@ impl Refusal {
             Dialect::Chat => headers::of_error(&reply.head.headers),
             Dialect::Responses => headers::of_passed_error(&reply.head.headers),
         };
-        let body = reply.body.beginning(ERROR_BYTES_MAX, ERROR_WAIT).await;
+        let coding = headers::coding(&reply.head.headers);
+        let mut body = reply.body.beginning(ERROR_BYTES_MAX, ERROR_WAIT).await;
+        if let Some(decoder) = coding.and_then(|name| Decoder::of(&name, ERROR_BYTES_MAX)) {
+            body = coding::undo_beginning(decoder, &body).into();
+        }
         let text = String::from_utf8_lossy(&body);
         let said = Raw::parse(&text).ok();
         let flat = said.filter(|body| body.member("message").is_some());

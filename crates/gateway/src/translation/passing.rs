@@ -7,12 +7,16 @@ use latimer_wire::responses::{Failure, Status, Usage};
 use latimer_wire::sse::Decoder;
 
 use super::{CutInsideEvent, Hop, Translation, Watch};
+use crate::coding;
+use crate::config::Limits;
 
 /// A stream that passes by.
 pub(crate) struct Passing {
+    /// Makes plain what comes compressed, to be watched.
+    coding: Option<coding::Decoder>,
     decoder: Decoder,
     watch: Watch,
-    /// An event was too long: what follows cannot be told apart.
+    /// An event was too long, or the coding damaged: what follows cannot be told apart.
     unreadable: Option<String>,
     /// The body came to its end as it should.
     complete: bool,
@@ -20,16 +24,29 @@ pub(crate) struct Passing {
 }
 
 impl Passing {
-    pub fn new(watch: Watch, event_limit_bytes: usize, hop: Hop) -> Self {
-        let decoder = Decoder::new(event_limit_bytes);
-        Passing { decoder, watch, unreadable: None, complete: false, hop }
+    /// `coding` is what the stream is compressed with; in one that is not known nothing is seen.
+    pub fn new(watch: Watch, coding: Option<&str>, limits: &Limits, hop: Hop) -> Self {
+        let coding = coding.map(|name| coding::Decoder::of(name, limits.stream_bytes));
+        let watch = if let Some(None) = coding { Watch::Nothing } else { watch };
+        Passing {
+            coding: coding.flatten(),
+            decoder: Decoder::new(limits.event_bytes),
+            watch,
+            unreadable: None,
+            complete: false,
+            hop,
+        }
     }
 
     fn observe(&mut self, bytes: &[u8]) {
         if self.unreadable.is_some() || matches!(self.watch, Watch::Nothing) {
             return;
         }
-        self.decoder.push(bytes);
+        match self.coding.as_mut().map(|coding| coding.push(bytes)) {
+            None => self.decoder.push(bytes),
+            Some(Ok(plain)) => self.decoder.push(&plain),
+            Some(Err(error)) => return self.unreadable = Some(error.to_string()),
+        }
         loop {
             match self.decoder.next() {
                 Ok(Some(frame)) => self.watch.see(&frame.data, frame.event.as_deref()),
@@ -39,11 +56,20 @@ impl Passing {
         }
     }
 
+    /// Whether the last event is complete.
+    fn between_events(&self) -> bool {
+        self.unreadable.is_none() && self.decoder.pending_bytes() == 0
+    }
+
     /// Ends a stream that broke off: with an event of our own where one may stand, else not at all.
     fn break_off(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
         if self.watch.ended().is_some() {
             return Ok(Bytes::new());
         }
+        self.say_failed(failure)
+    }
+
+    fn say_failed(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
         if !self.at_boundary() {
             return Err(CutInsideEvent);
         }
@@ -62,15 +88,12 @@ impl Translation for Passing {
     }
 
     fn end(&mut self, _now: u64) -> Result<Bytes, CutInsideEvent> {
-        if self.watch.ended().is_none() && self.at_boundary() {
-            let failure = self.hop.incomplete();
-            if self.watch.body_ended() {
-                self.complete = true;
-                return Ok(Bytes::new());
-            }
-            return self.watch.fail(failure).map(Bytes::from).ok_or(CutInsideEvent);
+        let failure = self.hop.incomplete();
+        if self.watch.ended().is_some() || !self.between_events() {
+            return self.break_off(failure);
         }
-        self.break_off(self.hop.incomplete())
+        self.complete = self.watch.body_ended();
+        if self.complete { Ok(Bytes::new()) } else { self.say_failed(failure) }
     }
 
     fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
@@ -91,7 +114,8 @@ impl Translation for Passing {
     }
 
     fn at_boundary(&self) -> bool {
-        self.unreadable.is_none() && self.decoder.pending_bytes() == 0
+        let seen = self.coding.is_none() && !matches!(self.watch, Watch::Nothing);
+        seen && self.between_events()
     }
 
     fn usage(&self) -> Option<Usage> {
@@ -101,7 +125,7 @@ impl Translation for Passing {
     fn notes(&self) -> Notes {
         let mut notes = self.watch.notes();
         if let Some(trouble) = &self.unreadable {
-            notes.add("event_too_long", trouble);
+            notes.add("stream_unreadable", trouble);
         }
         notes
     }

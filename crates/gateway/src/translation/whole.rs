@@ -20,9 +20,9 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
-    /// An answer that goes through as it is, and what can be seen of it.
-    pub fn passed(body: Bytes) -> Whole {
-        let text = std::str::from_utf8(&body).ok();
+    /// An answer that goes through as it is, and what can be seen of it: `plain` is without coding.
+    pub fn passed(body: Bytes, plain: &[u8]) -> Whole {
+        let text = std::str::from_utf8(plain).ok();
         let json = text.and_then(|text| Raw::parse(text).ok()).unwrap_or(Raw::NULL);
         let usage = json.member("usage").and_then(Raw::non_null).map(Usage::read);
         let outcome = Outcome::of(json);

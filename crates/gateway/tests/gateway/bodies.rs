@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use flate2::write::{DeflateEncoder, ZlibEncoder};
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
 use latimer_probe::exchange::Payload;
@@ -19,12 +19,6 @@ type Coder = fn(&[u8]) -> Vec<u8>;
 
 fn zstd(body: &[u8]) -> Vec<u8> {
     zstd::encode_all(body, 3).unwrap()
-}
-
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(body).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn zlib(body: &[u8]) -> Vec<u8> {

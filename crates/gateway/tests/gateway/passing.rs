@@ -1,6 +1,7 @@
 //! What crosses the gateway untouched, and what does not cross it.
 
 use latimer_gateway::Config;
+use latimer_probe::exchange::Payload;
 
 use crate::support::*;
 
@@ -73,7 +74,7 @@ async fn the_operator_can_choose_the_model() {
 
 #[tokio::test]
 async fn headers_cross_unless_they_may_not() {
-    const SENT: &str = "authorization: Bearer caller\r\naccept-encoding: gzip, br\r\n\
+    const SENT: &str = "authorization: Bearer caller\r\naccept-encoding: gzip, lzma, br\r\n\
         te: trailers\r\nx-hop: 1\r\nproxy-authorization: Basic eDp5\r\nsession_id: s-1\r\n\
         api-key: caller\r\nx-api-key: caller\r\ncookie: caller\r\nopenai-organization: caller\r\n\
         x-odd: \u{fc}\r\nconnection: X-Hop\r\n";
@@ -95,7 +96,8 @@ async fn headers_cross_unless_they_may_not() {
         assert_eq!(heard.header("session_id"), Some("s-1"));
         assert_eq!(heard.header("x-odd"), Some("\u{fc}"));
         assert_eq!(heard.header("host"), Some(&*backend.address.to_string()));
-        for name in ["accept-encoding", "te", "x-hop", "connection", "proxy-authorization"] {
+        assert_eq!(heard.header("accept-encoding"), Some("gzip, br"));
+        for name in ["te", "x-hop", "connection", "proxy-authorization"] {
             assert_eq!(heard.header(name), None, "{name}");
         }
         line.say(whole("200 OK", ANSWERED, "{}")).await;
@@ -108,6 +110,62 @@ async fn headers_cross_unless_they_may_not() {
         assert_eq!(answered.head.matches("set-cookie: ").count(), 2);
         assert!(answered.head.contains("x-odd: \u{fc}"));
     }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_passes_as_it_came_and_is_seen() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let client = Client::send(gateway.address, &post("accept-encoding: gzip\r\n", ODD)).await;
+    let (mut line, _) = backend.heard().await;
+    let bytes = gzip(PASSED.as_bytes());
+    line.say(EVENTS_IN_GZIP_HEAD).await;
+    for half in [&bytes[..60], &bytes[60..]] {
+        line.say(piece_of(half)).await;
+    }
+    line.say(piece("")).await;
+    let answered = client.finish().await;
+    assert_eq!(answered.header("content-encoding"), Some("gzip"));
+    assert!(answered.whole && answered.body == bytes);
+
+    let client = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
+    line.request().await;
+    let said = r#"{"status":"incomplete","usage":{"input_tokens":3}}"#;
+    line.say(whole_in_gzip("200 OK", said)).await;
+    assert!(client.finish().await.body == gzip(said.as_bytes()));
+
+    let client = Client::send(gateway.address, &post("", ASK_WHOLE)).await;
+    line.request().await;
+    let error = r#"{"error":{"message":"no credit"}}"#;
+    line.say(whole_in_gzip("429 Too Many Requests", error)).await;
+    let answered = client.finish().await;
+    assert_eq!(answered.header("content-encoding"), None);
+    let message = answered.error()["message"].to_string();
+    assert!(message.contains("no credit"), "{message}");
+
+    let recording = gateway.stop().await;
+    assert_eq!(recording.outcomes(), ["completed", "incomplete", "failed"]);
+    let body = |index: usize| &recording.exchanges[index].response.as_ref().unwrap().body;
+    assert_eq!(body(0), &Payload::Text(PASSED.to_owned()));
+    assert_eq!(body(1), &Payload::Json(serde_json::from_str(said).unwrap()));
+}
+
+#[tokio::test]
+async fn a_compressed_answer_that_is_cut_or_damaged_is_never_taken_for_a_whole_one() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let bytes = gzip(PASSED.as_bytes());
+    let damaged = [&bytes[..40], &[0xff; 40]].concat();
+    for sent in [&bytes[..bytes.len() / 2], &damaged] {
+        let client = Client::send(gateway.address, &post("accept-encoding: gzip\r\n", ODD)).await;
+        let (mut line, _) = backend.heard().await;
+        line.say(EVENTS_IN_GZIP_HEAD).await;
+        line.say(piece_of(sent)).await;
+        line.say(piece("")).await;
+        let answered = client.finish().await;
+        assert!(!answered.whole && sent.starts_with(&answered.body));
+    }
+    assert_eq!(gateway.stop().await.outcomes(), ["failed", "failed"]);
 }
 
 #[tokio::test]
@@ -158,17 +216,16 @@ async fn an_answer_in_the_other_form_is_understood() {
 #[tokio::test]
 async fn a_compressed_answer_that_has_to_be_read_is_refused() {
     let backend = Backend::start().await;
-    for config in [before(backend.address), before_responses(backend.address)] {
-        let gateway = Gateway::start(config).await;
-        let client = Client::send(gateway.address, &post("", ASK_STREAM)).await;
-        let (mut line, _) = backend.heard().await;
-        let headers = "content-type: text/event-stream\r\ncontent-encoding: gzip\r\n";
-        line.say(whole("200 OK", headers, "\u{1f}...")).await;
-        let answered = client.finish().await;
-        let code = &answered.error()["code"];
-        assert_eq!((answered.status, code.as_str()), (502, Some("upstream_invalid")));
-        assert!(answered.text().contains("gzip"), "{}", answered.text());
-    }
+    let gateway = Gateway::start(before(backend.address)).await;
+    let client =
+        Client::send(gateway.address, &post("accept-encoding: gzip\r\n", ASK_STREAM)).await;
+    let (mut line, heard) = backend.heard().await;
+    assert_eq!(heard.header("accept-encoding"), None);
+    line.say(whole_in_gzip("200 OK", "...")).await;
+    let answered = client.finish().await;
+    let code = &answered.error()["code"];
+    assert_eq!((answered.status, code.as_str()), (502, Some("upstream_invalid")));
+    assert!(answered.text().contains("gzip"), "{}", answered.text());
 }
 
 /// OpenAI's clients read `data`, Codex reads `models`; backends have the one or the other.

@@ -2,9 +2,12 @@
 //! backend that the test plays by hand.
 
 use std::future::Future;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use latimer_gateway::mock::{Mock, Script};
 use latimer_gateway::{Config, Dialect, Server, UpstreamConfig};
 use latimer_probe::exchange::{self, Exchange};
@@ -344,15 +347,37 @@ impl Line {
 
 pub const EVENTS_HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+pub const EVENTS_IN_GZIP_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+    content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// A piece of a chunked body; an empty one ends it.
 pub fn piece(text: &str) -> String {
     format!("{:X}\r\n{text}\r\n", text.len())
 }
 
+/// A piece of a chunked body that is no text.
+pub fn piece_of(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:X}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
 /// A whole answer.
 pub fn whole(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A whole answer, compressed.
+pub fn whole_in_gzip(status: &str, plain: &str) -> Vec<u8> {
+    let body = gzip(plain.as_bytes());
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n");
+    [head.as_bytes(), &body].concat()
+}
+
+pub fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// A text delta of Chat Completions.
