@@ -202,3 +202,129 @@ fn unknown(method: &Method, path: &str) -> Response<Answer> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Result};
+    use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::watch;
+
+    use super::{Server, respond};
+    use crate::config::{Config, UpstreamConfig};
+    use crate::listener::connection;
+    use crate::stall::Stalling;
+
+    /// The gateway's end of a client's connection: each write is a system call.
+    struct Counting {
+        socket: TcpStream,
+        writes: Arc<AtomicUsize>,
+    }
+
+    impl AsyncRead for Counting {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<Result<()>> {
+            Pin::new(&mut self.socket).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<Result<usize>> {
+            self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bufs: &[IoSlice<'_>],
+        ) -> Poll<Result<usize>> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            self.socket.is_write_vectored()
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+            Pin::new(&mut self.socket).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+            Pin::new(&mut self.socket).poll_shutdown(cx)
+        }
+    }
+
+    const CHUNKS: usize = 50;
+    /// One is what it takes; a second leaves room for the end of the body to come alone.
+    const WRITES_MAX: usize = 2;
+
+    /// A backend's stream, each event in a chunk of its own.
+    fn answer() -> String {
+        let event = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\
+                     \"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"some words of \
+                     text \"},\"finish_reason\":null}]}\n\n";
+        let events = (0..CHUNKS).map(|_| event).chain(["data: [DONE]\n\n"]);
+        let body: String = events.map(|e| format!("{:x}\r\n{e}\r\n", e.len())).collect();
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+             transfer-encoding: chunked\r\n\r\n{body}0\r\n\r\n"
+        )
+    }
+
+    async fn listen() -> Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+
+    /// One write for each event is what makes a gateway slow, and the update of a library can bring
+    /// that back without a word.
+    #[tokio::test]
+    async fn a_stream_that_came_at_once_leaves_in_few_writes() -> Result<()> {
+        let ((door, address), (backend, behind)) = (listen().await?, listen().await?);
+        let url = Some(format!("http://{behind}/v1"));
+        let upstream = Some(UpstreamConfig { url, ..UpstreamConfig::default() });
+        let listen = Some("127.0.0.1:0".parse().unwrap());
+        let config = Config { listen, upstream, recording: Some(false), ..Config::default() };
+        let server = Server::bind(config.resolve(|_| None).unwrap()).await.unwrap();
+
+        let mut client = TcpStream::connect(address).await?;
+        let writes = Arc::new(AtomicUsize::new(0));
+        let socket = Counting { socket: door.accept().await?.0, writes: Arc::clone(&writes) };
+        let (_running, stopped) = watch::channel(());
+        let serve = move |request| respond(Arc::clone(&server.gateway), request);
+        tokio::spawn(connection(Stalling::new(socket, Duration::from_secs(10)), stopped, serve));
+
+        let body = r#"{"input":"Hi","stream":true}"#;
+        let request = format!(
+            "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        client.write_all(request.as_bytes()).await?;
+        let mut line = backend.accept().await?.0;
+        line.read_u8().await?;
+        line.write_all(answer().as_bytes()).await?;
+        let mut answered = String::new();
+        client.read_to_string(&mut answered).await?;
+        assert_eq!(answered.matches("event: response.output_text.delta\n").count(), CHUNKS);
+        let writes = writes.load(Ordering::Relaxed);
+        assert!(writes <= WRITES_MAX, "{writes} writes");
+        Ok(())
+    }
+}
