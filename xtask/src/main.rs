@@ -1,5 +1,7 @@
 //! The project's chores, as `cargo xtask <verb>`. Nothing here is part of what users run.
 
+mod build;
+mod count;
 mod interop;
 mod tidy;
 
@@ -15,6 +17,8 @@ Usage: cargo xtask <verb>
             install real clients below the target directory, and run every scenario of
             `interop/` with each; --only: runs whose name (scenario/dialect/client) holds
             NAME; --keep: leave the scratch directories
+  count     count the instructions of the hottest paths, and hold them against their bounds
+            (valgrind is needed)
   tidy      hold the tree against the rules of the house, and name its longest parts";
 
 fn main() -> ExitCode {
@@ -32,6 +36,7 @@ fn outcome() -> Result<ExitCode> {
             let (only, keep) = interop_options(options)?;
             interop::run(&root()?, only, keep)
         }
+        Some((&"count", [])) => count::run(&root()?),
         Some((&"tidy", [])) => tidy::run(&root()?),
         _ => bail!("`{}` is not a verb and its options\n\n{USAGE}", arguments.join(" ")),
     }

@@ -12,12 +12,12 @@ mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 
+use crate::build;
 use backend::Backend;
 use client::{CLIENTS, Client};
 use scenario::Scenario;
@@ -130,21 +130,7 @@ fn runs_of<'a>(scenario: &'a Scenario, only: Option<&str>) -> Vec<Run<'a>> {
 
 /// Builds the program under test and says where everything is.
 fn prepare(root: &Path) -> Result<Site> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .current_dir(root)
-        .args(["build", "--package", "latimer", "--message-format", "json-render-diagnostics"])
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    ensure!(built.status.success(), "latimer does not build");
-    let messages = String::from_utf8_lossy(&built.stdout).into_owned();
-    let program = messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let path = message.get("executable")?.as_str()?;
-        (message.pointer("/target/name")? == "latimer").then(|| PathBuf::from(path))
-    });
-    let latimer = program.context("cargo does not say where it put latimer")?;
+    let latimer = build::program(root, "latimer", &["--package", "latimer"])?;
     let target = latimer.parent().and_then(Path::parent).context("latimer has no directory")?;
     let base = target.join("interop");
     for old in [base.join("logs"), base.join("scratch")] {
