@@ -23,13 +23,18 @@ pub struct ApiError {
 
 impl ApiError {
     /// The caller's request is wrong at `param`.
-    pub fn invalid(param: &str, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(
+        param: impl Into<String>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        let param = Some(param.into()).filter(|param| !param.is_empty());
         ApiError {
             status: 400,
             kind: Cow::Borrowed("invalid_request_error"),
             code: Some(Cow::Borrowed(code)),
             message: message.into(),
-            param: (!param.is_empty()).then(|| param.to_owned()),
+            param,
         }
     }
 

@@ -16,5 +16,6 @@ pub mod chat;
 pub mod error;
 pub mod json;
 pub mod note;
+pub mod path;
 pub mod responses;
 pub mod sse;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
+use crate::path::Path;
 use crate::responses::{missing, wrong_type};
 
 /// Parts that are text: part type, and the member that holds it. The last is plain text in what
@@ -21,89 +22,147 @@ const TEXT_PARTS: &[(&str, &str)] = &[
     ("encrypted_content", "encrypted_content"),
 ];
 
-/// Checks that a content is a string or a list of parts, each with a type, and text where its type
-/// says so.
-pub(super) fn check_content(content: Raw<'_>, path: &str) -> Result<(), ApiError> {
-    if content.is_null() {
-        return Err(missing(path));
-    }
-    if !content.is_string() && !content.is_array() {
-        return Err(wrong_type(path, "a string or an array", content));
-    }
-    for (index, part) in content.elements().into_iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        if !part.is_object() {
-            return Err(wrong_type(&path, "an object", part));
-        }
-        let kind = part.member_text("type").ok_or_else(|| missing(&format!("{path}.type")))?;
-        let Some((_, member)) = TEXT_PARTS.iter().find(|(name, _)| *name == kind) else { continue };
-        match part.member(member).and_then(Raw::non_null) {
-            Some(text) if text.is_string() => {}
-            Some(other) => return Err(wrong_type(&format!("{path}.{member}"), "a string", other)),
-            None => return Err(missing(&format!("{path}.{member}"))),
-        }
-    }
-    Ok(())
+/// A content, its parts read once.
+pub(super) struct Content<'a> {
+    given: Raw<'a>,
+    pub parts: Vec<Part<'a>>,
 }
 
-/// Appends a list of parts, each in its Chat form; what has none leaves a note.
-pub(super) fn push_parts(out: &mut String, parts: &[Raw<'_>], path: &str, notes: &mut Notes) {
-    out.push('[');
-    let mut first = true;
-    for (index, part) in parts.iter().copied().enumerate() {
-        let kind = part.member_text("type").unwrap_or_default();
-        let text = TEXT_PARTS.iter().find(|(name, _)| *name == kind);
-        if text.is_none() && !is_seen(part) {
-            notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-            continue;
-        }
-        if !std::mem::take(&mut first) {
-            out.push(',');
-        }
-        match text.and_then(|(_, member)| part.member(member)) {
-            Some(text) => Object::new(out)
-                .text("type", "text")
-                .with("text", |out| push_inner(out, text.inner()))
-                .end(),
-            None => push_seen(out, part),
-        }
-        if is_original(part) {
-            notes.add("content_changed", format!("{path}[{index}]: detail original"));
-        }
-    }
-    if first {
-        out.push_str("{\"type\":\"text\",\"text\":\"\"}");
-    }
-    out.push(']');
+/// One part of a content.
+pub(super) struct Part<'a> {
+    pub raw: Raw<'a>,
+    kind: Cow<'a, str>,
+    says: Says<'a>,
 }
 
-/// All text of a content where only text has a place.
-pub(super) fn words<'a>(content: Raw<'a>, path: &str, notes: &mut Notes) -> Cow<'a, str> {
-    for (index, part) in content.elements().into_iter().enumerate().filter(|(_, p)| is_seen(*p)) {
-        let kind = part.member_text("type").unwrap_or_default();
-        notes.add("content_dropped", format!("{path}[{index}]: {kind}"));
-    }
-    joined(content, path, notes)
+/// What a part has to say.
+enum Says<'a> {
+    /// The member that holds its text, and what stands there.
+    Text(&'static str, Option<Raw<'a>>),
+    /// It is an image, a file or a sound that Chat Completions has a form for.
+    Seen,
+    Nothing,
 }
 
-/// All text of a content, as the inside of one literal. Parts that have no form in Chat
-/// Completions leave a note; images and files are somebody else's to write.
-pub(super) fn joined<'a>(content: Raw<'a>, path: &str, notes: &mut Notes) -> Cow<'a, str> {
-    if content.is_string() {
-        return Cow::Borrowed(content.inner());
+impl<'a> Content<'a> {
+    /// Reads a content, whatever it is.
+    pub fn of(given: Raw<'a>) -> Self {
+        Content { given, parts: given.elements().into_iter().map(Part::of).collect() }
     }
-    let mut texts = Vec::new();
-    for (index, part) in content.elements().into_iter().enumerate() {
-        let kind = part.member_text("type").unwrap_or_default();
-        match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
-            Some((_, member)) => texts.extend(part.member(member).map(Raw::inner)),
-            None if is_seen(part) => {}
-            None => notes.add("content_dropped", format!("{path}[{index}]: {kind}")),
+
+    /// Checks that it is a string or a list of parts, each with a type, and text where its type
+    /// says so.
+    pub fn check(&self, path: Path<'_>) -> Result<(), ApiError> {
+        if self.given.is_null() {
+            return Err(missing(path));
+        }
+        if !self.given.is_string() && !self.given.is_array() {
+            return Err(wrong_type(path, "a string or an array", self.given));
+        }
+        for (index, part) in self.parts.iter().enumerate() {
+            let path = path.index(index);
+            if !part.raw.is_object() {
+                return Err(wrong_type(path, "an object", part.raw));
+            }
+            match part.says {
+                _ if part.kind.is_empty() && part.raw.member_text("type").is_none() => {
+                    return Err(missing(path.member("type")));
+                }
+                Says::Text(member, Some(other)) if !other.is_string() => {
+                    return Err(wrong_type(path.member(member), "a string", other));
+                }
+                Says::Text(member, None) => return Err(missing(path.member(member))),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends its parts, each in its Chat form; what has none leaves a note.
+    pub fn push_parts(&self, out: &mut String, path: Path<'_>, notes: &mut Notes) {
+        out.push('[');
+        let mut first = true;
+        for (index, part) in self.parts.iter().enumerate() {
+            let path = path.index(index);
+            if let Says::Nothing = part.says {
+                notes.add("content_dropped", format!("{path}: {}", part.kind));
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(',');
+            }
+            match part.says {
+                Says::Text(_, Some(text)) => Object::new(out)
+                    .text("type", "text")
+                    .with("text", |out| push_inner(out, text.inner()))
+                    .end(),
+                _ => push_seen(out, part.raw),
+            }
+            if is_original(part.raw) {
+                notes.add("content_changed", format!("{path}: detail original"));
+            }
+        }
+        if first {
+            out.push_str("{\"type\":\"text\",\"text\":\"\"}");
+        }
+        out.push(']');
+    }
+
+    /// All its text where only text has a place.
+    pub fn words(&self, path: Path<'_>, notes: &mut Notes) -> Cow<'a, str> {
+        for (index, part) in self.parts.iter().enumerate().filter(|(_, part)| part.is_seen()) {
+            notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind));
+        }
+        self.joined(path, notes)
+    }
+
+    /// All its text, as the inside of one literal. Parts that have no form in Chat Completions leave
+    /// a note; images and files are somebody else's to write.
+    pub fn joined(&self, path: Path<'_>, notes: &mut Notes) -> Cow<'a, str> {
+        if self.given.is_string() {
+            return Cow::Borrowed(self.given.inner());
+        }
+        let mut texts = Vec::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            match part.says {
+                Says::Text(_, text) => texts.extend(text.map(Raw::inner)),
+                Says::Seen => {}
+                Says::Nothing => {
+                    notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind));
+                }
+            }
+        }
+        match texts.as_slice() {
+            [one] => Cow::Borrowed(one),
+            many => Cow::Owned(many.join("\\n")),
         }
     }
-    match texts.as_slice() {
-        [one] => Cow::Borrowed(one),
-        many => Cow::Owned(many.join("\\n")),
+}
+
+impl<'a> Part<'a> {
+    fn of(raw: Raw<'a>) -> Self {
+        let kind = raw.member_text("type").unwrap_or_default();
+        let says = match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
+            Some((_, member)) => Says::Text(member, raw.member(member).and_then(Raw::non_null)),
+            None if is_seen(&kind, raw) => Says::Seen,
+            None => Says::Nothing,
+        };
+        Part { raw, kind, says }
+    }
+
+    /// Whether it is an image, a file or a sound that Chat Completions has a form for.
+    pub fn is_seen(&self) -> bool {
+        matches!(self.says, Says::Seen)
+    }
+}
+
+fn is_seen(kind: &str, part: Raw<'_>) -> bool {
+    let has = |key| part.member(key).is_some_and(Raw::is_string);
+    match kind {
+        "input_image" => has("image_url"),
+        "input_file" => has("file_data") || has("file_id"),
+        "input_audio" => part.member("input_audio").is_some_and(Raw::is_object),
+        _ => false,
     }
 }
 
@@ -112,18 +171,7 @@ pub(super) fn is_original(part: Raw<'_>) -> bool {
     part.member("detail").is_some_and(|detail| detail.inner() == "original")
 }
 
-/// Whether a part is an image, a file or a sound that Chat Completions has a form for.
-pub(super) fn is_seen(part: Raw<'_>) -> bool {
-    let has = |key| part.member(key).is_some_and(|value| value.is_string());
-    match part.member_text("type").as_deref() {
-        Some("input_image") => has("image_url"),
-        Some("input_file") => has("file_data") || has("file_id"),
-        Some("input_audio") => part.member("input_audio").is_some_and(Raw::is_object),
-        _ => false,
-    }
-}
-
-/// Appends such a part.
+/// Appends a part that is seen.
 pub(super) fn push_seen(out: &mut String, part: Raw<'_>) {
     let given = |key| part.member(key).and_then(Raw::non_null);
     match part.member_text("type").as_deref() {

@@ -9,9 +9,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::content::{
-    check_content, is_original, is_seen, joined, push_inner, push_parts, push_seen, words,
-};
+use super::content::{Content, Part, is_original, push_inner, push_seen};
 use super::freeform;
 use super::profile::{CallIds, Profile};
 use super::sealed;
@@ -20,6 +18,7 @@ use super::tools::SEARCH;
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
+use crate::path::Path;
 use crate::responses::{Item, Request};
 
 /// What stands for the output of a call that has none.
@@ -80,11 +79,11 @@ impl Outputs {
         let mut waiting: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
         for (index, item) in request.input.iter().enumerate() {
             if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
-                let path = format!("input[{index}]");
-                let call_id = item.required("call_id", &path)?;
+                let path = Path::INPUT.index(index);
+                let call_id = item.required("call_id", path)?;
                 let output = item.member("output").unwrap_or(Raw::NULL);
                 if item.kind != "tool_search_output" && !output.is_object() {
-                    check_content(output, &format!("{path}.output"))?;
+                    Content::of(output).check(path.member("output"))?;
                 }
                 waiting.entry(text_of(call_id)).or_default().push_back(index);
             }
@@ -170,9 +169,11 @@ impl<'a> Messages<'_, 'a> {
             let role = item.string("role").map(Raw::inner).unwrap_or_default();
             if item.kind == "message" && matches!(role, "system" | "developer") {
                 let content = item.member("content").unwrap_or(Raw::NULL);
-                let path = format!("input[{index}].content");
-                check_content(content, &path)?;
-                pieces.push(words(content, &path, self.notes));
+                let item_path = Path::INPUT.index(index);
+                let path = item_path.member("content");
+                let content = Content::of(content);
+                content.check(path)?;
+                pieces.push(content.words(path, self.notes));
             } else if !TOOL_CARRIERS.contains(&&*item.kind) {
                 break;
             }
@@ -186,16 +187,16 @@ impl<'a> Messages<'_, 'a> {
     }
 
     fn item(&mut self, item: &Item<'a>, index: usize) -> Result<(), ApiError> {
-        let path = format!("input[{index}]");
+        let path = Path::INPUT.index(index);
         match &*item.kind {
             kind if is_run_by_service(item) => {
                 self.notes.add("item_dropped", format!("{path}: {kind}"));
             }
-            "message" => self.message(item, &path)?,
-            "agent_message" => self.agent_message(item, &path),
-            "reasoning" => self.reasoning(item, &path),
+            "message" => self.message(item, path)?,
+            "agent_message" => self.agent_message(item, path),
+            "reasoning" => self.reasoning(item, path),
             "function_call" | "custom_tool_call" | "tool_search_call" => {
-                let mut call = self.call(item, index, &path)?;
+                let mut call = self.call(item, index, path)?;
                 call.wire_id = self.unique_id(&call.id);
                 self.turn.calls.push(call);
             }
@@ -203,13 +204,13 @@ impl<'a> Messages<'_, 'a> {
                 let message = format!(
                     "`{path}` refers to a stored item, and nothing is stored: send the item itself."
                 );
-                return Err(ApiError::invalid(&path, "unsupported_value", message));
+                return Err(ApiError::invalid(path, "unsupported_value", message));
             }
             kind if OUTPUTS.iter().any(|(name, _)| *name == kind) => {
                 self.end_turn();
-                let id = text_of(item.required("call_id", &path)?);
+                let id = text_of(item.required("call_id", path)?);
                 if self.outputs.take_at(&id, index) {
-                    self.orphan(item, &id, &path);
+                    self.orphan(item, &id, path);
                 }
             }
             kind if TOOL_CARRIERS.contains(&kind) => {}
@@ -218,16 +219,17 @@ impl<'a> Messages<'_, 'a> {
         Ok(())
     }
 
-    fn message(&mut self, item: &Item<'a>, path: &str) -> Result<(), ApiError> {
+    fn message(&mut self, item: &Item<'a>, path: Path<'_>) -> Result<(), ApiError> {
         let role_given = item.required("role", path)?;
-        let content = item.member("content").unwrap_or(Raw::NULL);
-        let content_path = format!("{path}.content");
-        if !(content.is_null() && role_given.inner() == "assistant") {
-            check_content(content, &content_path)?;
+        let given = item.member("content").unwrap_or(Raw::NULL);
+        let content_path = path.member("content");
+        let content = Content::of(given);
+        if !(given.is_null() && role_given.inner() == "assistant") {
+            content.check(content_path)?;
         }
         match role_given.inner() {
             "assistant" => {
-                let text = words(content, &content_path, self.notes);
+                let text = content.words(content_path, self.notes);
                 self.turn.texts.extend(Some(text).filter(|text| !text.is_empty()));
             }
             "system" | "developer" => {
@@ -238,37 +240,37 @@ impl<'a> Messages<'_, 'a> {
                     self.notes
                         .add("role_changed", format!("{path}: {} to user", role_given.inner()));
                 }
-                let text = words(content, &content_path, self.notes);
+                let text = content.words(content_path, self.notes);
                 self.plain(role, &text);
             }
             "user" => {
                 self.end_turn();
-                self.user(content, &content_path);
+                self.user(&content, content_path);
             }
             other => {
-                let param = format!("{path}.role");
+                let param = path.member("role").to_string();
                 let message = format!(
                     "Invalid value for `{param}`: `{other}`. Supported are `user`, `assistant`, \
                      `system` and `developer`."
                 );
-                return Err(ApiError::invalid(&param, "invalid_value", message));
+                return Err(ApiError::invalid(param, "invalid_value", message));
             }
         }
         Ok(())
     }
 
     /// What another agent said is told by the user.
-    fn agent_message(&mut self, item: &Item<'a>, path: &str) {
+    fn agent_message(&mut self, item: &Item<'a>, path: Path<'_>) {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
         let content = item.member("content").unwrap_or(Raw::NULL);
-        let text = words(content, &format!("{path}.content"), self.notes);
+        let text = Content::of(content).words(path.member("content"), self.notes);
         self.plain("user", &format!("[message from {author}]\\n{text}"));
     }
 
     /// Earlier reasoning goes back where the backend wants it. What another service sealed cannot
     /// be opened.
-    fn reasoning(&mut self, item: &Item<'a>, path: &str) {
+    fn reasoning(&mut self, item: &Item<'a>, path: Path<'_>) {
         let sealed = item.string("encrypted_content").and_then(Raw::text);
         let opened = sealed.as_deref().and_then(sealed::open);
         let kept = self.profile.reasoning_details || self.profile.extra_content.is_some();
@@ -280,7 +282,7 @@ impl<'a> Messages<'_, 'a> {
         let text = ["summary", "content"]
             .iter()
             .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
-            .map(|parts| words(parts, path, self.notes))
+            .map(|parts| Content::of(parts).words(path, self.notes))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
@@ -289,7 +291,12 @@ impl<'a> Messages<'_, 'a> {
         }
     }
 
-    fn call(&mut self, item: &Item<'a>, place: usize, path: &str) -> Result<Call<'a>, ApiError> {
+    fn call(
+        &mut self,
+        item: &Item<'a>,
+        place: usize,
+        path: Path<'_>,
+    ) -> Result<Call<'a>, ApiError> {
         let id = text_of(item.required("call_id", path)?);
         if item.kind == "tool_search_call" {
             let arguments = item.member("arguments").unwrap_or(Raw::NULL);
@@ -350,7 +357,7 @@ impl<'a> Messages<'_, 'a> {
     }
 
     /// An output whose call is not in the history is told by the user.
-    fn orphan(&mut self, item: &Item<'a>, id: &str, path: &str) {
+    fn orphan(&mut self, item: &Item<'a>, id: &str, path: Path<'_>) {
         self.notes.add("output_without_call", path);
         let (text, images) = self.output(item, path);
         let mut inner = String::new();
@@ -363,7 +370,7 @@ impl<'a> Messages<'_, 'a> {
     }
 
     /// The text of an output, as the inside of a literal, and its images.
-    fn output(&mut self, item: &Item<'a>, path: &str) -> (Cow<'a, str>, Vec<Raw<'a>>) {
+    fn output(&mut self, item: &Item<'a>, path: Path<'_>) -> (Cow<'a, str>, Vec<Raw<'a>>) {
         let row = OUTPUTS.iter().find(|(kind, _)| *kind == item.kind);
         let member = row.map_or("output", |(_, member)| *member);
         let output = item.member(member).unwrap_or(Raw::NULL);
@@ -372,13 +379,14 @@ impl<'a> Messages<'_, 'a> {
             push_unquoted(&mut inner, output.as_str());
             return (Cow::Owned(inner), Vec::new());
         }
-        let parts = output.elements();
-        let images: Vec<_> = parts.iter().filter(|part| is_seen(**part)).copied().collect();
-        let path = format!("{path}.{member}");
+        let output = Content::of(output);
+        let seen = output.parts.iter().filter(|part| part.is_seen());
+        let images: Vec<_> = seen.map(|part| part.raw).collect();
+        let path = path.member(member);
         if images.iter().any(|image| is_original(*image)) {
             self.notes.add("content_changed", format!("{path}: detail original"));
         }
-        (joined(output, &path, self.notes), images)
+        (output.joined(path, self.notes), images)
     }
 
     /// Writes what the assistant said and called, and the outputs of its calls.
@@ -448,7 +456,7 @@ impl<'a> Messages<'_, 'a> {
             push_string(self.out, &call.wire_id);
             match output {
                 Some((place, item)) => {
-                    let (text, seen) = self.output(item, &format!("input[{place}]"));
+                    let (text, seen) = self.output(item, Path::INPUT.index(place));
                     if self.profile.images_in_outputs && !seen.is_empty() {
                         self.out.push_str(",\"content\":[");
                         Object::new(self.out)
@@ -466,7 +474,8 @@ impl<'a> Messages<'_, 'a> {
                     }
                 }
                 None => {
-                    self.notes.add("call_without_output", format!("input[{}]", call.place));
+                    self.notes
+                        .add("call_without_output", Path::INPUT.index(call.place).to_string());
                     self.content(NO_OUTPUT);
                 }
             }
@@ -513,15 +522,14 @@ impl<'a> Messages<'_, 'a> {
         self.out.push('}');
     }
 
-    fn user(&mut self, content: Raw<'a>, path: &str) {
-        let parts = content.elements();
-        if !parts.iter().copied().any(is_seen) && parts.len() < 2 {
-            let text = joined(content, path, self.notes);
+    fn user(&mut self, content: &Content<'a>, path: Path<'_>) {
+        if content.parts.len() < 2 && !content.parts.iter().any(Part::is_seen) {
+            let text = content.joined(path, self.notes);
             return self.plain("user", &text);
         }
         self.begin("user");
         self.out.push_str(",\"content\":");
-        push_parts(self.out, &parts, path, self.notes);
+        content.push_parts(self.out, path, self.notes);
         self.out.push('}');
     }
 }

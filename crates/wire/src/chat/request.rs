@@ -114,7 +114,7 @@ pub fn lower_request(
     let profile = backend.profile;
     refuse(request)?;
     let tools = Tools::collect(request, profile, notes)?;
-    let mut body = String::with_capacity(1024);
+    let mut body = String::with_capacity(request.bytes() + 1024);
     let mut object = Object::new(&mut body);
     object = match backend.model {
         Some(model) => object.text("model", model),
@@ -143,7 +143,7 @@ fn refuse(request: &Request<'_>) -> Result<(), ApiError> {
         if request.given(name).is_some_and(|value| value.boolean() != Some(false)) {
             let message =
                 format!("`{name}` is not supported in front of a Chat Completions backend: {why}.");
-            return Err(ApiError::invalid(name, "unsupported_parameter", message));
+            return Err(ApiError::invalid(*name, "unsupported_parameter", message));
         }
     }
     for (name, kinds) in TYPES {

@@ -8,6 +8,7 @@ use super::toolbox::{Becomes, Known, Toolbox, push_schema};
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
+use crate::path::Path;
 use crate::responses::{Request, Tool, missing};
 
 /// Input items that carry tools.
@@ -41,7 +42,7 @@ impl Tools {
         let mut tools =
             Tools { toolbox: Toolbox::default(), definitions: Vec::new(), web_search: None };
         for (index, tool) in request.tools.iter().enumerate() {
-            tools.add(tool, None, &format!("tools[{index}]"), profile, notes)?;
+            tools.add(tool, None, Path::TOOLS.index(index), profile, notes)?;
         }
         for (place, item) in request.input.iter().enumerate() {
             if !CARRIERS.contains(&&*item.kind) {
@@ -49,8 +50,10 @@ impl Tools {
             }
             let list = item.member("tools").map(Raw::elements).unwrap_or_default();
             for (index, tool) in list.into_iter().enumerate() {
-                let path = format!("input[{place}].tools[{index}]");
-                tools.add(&Tool::of(tool, &path)?, None, &path, profile, notes)?;
+                let item = Path::INPUT.index(place);
+                let carried = item.member("tools");
+                let path = carried.index(index);
+                tools.add(&Tool::of(tool, path)?, None, path, profile, notes)?;
             }
         }
         tools.check_choice(request)?;
@@ -90,7 +93,7 @@ impl Tools {
         &mut self,
         tool: &Tool<'_>,
         namespace: Option<&str>,
-        path: &str,
+        path: Path<'_>,
         profile: &Profile,
         notes: &mut Notes,
     ) -> Result<(), ApiError> {
@@ -113,9 +116,10 @@ impl Tools {
                     notes.add("description_dropped", format!("namespace {name}"));
                 }
                 let list = tool.member("tools").map(Raw::elements).unwrap_or_default();
+                let inside = path.member("tools");
                 for (index, inner) in list.into_iter().enumerate() {
-                    let path = format!("{path}.tools[{index}]");
-                    self.add(&Tool::of(inner, &path)?, Some(&name), &path, profile, notes)?;
+                    let path = inside.index(index);
+                    self.add(&Tool::of(inner, path)?, Some(&name), path, profile, notes)?;
                 }
             }
             ("tool_search", None) if tool.member("execution").map(Raw::inner) == Some("client") => {
@@ -143,7 +147,7 @@ impl Tools {
     fn hosted(
         &mut self,
         tool: &Tool<'_>,
-        path: &str,
+        path: Path<'_>,
         profile: &Profile,
         notes: &mut Notes,
     ) -> Result<(), ApiError> {
@@ -287,17 +291,17 @@ fn wire_name(tool: Raw<'_>, toolbox: &Toolbox) -> String {
     toolbox.called(tool.member_text("namespace").as_deref(), &name)
 }
 
-fn required_name(tool: &Tool<'_>, path: &str) -> Result<String, ApiError> {
+fn required_name(tool: &Tool<'_>, path: Path<'_>) -> Result<String, ApiError> {
     match tool.member("name").and_then(Raw::text).filter(|name| !name.is_empty()) {
         Some(name) => Ok(name.into_owned()),
-        None => Err(missing(&format!("{path}.name"))),
+        None => Err(missing(path.member("name"))),
     }
 }
 
 fn named(
     tool: &Tool<'_>,
     namespace: Option<&str>,
-    path: &str,
+    path: Path<'_>,
     becomes: Becomes,
 ) -> Result<Known, ApiError> {
     let name = required_name(tool, path)?;

@@ -6,12 +6,15 @@
 //! where reading stopped. Nothing here knows any dialect.
 
 mod reader;
+mod steps;
 mod write;
 
 pub use reader::{DEPTH_MAX, Reader};
 pub use write::{Object, push_string, push_unquoted, with_text_member};
 
 use std::borrow::Cow;
+
+use self::steps::Steps;
 
 /// Text that is not JSON: what was wrong, and at which byte of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -137,43 +140,32 @@ impl<'a> Raw<'a> {
         digits.parse().ok()
     }
 
+    /// The keys, as literals, and the values of an object; nothing for any other value.
+    fn pairs(self) -> impl Iterator<Item = (Raw<'a>, Raw<'a>)> {
+        let mut steps = self.is_object().then(|| Steps::into(self));
+        std::iter::from_fn(move || {
+            let steps = steps.as_mut()?;
+            Some((steps.next()?, steps.next()?))
+        })
+    }
+
     /// The members of an object in their order; nothing for any other value.
     pub fn members(self) -> Vec<(Cow<'a, str>, Raw<'a>)> {
-        let mut members = Vec::new();
-        if self.is_object() {
-            let _ = Reader::new(self.0).object(|key, value| {
-                members.push((key, value.value()?));
-                Ok::<(), Malformed>(())
-            });
-        }
-        members
+        self.pairs().map(|(key, value)| (reader::unescape(key.inner()), value)).collect()
     }
 
     /// The elements of an array; nothing for any other value.
     pub fn elements(self) -> Vec<Raw<'a>> {
-        let mut elements = Vec::new();
-        if self.is_array() {
-            let _ = Reader::new(self.0).array(|_, value| {
-                elements.push(value.value()?);
-                Ok::<(), Malformed>(())
-            });
-        }
-        elements
+        self.is_array().then(|| Steps::into(self)).into_iter().flatten().collect()
     }
 
     /// The member of an object by its key (the last one, if it is there twice).
     pub fn member(self, key: &str) -> Option<Raw<'a>> {
-        let mut found = None;
-        if self.is_object() {
-            let _ = Reader::new(self.0).object(|name, value| {
-                let value = value.value()?;
-                if name == key {
-                    found = Some(value);
-                }
-                Ok::<(), Malformed>(())
-            });
-        }
-        found
+        let is_wanted = |name: Raw<'a>| match name.inner() {
+            plain if plain == key => true,
+            escaped => escaped.contains('\\') && reader::unescape(escaped) == key,
+        };
+        self.pairs().filter(|(name, _)| is_wanted(*name)).last().map(|(_, value)| value)
     }
 
     /// The member of an object, when it is a string: decoded.

@@ -2,6 +2,7 @@
 //! either taken over as [`Raw`] text or made from plain Rust values.
 
 use super::Raw;
+use super::reader::run_bytes;
 
 /// Appends `text` as a JSON string with its quotes.
 pub fn push_string(out: &mut String, text: &str) {
@@ -13,9 +14,8 @@ pub fn push_string(out: &mut String, text: &str) {
 /// Appends `text` escaped for the inside of a JSON string, without quotes.
 pub fn push_unquoted(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
-        let (plain, tail) = rest.split_at(at);
+    loop {
+        let (plain, tail) = rest.split_at(run_bytes(rest.as_bytes()));
         out.push_str(plain);
         let mut chars = tail.chars();
         match chars.next() {
@@ -31,11 +31,10 @@ pub fn push_unquoted(out: &mut String, text: &str) {
                 out.push(digit(control as u32 >> 4));
                 out.push(digit(control as u32));
             }
-            None => {}
+            None => return,
         }
         rest = chars.as_str();
     }
-    out.push_str(rest);
 }
 
 /// An object's text with one member given another string value. All other bytes stay as they are; a
@@ -83,6 +82,11 @@ impl<'o> Object<'o> {
     /// Opens an object at the end of `out`.
     pub fn new(out: &'o mut String) -> Self {
         Object { out, separator: '{' }
+    }
+
+    /// Goes on with an object that is open at the end of `out` and has a member already.
+    pub(crate) fn resume(out: &'o mut String) -> Self {
+        Object { out, separator: ',' }
     }
 
     /// Writes a key and leaves the value to the caller, who must append exactly one.

@@ -183,12 +183,14 @@ impl<'a> Event<'a> {
 
     /// Appends the event as a JSON object.
     pub fn print(&self, out: &mut String) {
-        let row = self.kind.row();
-        let mut object = Object::new(out);
         let name = self.name();
-        if !name.is_empty() {
-            object = object.text("type", name);
-        }
+        let object = Object::new(out);
+        self.print_into(if name.is_empty() { object } else { object.text("type", name) });
+    }
+
+    /// Everything after the type.
+    fn print_into(&self, mut object: Object<'_>) {
+        let row = self.kind.row();
         if let Some(number) = self.sequence_number {
             object = object.number("sequence_number", number);
         }
@@ -208,15 +210,24 @@ impl<'a> Event<'a> {
 
     /// Appends the event as a frame of server-sent events whose `event:` equals its `type`.
     pub fn print_frame(&self, out: &mut String) {
-        let name = self.name();
-        if !name.is_empty() && !name.contains(['\n', '\r']) {
-            out.push_str("event: ");
-            out.push_str(name);
-            out.push('\n');
+        let mut from = out.len();
+        match self.kind.row().frame {
+            "" => {
+                if !self.other.is_empty() && !self.other.contains(['\n', '\r']) {
+                    out.push_str("event: ");
+                    out.push_str(&self.other);
+                    out.push('\n');
+                }
+                out.push_str("data: ");
+                from = out.len();
+                self.print(out);
+            }
+            frame => {
+                out.push_str(frame);
+                from += frame.len();
+                self.print_into(Object::resume(out));
+            }
         }
-        out.push_str("data: ");
-        let from = out.len();
-        self.print(out);
         let data = out.as_bytes().get(from..).unwrap_or_default();
         if memchr::memchr2(b'\n', b'\r', data).is_some() {
             let data = out.split_off(from).replace(['\n', '\r'], " ");

@@ -150,6 +150,8 @@ pub enum Role {
 pub struct Row {
     /// The `type` on the wire.
     pub name: &'static str,
+    /// How a frame with such an event begins, up to its first member's end.
+    pub(super) frame: &'static str,
     /// The member that is the point of the event.
     pub payload: &'static str,
     /// The index it counts parts by.
@@ -184,11 +186,15 @@ macro_rules! kinds {
             pub const fn row(self) -> &'static Row {
                 match self {
                     $(Kind::$kind => &Row {
-                        name: $name, payload: $payload, index: Index::$index, role: $role,
+                        name: $name,
+                        frame: concat!("event: ", $name, "\ndata: {\"type\":\"", $name, "\""),
+                        payload: $payload,
+                        index: Index::$index,
+                        role: $role,
                     },)*
-                    Kind::Other => {
-                        &Row { name: "", payload: "", index: Index::None, role: Role::Aside }
-                    }
+                    Kind::Other => &Row {
+                        name: "", frame: "", payload: "", index: Index::None, role: Role::Aside,
+                    },
                 }
             }
         }

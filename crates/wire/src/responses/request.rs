@@ -2,9 +2,11 @@
 //! those of its items are slices of the body, and what is not known is there like the rest.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use crate::error::ApiError;
 use crate::json::{Malformed, Raw, Reader};
+use crate::path::Path;
 
 /// A request to make a response.
 ///
@@ -24,6 +26,7 @@ pub struct Request<'a> {
     /// The tools the model may call.
     pub tools: Vec<Tool<'a>>,
     members: Members<'a>,
+    bytes: usize,
 }
 
 /// An input item.
@@ -55,7 +58,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// A 400 that names the parameter at fault.
     pub fn parse(body: &'a str) -> Result<Self, ApiError> {
-        let mut request = Request::default();
+        let mut request = Request { bytes: body.len(), ..Request::default() };
         // An answer holds parts of the request one level deeper.
         let mut reader = Reader::at_depth(body, 1);
         if reader.peek_value() != Some(b'{') {
@@ -78,8 +81,7 @@ impl<'a> Request<'a> {
         let value = match (&*key, reader.peek_value()) {
             ("input", Some(b'[')) => {
                 reader.array(|index, reader| {
-                    let path = format!("input[{index}]");
-                    self.input.push(Item::read(reader, &path)?);
+                    self.input.push(Item::read(reader, Path::INPUT.index(index))?);
                     Ok::<(), ApiError>(())
                 })?;
                 Raw::EMPTY_ARRAY
@@ -100,7 +102,7 @@ impl<'a> Request<'a> {
                     return Err(wrong_type("tools", "an array", value));
                 }
                 for (index, tool) in value.elements().into_iter().enumerate() {
-                    self.tools.push(Tool::of(tool, &format!("tools[{index}]"))?);
+                    self.tools.push(Tool::of(tool, Path::TOOLS.index(index))?);
                 }
             }
             _ => {}
@@ -117,7 +119,7 @@ impl<'a> Request<'a> {
             None => Ok(()),
             Some(key) => {
                 let message = format!("The parameter `{key}` is given twice.");
-                Err(ApiError::invalid(key, "duplicate_parameter", message))
+                Err(ApiError::invalid(*key, "duplicate_parameter", message))
             }
         }
     }
@@ -152,6 +154,11 @@ impl<'a> Request<'a> {
         &self.members
     }
 
+    /// How long the body is.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The model that is asked for, empty when none is named.
     pub fn model(&self) -> Cow<'a, str> {
         self.member("model").and_then(Raw::text).unwrap_or_default()
@@ -159,19 +166,19 @@ impl<'a> Request<'a> {
 }
 
 /// A parameter that has to be there is not.
-pub(crate) fn missing(param: &str) -> ApiError {
+pub(crate) fn missing(param: impl Display) -> ApiError {
     let message = format!("Missing required parameter: `{param}`.");
-    ApiError::invalid(param, "missing_required_parameter", message)
+    ApiError::invalid(param.to_string(), "missing_required_parameter", message)
 }
 
 /// A parameter is of another type than it has to be.
-pub(crate) fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
+pub(crate) fn wrong_type(param: impl Display, wanted: &str, value: Raw<'_>) -> ApiError {
     let message = format!("Invalid type for `{param}`: expected {wanted}, got {}.", value.kind());
-    ApiError::invalid(param, "invalid_type", message)
+    ApiError::invalid(param.to_string(), "invalid_type", message)
 }
 
 impl<'a> Item<'a> {
-    fn read(reader: &mut Reader<'a>, path: &str) -> Result<Self, ApiError> {
+    fn read(reader: &mut Reader<'a>, path: Path<'_>) -> Result<Self, ApiError> {
         if reader.peek_value() != Some(b'{') {
             let value = reader.value()?;
             return Err(wrong_type(path, "an object", value));
@@ -186,7 +193,7 @@ impl<'a> Item<'a> {
             None if find(&members, "role").is_some() => Cow::Borrowed("message"),
             None if find(&members, "id").is_some() => Cow::Borrowed("item_reference"),
             None => {
-                return Err(missing(&format!("{path}.type")));
+                return Err(missing(path.member("type")));
             }
         };
         Ok(Item { kind, members })
@@ -212,12 +219,12 @@ impl<'a> Item<'a> {
     ///
     /// # Errors
     /// A 400 that names the member.
-    pub fn required(&self, key: &str, path: &str) -> Result<Raw<'a>, ApiError> {
-        let param = || format!("{path}.{key}");
+    pub fn required(&self, key: &str, path: Path<'_>) -> Result<Raw<'a>, ApiError> {
+        let param = path.member(key);
         match self.member(key).and_then(Raw::non_null) {
             Some(value) if value.is_string() => Ok(value),
-            Some(value) => Err(wrong_type(&param(), "a string", value)),
-            None => Err(missing(&param())),
+            Some(value) => Err(wrong_type(param, "a string", value)),
+            None => Err(missing(param)),
         }
     }
 }
@@ -227,14 +234,14 @@ impl<'a> Tool<'a> {
     ///
     /// # Errors
     /// A 400 where it is no object or has no type.
-    pub fn of(tool: Raw<'a>, path: &str) -> Result<Self, ApiError> {
+    pub fn of(tool: Raw<'a>, path: Path<'_>) -> Result<Self, ApiError> {
         if !tool.is_object() {
             return Err(wrong_type(path, "an object", tool));
         }
         let members = tool.members();
         match find(&members, "type").and_then(Raw::text) {
             Some(kind) => Ok(Tool { kind, members }),
-            None => Err(missing(&format!("{path}.type"))),
+            None => Err(missing(path.member("type"))),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{given, required, unsupported, wrong_type};
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
+use crate::path::Path;
 
 /// Whose content it is: what its text is called in the hub, and which parts it may hold.
 #[derive(Clone, Copy)]
@@ -22,7 +23,7 @@ pub(super) const TOOL: Speaker =
 
 impl Speaker {
     /// Appends a content: a string stays one, parts become those of the hub.
-    pub fn write(self, out: &mut String, content: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    pub fn write(self, out: &mut String, content: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
         if content.is_string() {
             out.push_str(content.as_str());
             return Ok(());
@@ -38,7 +39,7 @@ impl Speaker {
         self,
         out: &mut String,
         content: Raw<'_>,
-        path: &str,
+        path: Path<'_>,
     ) -> Result<(), ApiError> {
         if content.is_string() {
             Object::new(out).text("type", self.text).raw("text", content).end();
@@ -51,18 +52,18 @@ impl Speaker {
             if index > 0 {
                 out.push(',');
             }
-            self.push_part(out, part, &format!("{path}[{index}]"))?;
+            self.push_part(out, part, path.index(index))?;
         }
         Ok(())
     }
 
-    fn push_part(self, out: &mut String, part: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    fn push_part(self, out: &mut String, part: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
         if !part.is_object() {
             return Err(wrong_type(path, "an object", part));
         }
         let kind = required(part, "type", path)?.text().unwrap_or_default();
         if !self.parts.contains(&&*kind) {
-            return Err(unsupported(&format!("{path}.type"), &kind, self.parts));
+            return Err(unsupported(path.member("type"), &kind, self.parts));
         }
         match &*kind {
             "text" => {
@@ -85,22 +86,22 @@ impl Speaker {
 }
 
 /// The object that a part holds under the name of its type.
-fn inner<'a>(part: Raw<'a>, key: &str, path: &str) -> Result<Raw<'a>, ApiError> {
-    let param = format!("{path}.{key}");
+fn inner<'a>(part: Raw<'a>, key: &str, path: Path<'_>) -> Result<Raw<'a>, ApiError> {
+    let param = path.member(key);
     match given(part, key) {
         Some(inner) if inner.is_object() => Ok(inner),
-        Some(other) => Err(wrong_type(&param, "an object", other)),
-        None => Err(super::missing(&param)),
+        Some(other) => Err(wrong_type(param, "an object", other)),
+        None => Err(super::missing(param)),
     }
 }
 
 /// An image by its address; some clients leave out the object around it.
-fn push_image(out: &mut String, part: Raw<'_>, path: &str) -> Result<(), ApiError> {
+fn push_image(out: &mut String, part: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
     let (url, detail) = match given(part, "image_url") {
         Some(url) if url.is_string() => (url, given(part, "detail")),
         _ => {
             let image = inner(part, "image_url", path)?;
-            (required(image, "url", &format!("{path}.image_url"))?, given(image, "detail"))
+            (required(image, "url", path.member("image_url"))?, given(image, "detail"))
         }
     };
     Object::new(out)

@@ -9,6 +9,7 @@ use super::{Asked, LiftOptions, given, missing, required, unsupported, wrong_typ
 use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string};
 use crate::note::Notes;
+use crate::path::Path;
 
 const ROLES: &[&str] = &["system", "developer", "user", "assistant", "tool", "function"];
 
@@ -56,10 +57,11 @@ fn instructions<'a>(messages: &[Raw<'a>]) -> Result<Vec<Cow<'a, str>>, ApiError>
     };
     let mut texts = Vec::new();
     for (index, message) in messages.iter().take_while(is_leading).enumerate() {
-        let path = format!("messages[{index}].content");
+        let message_path = Path::MESSAGES.index(index);
+        let path = message_path.member("content");
         let content = message.member("content").unwrap_or(Raw::NULL);
         let mut checked = String::new();
-        INSTRUCTIONS.write(&mut checked, content, &path)?;
+        INSTRUCTIONS.write(&mut checked, content, path)?;
         let parts = content.elements();
         let parts: Vec<&str> =
             parts.iter().filter_map(|part| part.member("text")).map(Raw::inner).collect();
@@ -84,21 +86,21 @@ struct History<'o, 'n> {
 
 impl History<'_, '_> {
     fn message(&mut self, message: Raw<'_>, index: usize) -> Result<(), ApiError> {
-        let path = format!("messages[{index}]");
+        let path = Path::MESSAGES.index(index);
         if !message.is_object() {
-            return Err(wrong_type(&path, "an object", message));
+            return Err(wrong_type(path, "an object", message));
         }
-        let role = required(message, "role", &path)?;
+        let role = required(message, "role", path)?;
         if given(message, "name").is_some() && role.inner() != "function" {
-            self.notes.add("name_dropped", path.clone());
+            self.notes.add("name_dropped", path);
         }
         match role.inner() {
-            "system" | "developer" => self.plain(role, message, INSTRUCTIONS, &path),
-            "user" => self.plain(role, message, USER, &path),
-            "assistant" => self.assistant(message, index, &path),
-            "tool" => self.tool(message, &path),
-            "function" => self.function(message, &path),
-            other => Err(unsupported(&format!("{path}.role"), other, ROLES)),
+            "system" | "developer" => self.plain(role, message, INSTRUCTIONS, path),
+            "user" => self.plain(role, message, USER, path),
+            "assistant" => self.assistant(message, index, path),
+            "tool" => self.tool(message, path),
+            "function" => self.function(message, path),
+            other => Err(unsupported(path.member("role"), other, ROLES)),
         }
     }
 
@@ -115,42 +117,47 @@ impl History<'_, '_> {
         role: Raw<'_>,
         message: Raw<'_>,
         speaker: Speaker,
-        path: &str,
+        path: Path<'_>,
     ) -> Result<(), ApiError> {
-        let path = format!("{path}.content");
-        let content = given(message, "content").ok_or_else(|| missing(&path))?;
+        let path = path.member("content");
+        let content = given(message, "content").ok_or_else(|| missing(path))?;
         let mut object = self.item().text("type", "message").raw("role", role);
-        speaker.write(object.key("content"), content, &path)?;
+        speaker.write(object.key("content"), content, path)?;
         object.end();
         Ok(())
     }
 
-    fn assistant(&mut self, message: Raw<'_>, index: usize, path: &str) -> Result<(), ApiError> {
+    fn assistant(
+        &mut self,
+        message: Raw<'_>,
+        index: usize,
+        path: Path<'_>,
+    ) -> Result<(), ApiError> {
         self.reasoning(message, path);
         self.said(message, path)?;
         if given(message, "audio").is_some() {
-            self.notes.add("content_dropped", format!("{path}.audio"));
+            self.notes.add("content_dropped", path.member("audio"));
         }
         let calls = given(message, "tool_calls");
         if let Some(other) = calls.filter(|calls| !calls.is_array()) {
-            return Err(wrong_type(&format!("{path}.tool_calls"), "an array", other));
+            return Err(wrong_type(path.member("tool_calls"), "an array", other));
         }
         for (place, call) in calls.map(Raw::elements).unwrap_or_default().into_iter().enumerate() {
-            self.call(call, &format!("{path}.tool_calls[{place}]"))?;
+            self.call(call, path.member("tool_calls").index(place))?;
         }
         if let Some(call) = given(message, "function_call") {
-            let path = format!("{path}.function_call");
+            let path = path.member("function_call");
             let mut id = String::new();
             push_string(&mut id, &format!("call_{index:04}"));
-            let name = required(call, "name", &path)?;
+            let name = required(call, "name", path)?;
             self.unanswered.push((name.inner().to_owned(), id.clone()));
-            self.function_call(Raw::trusted(&id), call, &path)?;
+            self.function_call(Raw::trusted(&id), call, path)?;
         }
         Ok(())
     }
 
     /// What it thought, where that goes back.
-    fn reasoning(&mut self, message: Raw<'_>, path: &str) {
+    fn reasoning(&mut self, message: Raw<'_>, path: Path<'_>) {
         let mut texts = REASONING.iter().filter_map(|key| message.member(key));
         let Some(text) = texts.find(|text| !text.inner().is_empty()) else { return };
         if !self.options.reasoning_items {
@@ -166,21 +173,21 @@ impl History<'_, '_> {
     }
 
     /// What it said: its text, its refusal, or both.
-    fn said(&mut self, message: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    fn said(&mut self, message: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
         let content = given(message, "content").filter(|content| content.as_str() != "\"\"");
         let refusal = given(message, "refusal").filter(|refusal| refusal.is_string());
-        let path = format!("{path}.content");
+        let path = path.member("content");
         if content.is_none() && refusal.is_none() {
             return Ok(());
         }
         let mut object = self.item().text("type", "message").text("role", "assistant");
         let out = object.key("content");
         match (content, refusal) {
-            (Some(content), None) => ASSISTANT.write(out, content, &path)?,
+            (Some(content), None) => ASSISTANT.write(out, content, path)?,
             (content, refusal) => {
                 out.push('[');
                 if let Some(content) = content {
-                    ASSISTANT.push_parts(out, content, &path)?;
+                    ASSISTANT.push_parts(out, content, path)?;
                 }
                 if let Some(refusal) = refusal {
                     if content.is_some_and(|content| {
@@ -197,32 +204,37 @@ impl History<'_, '_> {
         Ok(())
     }
 
-    fn call(&mut self, call: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    fn call(&mut self, call: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
         if !call.is_object() {
             return Err(wrong_type(path, "an object", call));
         }
         let id = required(call, "id", path)?;
         let kind = call.member_text("type").unwrap_or("function".into());
-        let inside = format!("{path}.{kind}");
+        let inside = path.member(&kind);
         let body = given(call, &kind);
-        let body = |known: &str| body.filter(|_| kind == known).ok_or_else(|| missing(&inside));
+        let body = |known: &str| body.filter(|_| kind == known).ok_or_else(|| missing(inside));
         let custom = kind == "custom";
         self.calls.insert(id.text().unwrap_or_default().into_owned(), custom);
         match &*kind {
-            "function" => self.function_call(id, body("function")?, &inside),
+            "function" => self.function_call(id, body("function")?, inside),
             "custom" => {
                 let body = body("custom")?;
-                let name = required(body, "name", &inside)?;
-                let input = required(body, "input", &inside)?;
+                let name = required(body, "name", inside)?;
+                let input = required(body, "input", inside)?;
                 let object = self.item().text("type", "custom_tool_call").raw("call_id", id);
                 object.raw("name", name).raw("input", input).end();
                 Ok(())
             }
-            other => Err(unsupported(&format!("{path}.type"), other, &["function", "custom"])),
+            other => Err(unsupported(path.member("type"), other, &["function", "custom"])),
         }
     }
 
-    fn function_call(&mut self, id: Raw<'_>, body: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    fn function_call(
+        &mut self,
+        id: Raw<'_>,
+        body: Raw<'_>,
+        path: Path<'_>,
+    ) -> Result<(), ApiError> {
         let name = required(body, "name", path)?;
         let mut made = String::new();
         let arguments = match given(body, "arguments") {
@@ -233,7 +245,7 @@ impl History<'_, '_> {
                 Raw::trusted(&made)
             }
             Some(other) => {
-                return Err(wrong_type(&format!("{path}.arguments"), "a string", other));
+                return Err(wrong_type(path.member("arguments"), "a string", other));
             }
             None => Raw::trusted("\"{}\""),
         };
@@ -242,7 +254,7 @@ impl History<'_, '_> {
         Ok(())
     }
 
-    fn tool(&mut self, message: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    fn tool(&mut self, message: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
         let id = required(message, "tool_call_id", path)?;
         let known = self.calls.get(&*id.text().unwrap_or_default()).copied();
         if known.is_none() {
@@ -258,23 +270,23 @@ impl History<'_, '_> {
         kind: &str,
         id: Raw<'_>,
         message: Raw<'_>,
-        path: &str,
+        path: Path<'_>,
     ) -> Result<(), ApiError> {
         let content = given(message, "content").unwrap_or(Raw::trusted("\"\""));
         let mut object = self.item().text("type", kind).raw("call_id", id);
-        TOOL.write(object.key("output"), content, &format!("{path}.content"))?;
+        TOOL.write(object.key("output"), content, path.member("content"))?;
         object.end();
         Ok(())
     }
 
     /// The output of a call without an id: of the first of its name that waits for one.
-    fn function(&mut self, message: Raw<'_>, path: &str) -> Result<(), ApiError> {
+    fn function(&mut self, message: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
         let name = required(message, "name", path)?;
         let waiting = self.unanswered.iter().position(|(waiting, _)| waiting == name.inner());
         let Some(at) = waiting else {
-            let param = format!("{path}.name");
+            let param = path.member("name").to_string();
             let message = format!("`{param}` answers no `function_call` of an earlier message.");
-            return Err(ApiError::invalid(&param, "invalid_value", message));
+            return Err(ApiError::invalid(param, "invalid_value", message));
         };
         let (_, id) = self.unanswered.remove(at);
         self.output("function_call_output", Raw::trusted(&id), message, path)

@@ -9,11 +9,14 @@ mod parameters;
 mod tools;
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use super::stop::StopSequences;
 use crate::error::ApiError;
 use crate::json::{Malformed, Object, Raw, Reader};
 use crate::note::Notes;
+use crate::path::Path;
+use crate::responses::{missing, wrong_type};
 
 /// How to lift what has more than one form in the hub.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,7 +108,7 @@ impl<'a> Asked<'a> {
         for (index, (key, _)) in members.iter().enumerate() {
             if members.iter().skip(index + 1).any(|(other, _)| other == key) {
                 let message = format!("The parameter `{key}` is given twice.");
-                return Err(ApiError::invalid(key, "duplicate_parameter", message));
+                return Err(ApiError::invalid(&**key, "duplicate_parameter", message));
             }
         }
         Ok(Asked { members })
@@ -118,23 +121,11 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The parameter is of the wrong type.
-fn wrong_type(param: &str, wanted: &str, value: Raw<'_>) -> ApiError {
-    let message = format!("Invalid type for `{param}`: expected {wanted}, got {}.", value.kind());
-    ApiError::invalid(param, "invalid_type", message)
-}
-
-/// The parameter has to be there.
-fn missing(param: &str) -> ApiError {
-    let message = format!("Missing required parameter: `{param}`.");
-    ApiError::invalid(param, "missing_required_parameter", message)
-}
-
 /// The parameter has a value that nothing is known of.
-fn unsupported(param: &str, value: &str, known: &[&str]) -> ApiError {
+fn unsupported(param: impl Display, value: &str, known: &[&str]) -> ApiError {
     let known = known.join("`, `");
     let message = format!("Invalid value for `{param}`: `{value}`. Supported are `{known}`.");
-    ApiError::invalid(param, "invalid_value", message)
+    ApiError::invalid(param.to_string(), "invalid_value", message)
 }
 
 /// A member that is there and not null.
@@ -143,11 +134,11 @@ fn given<'a>(object: Raw<'a>, key: &str) -> Option<Raw<'a>> {
 }
 
 /// A string member that has to be there.
-fn required<'a>(object: Raw<'a>, key: &str, path: &str) -> Result<Raw<'a>, ApiError> {
-    let param = || format!("{path}.{key}");
+fn required<'a>(object: Raw<'a>, key: &str, path: Path<'_>) -> Result<Raw<'a>, ApiError> {
+    let param = path.member(key);
     match given(object, key) {
         Some(value) if value.is_string() => Ok(value),
-        Some(value) => Err(wrong_type(&param(), "a string", value)),
-        None => Err(missing(&param())),
+        Some(value) => Err(wrong_type(param, "a string", value)),
+        None => Err(missing(param)),
     }
 }

@@ -1,11 +1,13 @@
 //! The parameters of a Chat request: which go over, which the gateway does itself, which have no
 //! counterpart.
 
-use super::{Asked, LiftOptions, Lifted, required, unsupported, wrong_type};
+use super::{Asked, LiftOptions, Lifted, required, unsupported};
 use crate::chat::stop::StopSequences;
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
+use crate::path::Path;
+use crate::responses::{missing, wrong_type};
 
 /// Parameters that mean the same in the hub under the same name.
 const SAME: &[&str] = &[
@@ -128,12 +130,13 @@ fn text<'o>(object: Object<'o>, asked: &Asked<'_>) -> Result<Object<'o>, ApiErro
     let verbosity = asked.given("verbosity");
     let mut format = String::new();
     if let Some(wanted) = asked.given("response_format") {
-        let kind = required(wanted, "type", "response_format")?;
+        let path = Path::of("response_format");
+        let kind = required(wanted, "type", path)?;
         match kind.inner() {
             "json_schema" => {
-                let path = "response_format.json_schema";
+                let path = path.member("json_schema");
                 let schema = super::given(wanted, "json_schema");
-                let schema = schema.ok_or_else(|| super::missing(path))?;
+                let schema = schema.ok_or_else(|| missing(path))?;
                 let mut object = Object::new(&mut format).raw("type", kind);
                 object = object.raw("name", required(schema, "name", path)?);
                 for key in ["description", "schema", "strict"] {
@@ -142,7 +145,7 @@ fn text<'o>(object: Object<'o>, asked: &Asked<'_>) -> Result<Object<'o>, ApiErro
                 object.end();
             }
             "text" | "json_object" => Object::new(&mut format).raw("type", kind).end(),
-            other => return Err(unsupported("response_format.type", other, FORMATS)),
+            other => return Err(unsupported(path.member("type"), other, FORMATS)),
         }
     }
     if format.is_empty() && verbosity.is_none() {

@@ -5,6 +5,7 @@ use super::{Asked, Lifted, given, missing, required, unsupported, wrong_type};
 use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
+use crate::path::Path;
 
 const KINDS: &[&str] = &["function", "custom"];
 const CHOICES: &[&str] = &["none", "auto", "required"];
@@ -18,11 +19,11 @@ pub(super) fn write<'o>(
 ) -> Result<Object<'o>, ApiError> {
     let mut tools: Vec<String> = Vec::new();
     for (index, tool) in list(asked, "tools")?.into_iter().enumerate() {
-        tools.push(tool_of(tool, &format!("tools[{index}]"), lifted)?);
+        tools.push(tool_of(tool, Path::TOOLS.index(index), lifted)?);
     }
     for (index, function) in list(asked, "functions")?.into_iter().enumerate() {
         let mut tool = String::new();
-        push_function(&mut tool, function, &format!("functions[{index}]"))?;
+        push_function(&mut tool, function, Path::of("functions").index(index))?;
         tools.push(tool);
     }
     if let Some(options) = asked.given("web_search_options") {
@@ -58,28 +59,28 @@ fn list<'a>(asked: &Asked<'a>, name: &str) -> Result<Vec<Raw<'a>>, ApiError> {
     }
 }
 
-fn tool_of(tool: Raw<'_>, path: &str, lifted: &mut Lifted) -> Result<String, ApiError> {
+fn tool_of(tool: Raw<'_>, path: Path<'_>, lifted: &mut Lifted) -> Result<String, ApiError> {
     if !tool.is_object() {
         return Err(wrong_type(path, "an object", tool));
     }
     let kind = required(tool, "type", path)?.text().unwrap_or_default();
     if !KINDS.contains(&&*kind) {
-        return Err(unsupported(&format!("{path}.type"), &kind, KINDS));
+        return Err(unsupported(path.member("type"), &kind, KINDS));
     }
-    let path = format!("{path}.{kind}");
-    let inner = given(tool, &kind).ok_or_else(|| missing(&path))?;
+    let path = path.member(&kind);
+    let inner = given(tool, &kind).ok_or_else(|| missing(path))?;
     let mut out = String::new();
     if kind == "custom" {
         lifted.custom_tools = true;
-        push_custom(&mut out, inner, &path)?;
+        push_custom(&mut out, inner, path)?;
     } else {
-        push_function(&mut out, inner, &path)?;
+        push_function(&mut out, inner, path)?;
     }
     Ok(out)
 }
 
 /// A function. `strict` is said, since where it is not, it means no in Chat and yes in the hub.
-fn push_function(out: &mut String, function: Raw<'_>, path: &str) -> Result<(), ApiError> {
+fn push_function(out: &mut String, function: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
     let name = required(function, "name", path)?;
     Object::new(out)
         .text("type", "function")
@@ -91,7 +92,7 @@ fn push_function(out: &mut String, function: Raw<'_>, path: &str) -> Result<(), 
     Ok(())
 }
 
-fn push_custom(out: &mut String, custom: Raw<'_>, path: &str) -> Result<(), ApiError> {
+fn push_custom(out: &mut String, custom: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
     let name = required(custom, "name", path)?;
     let object = Object::new(out)
         .text("type", "custom")
@@ -132,7 +133,7 @@ fn push_web_search(out: &mut String, options: Raw<'_>) {
 }
 
 fn choice_of(choice: Raw<'_>) -> Result<String, ApiError> {
-    const PATH: &str = "tool_choice";
+    const PATH: Path<'static> = Path::of("tool_choice");
     if let Some(word) = choice.text() {
         return match CHOICES.contains(&&*word) {
             true => Ok(choice.as_str().to_owned()),
@@ -151,27 +152,28 @@ fn choice_of(choice: Raw<'_>) -> Result<String, ApiError> {
 }
 
 /// A tool that is named in a choice.
-fn push_named(out: &mut String, tool: Raw<'_>, path: &str) -> Result<(), ApiError> {
+fn push_named(out: &mut String, tool: Raw<'_>, path: Path<'_>) -> Result<(), ApiError> {
     let kind = required(tool, "type", path)?;
     if !KINDS.contains(&kind.inner()) {
-        return Err(unsupported(&format!("{path}.type"), kind.inner(), KINDS));
+        return Err(unsupported(path.member("type"), kind.inner(), KINDS));
     }
-    let path = format!("{path}.{}", kind.inner());
-    let inner = given(tool, kind.inner()).ok_or_else(|| missing(&path))?;
-    Object::new(out).raw("type", kind).raw("name", required(inner, "name", &path)?).end();
+    let path = path.member(kind.inner());
+    let inner = given(tool, kind.inner()).ok_or_else(|| missing(path))?;
+    Object::new(out).raw("type", kind).raw("name", required(inner, "name", path)?).end();
     Ok(())
 }
 
 fn push_allowed(out: &mut String, choice: Raw<'_>) -> Result<(), ApiError> {
-    const PATH: &str = "tool_choice.allowed_tools";
-    let allowed = given(choice, "allowed_tools").ok_or_else(|| missing(PATH))?;
-    let mode = required(allowed, "mode", PATH)?;
-    let path = format!("{PATH}.tools");
-    let tools = given(allowed, "tools").ok_or_else(|| missing(&path))?;
+    const CHOICE: Path<'static> = Path::of("tool_choice");
+    let path = CHOICE.member("allowed_tools");
+    let allowed = given(choice, "allowed_tools").ok_or_else(|| missing(path))?;
+    let mode = required(allowed, "mode", path)?;
+    let path = path.member("tools");
+    let tools = given(allowed, "tools").ok_or_else(|| missing(path))?;
     let mut named = Vec::new();
     for (index, tool) in tools.elements().into_iter().enumerate() {
         let mut out = String::new();
-        push_named(&mut out, tool, &format!("{path}[{index}]"))?;
+        push_named(&mut out, tool, path.index(index))?;
         named.push(out);
     }
     Object::new(out)
@@ -187,7 +189,7 @@ fn legacy_choice(choice: Raw<'_>) -> Result<String, ApiError> {
     if choice.is_string() {
         return choice_of(choice);
     }
-    let name = required(choice, "name", "function_call")?;
+    let name = required(choice, "name", Path::of("function_call"))?;
     let mut out = String::new();
     Object::new(&mut out).text("type", "function").raw("name", name).end();
     Ok(out)

@@ -9,6 +9,11 @@ use crate::responses::{Event, Kind, LOGPROBS, Rest, Sink, Status};
 /// How many items may wait for the first one to be over.
 const WAITING_MAX: usize = 256;
 
+/// The inside of a literal with its quotes.
+fn quoted(inner: &str) -> String {
+    ["\"", inner, "\""].concat()
+}
+
 impl Lift {
     /// Puts an item at the end of the line and closes what can be closed before it.
     pub(super) fn append(&mut self, item: Item, sink: &mut dyn Sink) {
@@ -38,7 +43,7 @@ impl Lift {
         if let (true, Some((delta, _))) = (item.open, item.text_kinds()) {
             let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs()).flatten();
             if let Some(unsaid) = item.unsaid() {
-                let literal = format!("\"{unsaid}\"");
+                let literal = quoted(unsaid);
                 let rest = match &logprobs {
                     Some(list) => Rest::Own(vec![("logprobs".into(), Raw::trusted(list))]),
                     None if item.content == Content::Text => Rest::Fixed(LOGPROBS),
@@ -89,8 +94,8 @@ impl Lift {
         self.open_first(sink);
         let Some(item) = self.line.pop_front() else { return };
         if let Some((_, done)) = item.text_kinds() {
-            let text = format!("\"{}\"", item.text);
-            let name = format!("\"{}\"", item.name);
+            let text = quoted(&item.text);
+            let name = quoted(&item.name);
             let logprobs = item.all_logprobs();
             let rest = match item.content {
                 Content::Text => Rest::Own(vec![("logprobs".into(), Raw::trusted(&logprobs))]),

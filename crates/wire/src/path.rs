@@ -1,0 +1,68 @@
+//! Where something stands in a request, for messages: `input[3].content[0].text`. A path is made on the
+//! way down without writing a word; it is written only where something is wrong there.
+
+use std::fmt::{Display, Formatter, Result};
+
+/// A place in a request.
+///
+/// ```
+/// use latimer_wire::path::Path;
+/// let input = Path::of("input");
+/// assert_eq!(input.index(3).member("content").to_string(), "input[3].content");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'p> {
+    above: Option<&'p Path<'p>>,
+    step: Step<'p>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step<'p> {
+    Member(&'p str),
+    Index(usize),
+}
+
+impl<'p> Path<'p> {
+    /// The items of a hub request.
+    pub const INPUT: Path<'static> = Path::of("input");
+    /// The messages of a Chat request.
+    pub const MESSAGES: Path<'static> = Path::of("messages");
+    /// The tools of either.
+    pub const TOOLS: Path<'static> = Path::of("tools");
+
+    /// A member of the request.
+    pub const fn of(member: &'p str) -> Self {
+        Path { above: None, step: Step::Member(member) }
+    }
+
+    /// A member of what stands here.
+    #[must_use]
+    pub const fn member(&'p self, member: &'p str) -> Self {
+        Path { above: Some(self), step: Step::Member(member) }
+    }
+
+    /// An element of what stands here.
+    #[must_use]
+    pub const fn index(&'p self, index: usize) -> Self {
+        Path { above: Some(self), step: Step::Index(index) }
+    }
+}
+
+impl From<Path<'_>> for String {
+    fn from(path: Path<'_>) -> String {
+        path.to_string()
+    }
+}
+
+impl Display for Path<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if let Some(above) = self.above {
+            above.fmt(f)?;
+        }
+        match (self.step, self.above) {
+            (Step::Index(index), _) => write!(f, "[{index}]"),
+            (Step::Member(member), Some(_)) => write!(f, ".{member}"),
+            (Step::Member(member), None) => f.write_str(member),
+        }
+    }
+}
