@@ -36,6 +36,8 @@ mod read;
 mod terminal;
 mod text;
 
+use std::cell::LazyCell;
+
 use self::item::Item;
 pub(crate) use self::read::modern;
 use self::read::without_padding;
@@ -316,30 +318,36 @@ impl Mend {
     /// A response object of the input: one id from the first to the last, and all members that
     /// clients need.
     fn snapshot(&mut self, given: Option<Raw<'_>>, changes: &[(&str, Raw<'_>)]) -> String {
-        let mut own = String::new();
-        self.envelope.print(&mut own, "", &Snapshot::IN_PROGRESS);
+        let own = LazyCell::new(|| {
+            let mut own = String::new();
+            self.envelope.print(&mut own, "", &Snapshot::IN_PROGRESS);
+            own
+        });
         let begun = std::mem::take(&mut self.begun);
-        let (own, before) =
-            (Raw::trusted(&own), Some(Raw::trusted(&begun)).filter(|_| !begun.is_empty()));
-        let base = given.or(before).unwrap_or(own);
+        let before = Some(Raw::trusted(&begun)).filter(|_| !begun.is_empty());
+        let base = given.or(before).unwrap_or_else(|| Raw::trusted(&own));
+        let members = base.members();
+        let stated = |name: &str| members.iter().rev().find(|(key, _)| key == name);
+        let stated = |name: &str| stated(name).map(|(_, value)| *value);
         let mut all: Vec<(&str, Raw<'_>)> = Vec::new();
         if let Some(id) = before.and_then(|before| before.member("id")) {
-            if base.member("id").is_some_and(|given| given != id) {
+            if stated("id").is_some_and(|given| given != id) {
                 note_once(&mut self.notes, "response_id_changed", id.inner());
             }
             all.push(("id", id));
         }
         for member in REQUIRED {
             let asked = changes.iter().chain(&all).any(|(name, _)| name == member);
-            if base.member(member).is_some() || asked {
+            if stated(member).is_some() || asked {
                 continue;
             }
             note_once(&mut self.notes, "response_incomplete", *member);
             let known = before.and_then(|before| before.member(member));
-            all.extend(known.or_else(|| own.member(member)).map(|value| (*member, value)));
+            let known = known.or_else(|| Raw::trusted(&own).member(member));
+            all.extend(known.map(|value| (*member, value)));
         }
         all.extend_from_slice(changes);
-        all.retain(|(member, value)| base.member(member) != Some(*value));
+        all.retain(|(member, value)| stated(member) != Some(*value));
         let json = changed(base, &all);
         self.begun = begun;
         json
