@@ -8,7 +8,7 @@ use crate::error::ApiError;
 use crate::json::{Object, Raw};
 use crate::note::Notes;
 use crate::path::Path;
-use crate::responses::{missing, wrong_type};
+use crate::responses::{self, Item, missing, wrong_type};
 
 /// Parts that are text: part type, and the member that holds it. The last is plain text in what
 /// one agent says to another (Codex 0.169).
@@ -31,7 +31,7 @@ pub(super) struct Content<'a> {
 /// One part of a content.
 pub(super) struct Part<'a> {
     pub raw: Raw<'a>,
-    kind: Cow<'a, str>,
+    kind: Option<Cow<'a, str>>,
     says: Says<'a>,
 }
 
@@ -45,9 +45,15 @@ enum Says<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Reads a content, whatever it is.
-    pub fn of(given: Raw<'a>) -> Self {
-        Content { given, parts: given.elements().into_iter().map(Part::of).collect() }
+    /// The content of an item, whatever it is.
+    pub fn of(item: &Item<'a>, member: &str) -> Self {
+        let given = item.member(member).unwrap_or(Raw::NULL);
+        Content { given, parts: item.parts(member).iter().map(Part::of).collect() }
+    }
+
+    /// Whether there is none.
+    pub fn is_null(&self) -> bool {
+        self.given.is_null()
     }
 
     /// Checks that it is a string or a list of parts, each with a type, and text where its type
@@ -65,9 +71,7 @@ impl<'a> Content<'a> {
                 return Err(wrong_type(path, "an object", part.raw));
             }
             match part.says {
-                _ if part.kind.is_empty() && part.raw.member_text("type").is_none() => {
-                    return Err(missing(path.member("type")));
-                }
+                _ if part.kind.is_none() => return Err(missing(path.member("type"))),
                 Says::Text(member, Some(other)) if !other.is_string() => {
                     return Err(wrong_type(path.member(member), "a string", other));
                 }
@@ -85,7 +89,7 @@ impl<'a> Content<'a> {
         for (index, part) in self.parts.iter().enumerate() {
             let path = path.index(index);
             if let Says::Nothing = part.says {
-                notes.add("content_dropped", format!("{path}: {}", part.kind));
+                notes.add("content_dropped", format!("{path}: {}", part.kind()));
                 continue;
             }
             if !std::mem::take(&mut first) {
@@ -111,7 +115,7 @@ impl<'a> Content<'a> {
     /// All its text where only text has a place.
     pub fn words(&self, path: Path<'_>, notes: &mut Notes) -> Cow<'a, str> {
         for (index, part) in self.parts.iter().enumerate().filter(|(_, part)| part.is_seen()) {
-            notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind));
+            notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind()));
         }
         self.joined(path, notes)
     }
@@ -128,7 +132,7 @@ impl<'a> Content<'a> {
                 Says::Text(_, text) => texts.extend(text.map(Raw::inner)),
                 Says::Seen => {}
                 Says::Nothing => {
-                    notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind));
+                    notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind()));
                 }
             }
         }
@@ -140,14 +144,18 @@ impl<'a> Content<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn of(raw: Raw<'a>) -> Self {
-        let kind = raw.member_text("type").unwrap_or_default();
-        let says = match TEXT_PARTS.iter().find(|(name, _)| *name == kind) {
-            Some((_, member)) => Says::Text(member, raw.member(member).and_then(Raw::non_null)),
-            None if is_seen(&kind, raw) => Says::Seen,
+    fn of(part: &responses::Part<'a>) -> Self {
+        let kind = part.member("type").and_then(Raw::text);
+        let says = match TEXT_PARTS.iter().find(|(name, _)| Some(*name) == kind.as_deref()) {
+            Some((_, member)) => Says::Text(member, part.member(member).and_then(Raw::non_null)),
+            None if is_seen(kind.as_deref().unwrap_or_default(), part) => Says::Seen,
             None => Says::Nothing,
         };
-        Part { raw, kind, says }
+        Part { raw: part.raw, kind, says }
+    }
+
+    fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or_default()
     }
 
     /// Whether it is an image, a file or a sound that Chat Completions has a form for.
@@ -156,7 +164,7 @@ impl<'a> Part<'a> {
     }
 }
 
-fn is_seen(kind: &str, part: Raw<'_>) -> bool {
+fn is_seen(kind: &str, part: &responses::Part<'_>) -> bool {
     let has = |key| part.member(key).is_some_and(Raw::is_string);
     match kind {
         "input_image" => has("image_url"),

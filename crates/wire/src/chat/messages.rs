@@ -83,7 +83,7 @@ impl Outputs {
                 let call_id = item.required("call_id", path)?;
                 let output = item.member("output").unwrap_or(Raw::NULL);
                 if item.kind != "tool_search_output" && !output.is_object() {
-                    Content::of(output).check(path.member("output"))?;
+                    Content::of(item, "output").check(path.member("output"))?;
                 }
                 waiting.entry(text_of(call_id)).or_default().push_back(index);
             }
@@ -168,10 +168,9 @@ impl<'a> Messages<'_, 'a> {
         for (index, item) in self.request.input.iter().enumerate() {
             let role = item.string("role").map(Raw::inner).unwrap_or_default();
             if item.kind == "message" && matches!(role, "system" | "developer") {
-                let content = item.member("content").unwrap_or(Raw::NULL);
                 let item_path = Path::INPUT.index(index);
                 let path = item_path.member("content");
-                let content = Content::of(content);
+                let content = Content::of(item, "content");
                 content.check(path)?;
                 pieces.push(content.words(path, self.notes));
             } else if !TOOL_CARRIERS.contains(&&*item.kind) {
@@ -221,10 +220,9 @@ impl<'a> Messages<'_, 'a> {
 
     fn message(&mut self, item: &Item<'a>, path: Path<'_>) -> Result<(), ApiError> {
         let role_given = item.required("role", path)?;
-        let given = item.member("content").unwrap_or(Raw::NULL);
         let content_path = path.member("content");
-        let content = Content::of(given);
-        if !(given.is_null() && role_given.inner() == "assistant") {
+        let content = Content::of(item, "content");
+        if !(content.is_null() && role_given.inner() == "assistant") {
             content.check(content_path)?;
         }
         match role_given.inner() {
@@ -263,8 +261,7 @@ impl<'a> Messages<'_, 'a> {
     fn agent_message(&mut self, item: &Item<'a>, path: Path<'_>) {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
-        let content = item.member("content").unwrap_or(Raw::NULL);
-        let text = Content::of(content).words(path.member("content"), self.notes);
+        let text = Content::of(item, "content").words(path.member("content"), self.notes);
         self.plain("user", &format!("[message from {author}]\\n{text}"));
     }
 
@@ -281,8 +278,8 @@ impl<'a> Messages<'_, 'a> {
         }
         let text = ["summary", "content"]
             .iter()
-            .filter_map(|list| item.member(list).filter(|parts| parts.is_array()))
-            .map(|parts| Content::of(parts).words(path, self.notes))
+            .filter(|list| item.member(list).is_some_and(Raw::is_array))
+            .map(|list| Content::of(item, list).words(path, self.notes))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
@@ -379,7 +376,7 @@ impl<'a> Messages<'_, 'a> {
             push_unquoted(&mut inner, output.as_str());
             return (Cow::Owned(inner), Vec::new());
         }
-        let output = Content::of(output);
+        let output = Content::of(item, member);
         let seen = output.parts.iter().filter(|part| part.is_seen());
         let images: Vec<_> = seen.map(|part| part.raw).collect();
         let path = path.member(member);

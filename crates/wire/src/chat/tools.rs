@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::json::{Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
 use crate::path::Path;
-use crate::responses::{Request, Tool, missing};
+use crate::responses::{Part, Request, Tool, missing};
 
 /// Input items that carry tools.
 const CARRIERS: &[&str] = &["additional_tools", "tool_search_output"];
@@ -48,12 +48,11 @@ impl Tools {
             if !CARRIERS.contains(&&*item.kind) {
                 continue;
             }
-            let list = item.member("tools").map(Raw::elements).unwrap_or_default();
-            for (index, tool) in list.into_iter().enumerate() {
-                let item = Path::INPUT.index(place);
-                let carried = item.member("tools");
+            let item_path = Path::INPUT.index(place);
+            let carried = item_path.member("tools");
+            for (index, tool) in item.parts("tools").iter().enumerate() {
                 let path = carried.index(index);
-                tools.add(&Tool::of(tool, path)?, None, path, profile, notes)?;
+                tools.add(&Tool::of(tool.clone(), path)?, None, path, profile, notes)?;
             }
         }
         tools.check_choice(request)?;
@@ -119,7 +118,7 @@ impl Tools {
                 let inside = path.member("tools");
                 for (index, inner) in list.into_iter().enumerate() {
                     let path = inside.index(index);
-                    self.add(&Tool::of(inner, path)?, Some(&name), path, profile, notes)?;
+                    self.add(&Tool::of(Part::of(inner), path)?, Some(&name), path, profile, notes)?;
                 }
             }
             ("tool_search", None) if tool.member("execution").map(Raw::inner) == Some("client") => {

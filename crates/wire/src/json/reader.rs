@@ -90,6 +90,20 @@ impl<'a> Reader<'a> {
         Ok(Raw::trusted(self.slice(from)))
     }
 
+    /// Walks as `walk` does and returns the text that was passed.
+    ///
+    /// # Errors
+    /// What `walk` returns.
+    pub fn spanning<E>(
+        &mut self,
+        walk: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<Raw<'a>, E> {
+        self.skip_space();
+        let from = self.at;
+        walk(self)?;
+        Ok(Raw::trusted(self.slice(from)))
+    }
+
     /// Walks an object. `member` gets each key and must take its value from the reader.
     ///
     /// # Errors
@@ -257,22 +271,20 @@ impl<'a> Reader<'a> {
 /// In code and prose an escape comes every few words, so a run begins with eight bytes at a time; to
 /// call memchr costs more than most runs are long (measured: 56 instructions).
 pub(super) fn run_bytes(bytes: &[u8]) -> usize {
-    const SHORT_BYTES: usize = 64;
-    let mut at = 0;
-    while at < SHORT_BYTES
-        && let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk)
-    {
+    const SHORT: usize = 8;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (index, eight) in eights.iter().take(SHORT).enumerate() {
         let marks = marks(u64::from_le_bytes(*eight));
         if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
+            return index * 8 + marks.trailing_zeros() as usize / 8;
         }
-        at += 8;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
-    if at < SHORT_BYTES {
+    if eights.len() <= SHORT {
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-        return at + rest.iter().position(ends).unwrap_or(rest.len());
+        return eights.len() * 8 + rest.iter().position(ends).unwrap_or(rest.len());
     }
+    let at = SHORT * 8;
+    let rest = bytes.get(at..).unwrap_or_default();
     let long = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     let plain = rest.get(..long).unwrap_or_default();
     let controlled = plain.iter().fold(false, |found, byte| found | (*byte < 0x20));
@@ -285,12 +297,10 @@ pub(super) fn run_bytes(bytes: &[u8]) -> usize {
 const fn marks(eight: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
-    const fn below(eight: u64, bound: u64) -> u64 {
-        eight.wrapping_sub(ONES * bound) & !eight & HIGHEST
-    }
-    below(eight, 0x20)
-        | below(eight ^ ONES * b'"' as u64, 1)
-        | below(eight ^ ONES * b'\\' as u64, 1)
+    // With its second bit turned over, a quote is the byte after the last control character.
+    let quote_or_control = (eight ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !eight & HIGHEST
 }
 
 /// Decodes what stands between the quotes of a checked string.

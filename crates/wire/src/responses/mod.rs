@@ -23,7 +23,7 @@ pub use grammar::{Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};
 pub use mend::Mend;
 pub(crate) use mend::modern;
-pub use request::{Item, Request, Tool};
+pub use request::{Item, Part, Request, Tool};
 pub(crate) use request::{missing, wrong_type};
 pub use response::Response;
 pub use unfold::unfold;

@@ -35,6 +35,16 @@ pub struct Item<'a> {
     /// Its `type`; `message` where that is left out and a role is there.
     pub kind: Cow<'a, str>,
     members: Members<'a>,
+    /// The elements of its members that are lists.
+    lists: Vec<(Cow<'a, str>, Vec<Part<'a>>)>,
+}
+
+/// An element of a list in an item: a part of a content, a tool.
+#[derive(Debug, Clone)]
+pub struct Part<'a> {
+    /// The whole of it.
+    pub raw: Raw<'a>,
+    members: Members<'a>,
 }
 
 /// A tool definition.
@@ -86,6 +96,13 @@ impl<'a> Request<'a> {
                 })?;
                 Raw::EMPTY_ARRAY
             }
+            ("tools", Some(b'[')) => reader.spanning(|reader| {
+                reader.array(|index, reader| {
+                    let tool = Part::read(reader)?;
+                    self.tools.push(Tool::of(tool, Path::TOOLS.index(index))?);
+                    Ok::<(), ApiError>(())
+                })
+            })?,
             _ => reader.value()?,
         };
         match &*key {
@@ -97,13 +114,8 @@ impl<'a> Request<'a> {
             "model" if !value.is_string() && !value.is_null() => {
                 return Err(wrong_type("model", "a string", value));
             }
-            "tools" if !value.is_null() => {
-                if !value.is_array() {
-                    return Err(wrong_type("tools", "an array", value));
-                }
-                for (index, tool) in value.elements().into_iter().enumerate() {
-                    self.tools.push(Tool::of(tool, Path::TOOLS.index(index))?);
-                }
+            "tools" if !value.is_null() && !value.is_array() => {
+                return Err(wrong_type("tools", "an array", value));
             }
             _ => {}
         }
@@ -184,8 +196,20 @@ impl<'a> Item<'a> {
             return Err(wrong_type(path, "an object", value));
         }
         let mut members = Members::with_capacity(6);
+        let mut lists = Vec::new();
         reader.object(|key, reader| {
-            members.push((key, reader.value()?));
+            let value = match reader.peek_value() {
+                Some(b'[') => {
+                    let mut parts = Vec::new();
+                    let value = reader.spanning(|reader| {
+                        reader.array(|_, reader| Part::read(reader).map(|part| parts.push(part)))
+                    })?;
+                    lists.push((key.clone(), parts));
+                    value
+                }
+                _ => reader.value()?,
+            };
+            members.push((key, value));
             Ok::<(), Malformed>(())
         })?;
         let kind = match find(&members, "type").and_then(Raw::text) {
@@ -196,18 +220,24 @@ impl<'a> Item<'a> {
                 return Err(missing(path.member("type")));
             }
         };
-        Ok(Item { kind, members })
+        Ok(Item { kind, members, lists })
     }
 
     fn user(content: Raw<'a>) -> Self {
         let role = Raw::trusted("\"user\"");
         let members = vec![(Cow::Borrowed("role"), role), (Cow::Borrowed("content"), content)];
-        Item { kind: Cow::Borrowed("message"), members }
+        Item { kind: Cow::Borrowed("message"), members, lists: Vec::new() }
     }
 
     /// A member by its key, null included.
     pub fn member(&self, key: &str) -> Option<Raw<'a>> {
         find(&self.members, key)
+    }
+
+    /// The elements of a member that is a list; none of any other.
+    pub fn parts(&self, key: &str) -> &[Part<'a>] {
+        let found = self.lists.iter().rev().find(|(name, _)| name == key);
+        found.map(|(_, parts)| parts.as_slice()).unwrap_or_default()
     }
 
     /// A string member.
@@ -229,16 +259,41 @@ impl<'a> Item<'a> {
     }
 }
 
+impl<'a> Part<'a> {
+    /// Takes a value that was read before.
+    pub fn of(raw: Raw<'a>) -> Self {
+        Part { raw, members: raw.members() }
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let mut members = Members::new();
+        let raw = match reader.peek_value() {
+            Some(b'{') => reader.spanning(|reader| {
+                reader.object(|key, reader| {
+                    members.push((key, reader.value()?));
+                    Ok::<(), Malformed>(())
+                })
+            }),
+            _ => reader.value(),
+        }?;
+        Ok(Part { raw, members })
+    }
+
+    /// A member by its key, null included; none where it is no object.
+    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
+        find(&self.members, key)
+    }
+}
+
 impl<'a> Tool<'a> {
-    /// Reads a tool definition; `path` names it in the error.
+    /// Takes a tool definition; `path` names it in the error.
     ///
     /// # Errors
     /// A 400 where it is no object or has no type.
-    pub fn of(tool: Raw<'a>, path: Path<'_>) -> Result<Self, ApiError> {
-        if !tool.is_object() {
-            return Err(wrong_type(path, "an object", tool));
+    pub fn of(Part { raw, members }: Part<'a>, path: Path<'_>) -> Result<Self, ApiError> {
+        if !raw.is_object() {
+            return Err(wrong_type(path, "an object", raw));
         }
-        let members = tool.members();
         match find(&members, "type").and_then(Raw::text) {
             Some(kind) => Ok(Tool { kind, members }),
             None => Err(missing(path.member("type"))),
