@@ -100,7 +100,9 @@ impl Exchange {
 
     /// The body of the request, decompressed.
     pub fn asked(&mut self, body: &Bytes) {
-        self.finished.request_body = body.clone();
+        if self.gateway.recorder.is_some() {
+            self.finished.request_body = body.clone();
+        }
     }
 
     /// The backend, as messages name it.

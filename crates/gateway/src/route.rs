@@ -67,19 +67,11 @@ pub(crate) fn plan(
     match (door, exchange.gateway.dialect()) {
         (Door::Responses, Dialect::Chat) => lift(exchange, head, text),
         (Door::Responses, Dialect::Responses) => {
-            let stream = Request::parse(text)?.stream;
-            let watch = Watch::hub();
-            Ok(pass(exchange, head, RESPONSES, body, text, stream, watch))
+            pass(exchange, head, RESPONSES, body, text, Watch::hub())
         }
         (Door::Chat, Dialect::Responses) => lower(exchange, head, text),
-        (Door::Chat, Dialect::Chat) => {
-            let stream = wants_stream(text)?;
-            Ok(pass(exchange, head, CHAT, body, text, stream, Watch::chat()))
-        }
-        (Door::Plain(path), _) => {
-            let stream = wants_stream(text)?;
-            Ok(pass(exchange, head, path, body, text, stream, Watch::Nothing))
-        }
+        (Door::Chat, Dialect::Chat) => pass(exchange, head, CHAT, body, text, Watch::chat()),
+        (Door::Plain(path), _) => pass(exchange, head, path, body, text, Watch::Nothing),
     }
 }
 
@@ -100,33 +92,28 @@ fn utf8(body: &[u8]) -> Result<&str, ApiError> {
     })
 }
 
-/// Whether a body that is passed on asks for a stream.
-fn wants_stream(text: &str) -> Result<bool, ApiError> {
-    let body = Raw::parse(text)?;
-    Ok(body.member("stream").and_then(Raw::boolean).unwrap_or(false))
-}
-
 /// The same dialect on both sides: the bytes stay as they came, compressed or not, but for the
-/// model's name where it is replaced.
+/// model's name where it is replaced. Whether they are right is for the backend to say.
 fn pass(
     exchange: &Exchange,
     head: &http::request::Parts,
     path: &'static str,
     body: &Received,
     text: &str,
-    stream: bool,
     watch: Watch,
-) -> Plan {
+) -> Result<Plan, ApiError> {
     let gateway = &exchange.gateway;
+    let stream = Raw::unchecked(text).member("stream").and_then(Raw::boolean).unwrap_or(false);
     let mut headers = headers::passed_on(&head.headers, gateway.key());
     let body = match gateway.model() {
         Some(model) => {
+            Raw::parse(text)?;
             headers.remove(header::CONTENT_ENCODING);
             Bytes::from(with_text_member(text, "model", model))
         }
         None => body.raw.clone(),
     };
-    Plan { ask: Ask::post(path, headers, body), stream, ways: vec![Way::Pass(watch)] }
+    Ok(Plan { ask: Ask::post(path, headers, body), stream, ways: vec![Way::Pass(watch)] })
 }
 
 /// A Responses client before a Chat backend.

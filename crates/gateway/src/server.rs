@@ -19,7 +19,7 @@ use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
 use crate::exchange;
 use crate::gateway::Gateway;
-use crate::listener::{Entrance, accept};
+use crate::listener::{Entrance, accept, listen};
 use crate::mock::{Mock, Script};
 use crate::route::Door;
 use crate::secret::Secret;
@@ -81,7 +81,7 @@ impl Server {
             })
         });
         let refused = |error| StartError::Listen { address: settings.listen, error };
-        let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
+        let listener = listen(settings.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let recorder = recorder.transpose()?;
         let upstream = Arc::new(upstream);

@@ -23,13 +23,12 @@ use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::{self, Envelope, Event, Failure, Snapshot, Status, Usage, unfold};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::body::MockBody;
 use self::offered::Offered;
 use crate::clock::unix_seconds;
-use crate::listener::{Entrance, accept, connection};
+use crate::listener::{Entrance, accept, connection, listen};
 use crate::upstream::Embedded;
 
 /// The size of the pipe to the embedded mock, in bytes.
@@ -74,7 +73,7 @@ impl Mock {
         ready: impl FnOnce(SocketAddr),
         stop: impl Future<Output = ()>,
     ) -> std::io::Result<()> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = listen(address)?;
         ready(listener.local_addr()?);
         let mock = Arc::new(self);
         let serve = move |request| Arc::clone(&mock).respond(request);

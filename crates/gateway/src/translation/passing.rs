@@ -73,7 +73,7 @@ impl Passing {
         if !self.at_boundary() {
             return Err(CutInsideEvent);
         }
-        self.watch.fail(failure).map(Bytes::from).ok_or(CutInsideEvent)
+        self.watch.fail(&failure).map(Bytes::from).ok_or(CutInsideEvent)
     }
 }
 
@@ -123,7 +123,7 @@ impl Translation for Passing {
     }
 
     fn notes(&self) -> Notes {
-        let mut notes = self.watch.notes();
+        let mut notes = Notes::default();
         if let Some(trouble) = &self.unreadable {
             notes.add("stream_unreadable", trouble);
         }

@@ -1,17 +1,16 @@
-//! Watching a stream that is passed on: whether it came to its end, and what it used.
+//! Watching a stream that is passed on: whether it came to its end, and what it used. What passes is
+//! looked at, not checked: its bytes are the backend's.
 
-use latimer_wire::chat::Lift;
 use latimer_wire::json::{Object, Raw};
-use latimer_wire::note::Notes;
-use latimer_wire::responses::{Envelope, Event, Failure, Fold, Kind, Request, Role, Status, Usage};
+use latimer_wire::responses::{Event, Failure, Fold, Kind, Role, Status, Usage};
 use latimer_wire::sse;
 
 /// What is known of a stream that passes by.
 pub(crate) enum Watch {
     /// A Responses stream.
-    Hub(Box<HubWatch>),
+    Hub(HubWatch),
     /// A Chat Completions stream.
-    Chat(Box<Lift>),
+    Chat(ChatWatch),
     /// Something of which only the end of the body is known.
     Nothing,
 }
@@ -19,28 +18,41 @@ pub(crate) enum Watch {
 /// What is known of a Responses stream.
 #[derive(Default)]
 pub(crate) struct HubWatch {
-    fold: Fold,
-    next_sequence: u64,
+    /// The data of the first event: the response as it began.
+    begun: String,
+    events: u64,
+    ended: Option<Status>,
     usage: Option<Usage>,
-    notes: Notes,
 }
+
+/// What is known of a Chat Completions stream.
+#[derive(Default)]
+pub(crate) struct ChatWatch {
+    /// How the answer stands, from its finish reason on.
+    finish: Option<Status>,
+    ended: Option<Status>,
+    usage: Option<Usage>,
+}
+
+/// Finish reasons of an answer that was cut short.
+const CUT_SHORT: &[&str] = &["length", "model_length", "content_filter"];
 
 impl Watch {
     /// For a Responses stream.
     pub fn hub() -> Self {
-        Watch::Hub(Box::default())
+        Watch::Hub(HubWatch::default())
     }
 
     /// For a Chat Completions stream.
     pub fn chat() -> Self {
-        Watch::Chat(Box::new(Lift::new(Envelope::new(&Request::default(), "", 0), "")))
+        Watch::Chat(ChatWatch::default())
     }
 
     /// Takes the data and name of one event.
     pub fn see(&mut self, data: &str, name: Option<&str>) {
         match self {
             Watch::Hub(hub) => hub.see(data, name),
-            Watch::Chat(lift) => lift.push(data, 0, &mut |_: &Event<'_>| {}),
+            Watch::Chat(chat) => chat.see(data),
             Watch::Nothing => {}
         }
     }
@@ -48,46 +60,41 @@ impl Watch {
     /// How the answer ended; `None` while it goes on.
     pub fn ended(&self) -> Option<Status> {
         match self {
-            Watch::Hub(hub) => hub.fold.ended(),
-            Watch::Chat(lift) => lift.ended(),
+            Watch::Hub(hub) => hub.ended,
+            Watch::Chat(chat) => chat.ended,
             Watch::Nothing => None,
         }
     }
 
-    /// The body ended: a stream whose end is not told by an event has come to it.
+    /// The body ended: whether a stream whose end was not told by an event has come to it.
     pub fn body_ended(&mut self) -> bool {
-        if let Watch::Chat(lift) = self {
-            // Some backends leave out `[DONE]`.
-            lift.end(0, &mut |_: &Event<'_>| {});
-            return lift.ended() != Some(Status::Failed);
+        match self {
+            Watch::Hub(hub) => hub.ended.is_some(),
+            Watch::Chat(chat) => {
+                // Some backends leave out `[DONE]`.
+                chat.ended = chat.ended.or(chat.finish);
+                chat.ended.is_some()
+            }
+            Watch::Nothing => true,
         }
-        matches!(self, Watch::Nothing) || self.ended().is_some()
     }
 
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Watch::Hub(hub) => hub.usage,
-            Watch::Chat(lift) => lift.usage(),
+            Watch::Chat(chat) => chat.usage,
             Watch::Nothing => None,
         }
     }
 
-    pub fn notes(&self) -> Notes {
-        match self {
-            Watch::Hub(hub) => hub.notes.clone(),
-            Watch::Chat(_) | Watch::Nothing => Notes::default(),
-        }
-    }
-
     /// The frames that end the stream as failed, in its own dialect; none where it has no such form.
-    pub fn fail(&mut self, failure: Failure) -> Option<String> {
+    pub fn fail(&mut self, failure: &Failure) -> Option<String> {
         match self {
             Watch::Hub(hub) => Some(hub.fail(failure)),
-            Watch::Chat(lift) => {
-                let mut data = String::new();
+            Watch::Chat(chat) => {
+                chat.ended = Some(Status::Failed);
+                let (mut data, mut frames) = (String::new(), String::new());
                 Object::new(&mut data).with("error", |out| failure.print(out)).end();
-                lift.fail(failure, &mut |_: &Event<'_>| {});
-                let mut frames = String::new();
                 sse::encode(&mut frames, None, &data);
                 Some(frames)
             }
@@ -98,30 +105,75 @@ impl Watch {
 
 impl HubWatch {
     fn see(&mut self, data: &str, name: Option<&str>) {
-        let event = match Event::parse(data, name) {
-            Ok(event) => event,
-            Err(_) if data == "[DONE]" => return,
-            Err(error) => return self.notes.add("event_unreadable", error.to_string()),
-        };
-        let number = event.sequence_number.unwrap_or(self.next_sequence);
-        self.next_sequence = number.saturating_add(1);
-        if let Role::Terminal(_) = event.role() {
-            let usage = event.payload.and_then(|response| response.member("usage"));
-            self.usage = usage.and_then(Raw::non_null).map(Usage::read);
+        if data == "[DONE]" || self.ended.is_some() {
+            return;
         }
-        self.fold.push(&event);
+        if self.events == 0 {
+            data.clone_into(&mut self.begun);
+        }
+        self.events += 1;
+        let Role::Terminal(status) = kind_of(data, name).row().role else { return };
+        self.ended = Some(status);
+        let response = Raw::unchecked(data).member("response");
+        let usage = response.and_then(|response| response.member("usage"));
+        self.usage = usage.and_then(Raw::non_null).map(Usage::read);
     }
 
-    fn fail(&mut self, failure: Failure) -> String {
-        let response = std::mem::take(&mut self.fold).fail(failure);
+    fn fail(&mut self, failure: &Failure) -> String {
+        let mut fold = Fold::default();
+        let mut first = 0;
+        if let Ok(event) = Event::parse(&self.begun, None) {
+            first = event.sequence_number.unwrap_or_default();
+            fold.push(&event);
+        }
+        let response = fold.fail(failure.clone());
         let mut out = String::new();
-        let event = Event {
-            sequence_number: Some(self.next_sequence),
+        Event {
+            sequence_number: Some(first.saturating_add(self.events)),
             payload: Some(response.json()),
             ..Event::new(Kind::Failed)
-        };
-        event.print_frame(&mut out);
-        self.fold.push(&event);
+        }
+        .print_frame(&mut out);
+        self.ended = Some(Status::Failed);
         out
+    }
+}
+
+/// The kind of an event: its `type`, which nearly always stands first, else its name.
+fn kind_of(data: &str, name: Option<&str>) -> Kind {
+    let first = data.strip_prefix("{\"type\":\"").and_then(|rest| rest.split('"').next());
+    match first {
+        Some(kind) => Kind::of(kind),
+        None => {
+            let kind = Raw::unchecked(data).member_text("type");
+            Kind::of(kind.as_deref().or(name).unwrap_or_default())
+        }
+    }
+}
+
+impl ChatWatch {
+    fn see(&mut self, data: &str) {
+        if self.ended.is_some() {
+            return;
+        }
+        if data == "[DONE]" {
+            self.ended = self.finish.or(Some(Status::Completed));
+            return;
+        }
+        for (key, value) in Raw::unchecked(data).members() {
+            match &*key {
+                "error" if !value.is_null() => self.ended = Some(Status::Failed),
+                "usage" if !value.is_null() => self.usage = Some(Usage::read(value)),
+                "choices" => value.elements().into_iter().for_each(|choice| self.choice(choice)),
+                _ => {}
+            }
+        }
+    }
+
+    fn choice(&mut self, choice: Raw<'_>) {
+        if let Some(reason) = choice.member("finish_reason").and_then(Raw::non_null) {
+            let cut_short = CUT_SHORT.contains(&reason.inner());
+            self.finish = Some(if cut_short { Status::Incomplete } else { Status::Completed });
+        }
     }
 }

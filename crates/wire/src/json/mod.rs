@@ -28,8 +28,9 @@ pub struct Malformed {
 
 /// One JSON value as the text it came as, without the space around it.
 ///
-/// A `Raw` is only made from text that was checked ([`Raw::parse`], [`Reader::value`]) or written
-/// by this crate, so reading its members cannot fail on syntax.
+/// A `Raw` is made from text that was checked ([`Raw::parse`], [`Reader::value`]) or written by this
+/// crate, so reading its members cannot fail on syntax; or it is taken on trust
+/// ([`Raw::unchecked`]), and a nonsense of members is found in a nonsense of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(&'a str);
 
@@ -56,6 +57,12 @@ impl<'a> Raw<'a> {
         let raw = reader.value()?;
         reader.finish()?;
         Ok(raw)
+    }
+
+    /// Takes text on trust, to look at what only passes by. Where it is no JSON, what is found in it
+    /// means nothing.
+    pub const fn unchecked(text: &'a str) -> Self {
+        Raw(text)
     }
 
     /// Takes text that this crate has just written, or checked before.
