@@ -26,7 +26,7 @@ use crate::headers;
 use crate::ledger::{Exchange, Outcome};
 use crate::models;
 use crate::refusal::Refusal;
-use crate::route::{self, Door, Plan, Way};
+use crate::route::{self, Door, Form, Plan, Way};
 use crate::strand::Strand;
 use crate::stream::Stream;
 use crate::translation::{Hop, Lifting, Lowering, Passing, Translation, Whole};
@@ -88,14 +88,16 @@ async fn answer(
 ) -> Result<Given, Refusal> {
     let body = read(exchange, head, incoming).await?;
     let plan = route::plan(exchange, door, head, &body)?;
-    let stream_wanted = plan.stream;
+    let form = plan.form;
     let answers = send(exchange, plan).await?;
-    // What is passed on comes in the form the backend chose.
-    let whole_all_the_same =
-        answers.iter().any(|(reply, way)| matches!(way, Way::Pass(_)) && is_json(reply));
-    match stream_wanted && !whole_all_the_same {
-        true => stream(exchange, answers).await,
-        false => whole(exchange, answers).await,
+    let form = match (form, answers.first()) {
+        (Form::OfBackend, Some((reply, _))) if is_events(reply) => Form::Stream,
+        (Form::OfBackend, _) => Form::Whole,
+        (wanted, _) => wanted,
+    };
+    match form {
+        Form::Stream => stream(exchange, answers).await,
+        Form::Whole | Form::OfBackend => whole(exchange, answers).await,
     }
 }
 
@@ -136,8 +138,18 @@ async fn send(exchange: &mut Exchange, plan: Plan) -> Result<Vec<(Reply, Way)>, 
 }
 
 fn is_json(reply: &Reply) -> bool {
-    let content_type = reply.head.headers.get(header::CONTENT_TYPE);
-    content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("json"))
+    content_type(reply).contains("json")
+}
+
+/// Whether a backend says that it sends events, or at least not how long its answer is.
+fn is_events(reply: &Reply) -> bool {
+    let length = reply.head.headers.get(header::CONTENT_LENGTH);
+    content_type(reply).contains("event-stream") || (!is_json(reply) && length.is_none())
+}
+
+fn content_type(reply: &Reply) -> &str {
+    let value = reply.head.headers.get(header::CONTENT_TYPE);
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// An answer that is translated must not be compressed; it was not asked to be.

@@ -33,11 +33,27 @@ pub(crate) enum Door {
 /// What is sent, and how what comes is carried back.
 pub(crate) struct Plan {
     pub ask: Ask,
-    /// Whether the client wants a stream.
-    pub stream: bool,
+    pub form: Form,
     /// The way of each answer that is wanted; the backend is asked for each. Only a client of Chat
     /// wants several.
     pub ways: Vec<Way>,
+}
+
+/// In which form an answer is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As events.
+    Stream,
+    /// As one body.
+    Whole,
+    /// As the backend gives it.
+    OfBackend,
+}
+
+impl Form {
+    const fn wanted(stream: bool) -> Form {
+        if stream { Form::Stream } else { Form::Whole }
+    }
 }
 
 /// How an answer is carried back.
@@ -63,15 +79,14 @@ pub(crate) fn plan(
     head: &http::request::Parts,
     body: &Received,
 ) -> Result<Plan, ApiError> {
-    let text = utf8(&body.plain)?;
     match (door, exchange.gateway.dialect()) {
-        (Door::Responses, Dialect::Chat) => lift(exchange, head, text),
+        (Door::Responses, Dialect::Chat) => lift(exchange, head, utf8(&body.plain)?),
         (Door::Responses, Dialect::Responses) => {
-            pass(exchange, head, RESPONSES, body, text, Watch::hub())
+            pass(exchange, head, RESPONSES, body, Watch::hub())
         }
-        (Door::Chat, Dialect::Responses) => lower(exchange, head, text),
-        (Door::Chat, Dialect::Chat) => pass(exchange, head, CHAT, body, text, Watch::chat()),
-        (Door::Plain(path), _) => pass(exchange, head, path, body, text, Watch::Nothing),
+        (Door::Chat, Dialect::Responses) => lower(exchange, head, utf8(&body.plain)?),
+        (Door::Chat, Dialect::Chat) => pass(exchange, head, CHAT, body, Watch::chat()),
+        (Door::Plain(path), _) => pass(exchange, head, path, body, Watch::Nothing),
     }
 }
 
@@ -80,7 +95,7 @@ pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
     let headers = headers::translated(&head.headers, gateway.key(), false);
     Plan {
         ask: Ask { method: Method::GET, path: "/models", headers, body: Bytes::new() },
-        stream: false,
+        form: Form::Whole,
         ways: vec![Way::Pass(Watch::Nothing)],
     }
 }
@@ -99,21 +114,21 @@ fn pass(
     head: &http::request::Parts,
     path: &'static str,
     body: &Received,
-    text: &str,
     watch: Watch,
 ) -> Result<Plan, ApiError> {
     let gateway = &exchange.gateway;
-    let stream = Raw::unchecked(text).member("stream").and_then(Raw::boolean).unwrap_or(false);
     let mut headers = headers::passed_on(&head.headers, gateway.key());
     let body = match gateway.model() {
         Some(model) => {
+            let text = utf8(&body.plain)?;
             Raw::parse(text)?;
             headers.remove(header::CONTENT_ENCODING);
             Bytes::from(with_text_member(text, "model", model))
         }
         None => body.raw.clone(),
     };
-    Ok(Plan { ask: Ask::post(path, headers, body), stream, ways: vec![Way::Pass(watch)] })
+    let form = Form::OfBackend;
+    Ok(Plan { ask: Ask::post(path, headers, body), form, ways: vec![Way::Pass(watch)] })
 }
 
 /// A Responses client before a Chat backend.
@@ -134,7 +149,7 @@ fn lift(
     let headers = headers::translated(&head.headers, gateway.key(), request.stream);
     Ok(Plan {
         ask: Ask::post(CHAT, headers, Bytes::from(lowered.body)),
-        stream: request.stream,
+        form: Form::wanted(request.stream),
         ways: vec![Way::Lift(Box::new(lift))],
     })
 }
@@ -166,7 +181,7 @@ fn lower(
     let way = |choice| Way::Lower(Box::new(lowered(exchange, &request, &lifted, choice)));
     Ok(Plan {
         ask: Ask::post(RESPONSES, headers, Bytes::from(body)),
-        stream: lifted.stream,
+        form: Form::wanted(lifted.stream),
         ways: (0..lifted.n).map(way).collect(),
     })
 }
