@@ -11,8 +11,10 @@ mod scenario;
 mod tools;
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -165,7 +167,8 @@ fn install<'a>(site: &Site, runs: impl Iterator<Item = &'a Run<'a>>) -> Result<(
     })
 }
 
-/// The runs of one scenario, which share a backend if it is slow to start.
+/// The runs of one scenario, which share a backend if it is slow to start. As many go on at once as
+/// there are processors: most of a run is an interpreter that reads its libraries.
 fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
     let shared = runs.first().and_then(|run| match &run.scenario.backend {
         scenario::Backend::LiteLlm(configuration) => Some(backend::litellm(site, configuration)),
@@ -181,7 +184,16 @@ fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
         tell(site, run, began, &outcome);
         outcome.is_ok()
     };
-    runs.iter().map(one).collect()
+    let next = AtomicUsize::new(0);
+    let some = || -> Vec<bool> {
+        std::iter::from_fn(|| runs.get(next.fetch_add(1, Ordering::Relaxed)).map(one)).collect()
+    };
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        let working: Vec<_> = (0..workers).map(|_| scope.spawn(some)).collect();
+        // A worker that panicked has said why, and counts as one failure.
+        working.into_iter().flat_map(|one| one.join().unwrap_or_else(|_| vec![false])).collect()
+    })
 }
 
 fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
