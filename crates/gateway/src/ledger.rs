@@ -41,7 +41,8 @@ impl Outcome {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// What the recording calls it.
+    pub const fn name(self) -> &'static str {
         match self {
             Outcome::Completed => "completed",
             Outcome::Incomplete => "incomplete",

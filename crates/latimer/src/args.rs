@@ -244,4 +244,7 @@ pub struct Mock {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8400")]
     pub listen: SocketAddr,
+    /// Where to write traffic.jsonl: what it was asked, and what left it; off if not given.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub record: Option<PathBuf>,
 }

@@ -40,10 +40,15 @@ pub fn mock(args: args::Mock) -> Result<ExitCode> {
         Some(path) => Script::read(path)?,
         None => Script::echo(),
     };
+    let mut mock = Mock::new(script);
+    if let Some(directory) = &args.record {
+        let unwritten = || format!("cannot record in {}", directory.display());
+        mock = mock.recording(directory).with_context(unwritten)?;
+    }
     let ready = |address| eprintln!("Latimer plays a model on http://{address}/v1");
     runtime()?.block_on(async {
         let stop = told_to_stop();
-        Mock::new(script).serve(args.listen, ready, async { _ = stop.await }).await
+        mock.serve(args.listen, ready, async { _ = stop.await }).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,10 @@
-//! The body of a mock's answer: frames at their pace, and the fault that the script asks for.
+//! The body of a mock's answer: frames at their pace, and the fault that the script asks for. Where
+//! the mock records, what left it is written down when the body is dropped.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
 use super::script::{Fault, FaultKind};
+use crate::capture::{Finished, Recorder};
+use crate::ledger::Outcome;
 
 /// Frames still to come.
 pub(crate) struct MockBody {
@@ -18,6 +22,21 @@ pub(crate) struct MockBody {
     delay: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     after: After,
+    entry: Option<Entry>,
+}
+
+/// What will stand in the recording. Until the answer has its end, it counts as left by its client.
+pub(crate) struct Entry {
+    pub recorder: Arc<Recorder>,
+    pub finished: Finished,
+    pub outcome: Outcome,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let extra = format!("{{\"outcome\":\"{}\"}}", self.outcome.name());
+        self.recorder.record(Finished { extra, ..std::mem::take(&mut self.finished) });
+    }
 }
 
 /// What happens when the frames are out.
@@ -41,6 +60,7 @@ impl MockBody {
             delay: Duration::ZERO,
             timer: None,
             after: After::End,
+            entry: None,
         }
     }
 
@@ -70,18 +90,24 @@ impl MockBody {
             true => VecDeque::from([Bytes::from(frames.concat())]),
             false => frames.into_iter().map(Bytes::from).collect(),
         };
-        MockBody { frames, delay, timer: None, after }
+        MockBody { frames, delay, timer: None, after, entry: None }
     }
-}
 
-impl Body for MockBody {
-    type Data = Bytes;
-    type Error = Scripted;
+    /// Writes it down, as it goes, in `entry`.
+    pub fn told_in(self, entry: Option<Entry>) -> Self {
+        MockBody { entry, ..self }
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Scripted>>> {
+    fn note(&mut self, event: &Poll<Option<Result<Frame<Bytes>, Scripted>>>) {
+        let (Some(entry), Poll::Ready(event)) = (&mut self.entry, event) else { return };
+        match event {
+            Some(Ok(frame)) => entry.finished.response_body.extend(frame.data_ref().cloned()),
+            Some(Err(Scripted)) => entry.outcome = Outcome::Failed,
+            None => entry.outcome = Outcome::Completed,
+        }
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Scripted>>> {
         if !self.delay.is_zero() && self.after != After::Broken {
             let delay = self.delay;
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(delay)));
@@ -104,5 +130,19 @@ impl Body for MockBody {
                 After::Stall => Poll::Pending,
             },
         }
+    }
+}
+
+impl Body for MockBody {
+    type Data = Bytes;
+    type Error = Scripted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Scripted>>> {
+        let event = self.next(cx);
+        self.note(&event);
+        event
     }
 }

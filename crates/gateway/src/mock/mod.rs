@@ -1,6 +1,6 @@
 //! A model backend from a script. In: requests in Chat Completions or Responses form. Out: answers
 //! in the same form, all made one way: the script's answer becomes a hub response, which is
-//! unfolded into events and, for Chat, lowered. It stands where a model would, and nowhere else; a
+//! unfolded into events and, for Chat, lowered; and, if it is wanted, a recording of both. It stands where a model would, and nowhere else; a
 //! Chat request that a strict backend would refuse, it refuses.
 
 mod body;
@@ -11,11 +11,13 @@ mod strict;
 pub use script::{Answer, Call, Fault, FaultKind, Refusal, Rule, Script, ScriptError, When};
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -25,10 +27,14 @@ use latimer_wire::responses::{self, Envelope, Event, Failure, Snapshot, Status, 
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::body::MockBody;
+use self::body::{Entry, MockBody};
 use self::offered::Offered;
-use crate::clock::unix_seconds;
+use crate::capture::{Finished, Recorder};
+use crate::clock::{unix_milliseconds, unix_seconds};
+use crate::headers;
+use crate::ledger::Outcome;
 use crate::listener::{Entrance, accept, connection, listen};
+use crate::secret::Secret;
 use crate::upstream::Embedded;
 
 /// The size of the pipe to the embedded mock, in bytes.
@@ -41,6 +47,7 @@ const ENTRANCE: Entrance =
 pub struct Mock {
     script: Script,
     answered: AtomicU64,
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// What a request asks, as far as rules look at it.
@@ -59,7 +66,17 @@ pub(crate) struct Asked {
 impl Mock {
     /// A model that follows `script`.
     pub fn new(script: Script) -> Mock {
-        Mock { script, answered: AtomicU64::new(0) }
+        Mock { script, answered: AtomicU64::new(0), recorder: None }
+    }
+
+    /// Writes down what it is asked and what it answers, in the form of the gateway's recordings,
+    /// in `directory`.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn recording(self, directory: &Path) -> std::io::Result<Mock> {
+        let recorder = Some(Arc::new(Recorder::open(directory, Secret::of(None))?));
+        Ok(Mock { recorder, ..self })
     }
 
     /// Listens on `address` and answers until `stop` is ready. `ready` is called once with the real
@@ -101,7 +118,17 @@ impl Mock {
             Ok(body) => body.to_bytes(),
             Err(_) => Bytes::new(),
         };
-        let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let response = self.response(&head, &body);
+        let entry = self.recorder.as_ref().map(|recorder| Entry {
+            recorder: Arc::clone(recorder),
+            finished: finished(&head, body, &response),
+            outcome: Outcome::Cancelled,
+        });
+        response.map(|body| body.told_in(entry))
+    }
+
+    fn response(&self, head: &Parts, body: &[u8]) -> Response<MockBody> {
+        let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         match (&head.method, head.uri.path().trim_start_matches("/v1")) {
             (&Method::GET, "/models") => {
                 let model = json!({"id": self.script.model, "object": "model", "created": 0,
@@ -184,6 +211,21 @@ impl Mock {
             frames.extend((!frame.is_empty()).then_some(frame));
         });
         frames
+    }
+}
+
+/// What is known of an exchange before its answer leaves.
+fn finished(head: &Parts, body: Bytes, response: &Response<MockBody>) -> Finished {
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    Finished {
+        timestamp_unix_ms: unix_milliseconds(),
+        method: head.method.to_string(),
+        url: format!("http://{}{}", host.unwrap_or_default(), head.uri),
+        request_headers: headers::pairs(&head.headers),
+        request_body: body,
+        status: Some(response.status().as_u16()),
+        response_headers: headers::pairs(response.headers()),
+        ..Finished::default()
     }
 }
 
@@ -290,7 +332,7 @@ fn reply(status: u16, body: String) -> Response<MockBody> {
 fn refuse(status: u16, code: &str, message: &str, param: Option<&str>) -> Response<MockBody> {
     let error = ApiError {
         status,
-        kind: crate::headers::error_kind(status),
+        kind: headers::error_kind(status),
         code: Some(code.to_owned().into()),
         message: message.to_owned(),
         param: param.map(str::to_owned),

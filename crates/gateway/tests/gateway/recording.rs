@@ -143,3 +143,38 @@ async fn a_torn_last_line_spoils_no_other() {
     let lines: Vec<_> = latimer_probe::exchange::read(text.as_bytes()).collect();
     assert!(matches!(lines.as_slice(), [Err(_), Ok(_)]), "{lines:?}");
 }
+
+#[tokio::test]
+async fn the_mock_writes_down_what_left_it() {
+    let script = "rule = [
+        { when = { user = 'cut' }, answer = { text = 'Half.' }, fault = { kind = 'cut', after = 2 } },
+        { when = { user = 'wait' }, answer = { text = 'Half.' }, fault = { kind = 'stall', after = 2 } },
+        { answer = { text = 'Whole.' } },
+    ]";
+    let directory = tempfile::tempdir().unwrap();
+    let mock = serve(model(script).recording(directory.path()).unwrap()).await;
+    let asking = |text: &str| post("", ASK_STREAM.replace("Hi", text));
+    let mut sent = vec![ask(mock, &asking("Hi")).await, ask(mock, &asking("cut")).await];
+    let mut client = Client::send(mock, &asking("wait")).await;
+    client.wait_for("response.in_progress").await;
+    drop(client);
+    sent.push(ask(mock, &asking("Bye")).await);
+    let lines = within("four lines", lines(&directory.path().join("traffic.jsonl"), 4)).await;
+    let outcomes: Vec<_> = lines.iter().map(|line| &line["latimer"]["outcome"]).collect();
+    assert_eq!(outcomes, ["completed", "failed", "cancelled", "completed"]);
+    for (line, sent) in [&lines[0], &lines[1], &lines[3]].into_iter().zip(sent) {
+        assert_eq!(line["response"]["body"], sent.text());
+    }
+    assert_eq!(lines[2]["request"]["body"]["input"], "wait");
+}
+
+/// The lines of a recording, once there are so many.
+async fn lines(path: &std::path::Path, count: usize) -> Vec<serde_json::Value> {
+    loop {
+        let text = std::fs::read_to_string(path).unwrap();
+        if text.matches('\n').count() == count {
+            return text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}

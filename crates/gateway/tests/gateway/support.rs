@@ -91,12 +91,21 @@ pub fn before_responses(backend: SocketAddr) -> Config {
     config
 }
 
-/// A scripted model on a port of its own.
-pub async fn mock(script: &str) -> SocketAddr {
+/// A scripted model.
+pub fn model(script: &str) -> Mock {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("script.toml");
     std::fs::write(&path, script).unwrap();
-    let mock = Mock::new(Script::read(&path).unwrap());
+    Mock::new(Script::read(&path).unwrap())
+}
+
+/// A scripted model on a port of its own.
+pub async fn mock(script: &str) -> SocketAddr {
+    serve(model(script)).await
+}
+
+/// The address of a model from now on.
+pub async fn serve(mock: Mock) -> SocketAddr {
     let (tell, told) = oneshot::channel();
     tokio::spawn(mock.serve(
         LOCAL,
