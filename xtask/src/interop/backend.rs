@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::Site;
 use super::process::{Process, command, until};
 use super::tools::LITELLM;
+use super::{Place, Site};
 
 /// LiteLLM imports for several seconds before it listens, longer on a cold disk.
 const LITELLM_START: Duration = Duration::from_secs(180);
@@ -19,15 +19,23 @@ const LITELLM_START: Duration = Duration::from_secs(180);
 pub struct Backend {
     /// Its base address.
     pub url: String,
-    _process: Process,
+    process: Process,
+}
+
+impl Backend {
+    /// Ends it, so that its recording is whole.
+    pub fn stop(self) -> Result<()> {
+        self.process.stop()
+    }
 }
 
 /// Starts Latimer's mock with a script.
-pub fn mock(site: &Site, script: &Path, home: &Path, logs: &Path) -> Result<Backend> {
-    let mut command = command(&site.latimer, home);
+pub fn mock(site: &Site, script: &Path, place: &Place) -> Result<Backend> {
+    let mut command = command(&site.latimer, &place.home);
     command.args(["mock", "--listen", "127.0.0.1:0", "--script"]).arg(script);
-    let mut process = Process::start(&mut command, "mock", logs)?;
-    Ok(Backend { url: process.address()?, _process: process })
+    command.arg("--record").arg(place.backend_record());
+    let mut process = Process::start(&mut command, "mock", &place.logs)?;
+    Ok(Backend { url: process.address()?, process })
 }
 
 /// Starts LiteLLM's proxy with a configuration, and waits until it is ready.
@@ -45,7 +53,7 @@ pub fn litellm(site: &Site, configuration: &Path) -> Result<Backend> {
         Ok(is_ready(port).then_some(()))
     })?;
     ready.with_context(|| format!("LiteLLM is not ready after {LITELLM_START:?}"))?;
-    Ok(Backend { url: format!("http://127.0.0.1:{port}/v1"), _process: process })
+    Ok(Backend { url: format!("http://127.0.0.1:{port}/v1"), process })
 }
 
 fn is_ready(port: u16) -> bool {

@@ -91,8 +91,14 @@ impl Place {
         Ok(place)
     }
 
+    /// What Latimer records.
     fn record(&self) -> PathBuf {
         self.logs.join("record")
+    }
+
+    /// What the mock behind it records.
+    fn backend_record(&self) -> PathBuf {
+        self.logs.join("backend-record")
     }
 }
 
@@ -199,9 +205,7 @@ fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
 fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     let place = Place::make(site, &run.name())?;
     let own = match &run.scenario.backend {
-        scenario::Backend::Mock(script) => {
-            Some(backend::mock(site, script, &place.home, &place.logs)?)
-        }
+        scenario::Backend::Mock(script) => Some(backend::mock(site, script, &place)?),
         _ => None,
     };
     let backend = shared.or(own.as_ref()).context("nobody answers in this scenario")?;
@@ -212,7 +216,14 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
         let made = made.with_context(|| format!("no command made the file {name}"))?;
         ensure!(made == *content, "the file {name} holds {made:?}");
     }
-    recording::check(run.scenario, &place.record())
+    recording::check(run.scenario, &place.record())?;
+    match own {
+        Some(mock) => {
+            mock.stop()?;
+            recording::compare(&place.record(), &place.backend_record())
+        }
+        None => Ok(()),
+    }
 }
 
 /// An agent looks for instructions up to the root of its repository; this one ends the search

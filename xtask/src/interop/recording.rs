@@ -1,21 +1,28 @@
-//! What Latimer recorded of a run, held against the scenario. It is read as plain JSON, not with
-//! Latimer's own reader, so that both cannot be wrong in the same way.
+//! What Latimer recorded of a run, held against the scenario and against what its backend recorded.
+//! Both are read as plain JSON, not with Latimer's own reader, so that they cannot be wrong in the
+//! same way.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::scenario::{Exchange, Scenario};
 
-/// Checks `traffic.jsonl` in `directory`.
-pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
+fn read<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>> {
     let path = directory.join("traffic.jsonl");
     let text = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
     let lines = text.lines().map(serde_json::from_str);
-    let mut recorded: Vec<Value> =
-        lines.collect::<Result<_, _>>().with_context(|| path.display().to_string())?;
+    lines.collect::<Result<_, _>>().with_context(|| path.display().to_string())
+}
+
+/// Checks the recording in `directory`.
+pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
+    let mut recorded: Vec<Value> = read(directory)?;
     if scenario.breaks.is_some() {
         // A client that is stopped may have begun one more request, and leaves it (Codex 0.98 does
         // so now and then).
@@ -28,6 +35,65 @@ pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
     }
     let last = recorded.last().context("nothing was recorded")?;
     all_calls_answered(last, &scenario.call_kinds())
+}
+
+/// An exchange as bytes.
+#[derive(Debug, Deserialize)]
+struct Traffic {
+    request: Asked,
+    response: Option<Answered>,
+    latimer: Ended,
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    method: String,
+    url: String,
+    body: Box<RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answered {
+    status_code: u16,
+    body: Box<RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ended {
+    outcome: String,
+}
+
+impl Traffic {
+    /// What was asked, where the two sides would speak the same: `chat/completions`, `responses`.
+    fn path(&self) -> Option<&str> {
+        self.request.url.split_once("/v1/").map(|(_, path)| path)
+    }
+
+    /// The body of an answer that is no error. An error names the backend to the client.
+    fn answer(&self) -> Option<String> {
+        let body =
+            self.response.as_ref().filter(|response| response.status_code == 200)?.body.get();
+        Some(serde_json::from_str(body).unwrap_or_else(|_| body.to_owned()))
+    }
+}
+
+/// Each exchange of the recording in `ours` is one in `backends`. Where client and backend speak the
+/// same, both hold the same bytes; an answer that broke off may be longer on one side.
+pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
+    let (ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
+    theirs.retain(|exchange| exchange.request.method == "POST");
+    ensure!(ours.len() == theirs.len(), "the backend was asked {} times", theirs.len());
+    for (ours, theirs) in ours.iter().zip(&theirs).filter(|(a, b)| a.path() == b.path()) {
+        let (asked, passed_on) = (ours.request.body.get(), theirs.request.body.get());
+        ensure!(asked == passed_on, "{asked} was passed on as {passed_on}");
+        let (Some(said), Some(told)) = (theirs.answer(), ours.answer()) else { continue };
+        let same = match ours.latimer.outcome.as_str() {
+            "completed" => told == said,
+            _ => told.starts_with(&said) || said.starts_with(&told),
+        };
+        ensure!(same, "the client was told {told:?}, the backend had said {said:?}");
+    }
+    Ok(())
 }
 
 fn exchange(record: &Value) -> Exchange {
