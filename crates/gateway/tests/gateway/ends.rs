@@ -149,6 +149,27 @@ async fn a_stream_passed_on_that_breaks_fails_once_or_is_broken_off() {
 }
 
 #[tokio::test]
+async fn what_a_backend_says_went_wrong_is_why_its_stream_failed() {
+    let error = "event: error\ndata: {\"type\":\"error\",\"sequence_number\":2,\
+        \"code\":\"engine_melted\",\"message\":\"It melted.\"}\n\n";
+    let said = EVENTS_HEAD.to_owned() + &piece(&[CREATED, TEXT, error].concat());
+    let chat = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"stream":true}"#;
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(impatient(before_responses(backend.address))).await;
+    for (path, body) in [("/v1/responses", ASK_STREAM), ("/v1/chat/completions", chat)] {
+        for then in [Then::End, Then::Close, Then::Silence] {
+            let said = [(said.as_str(), "")];
+            let asked = post_to(path, "", body);
+            let text = play(&gateway, &backend, &asked, &said, then).await.text();
+            let last = text.lines().rfind(|line| line.starts_with("data: {")).unwrap();
+            assert!(last.contains("engine_melted"), "{path}, {then:?}: {last}");
+            assert!(last.contains("It melted."), "{path}, {then:?}: {last}");
+        }
+    }
+    assert_eq!(gateway.stop().await.outcomes(), vec!["failed"; 6]);
+}
+
+#[tokio::test]
 async fn a_whole_answer_that_breaks_is_an_error() {
     let json = "content-type: application/json\r\n";
     let cut = format!("HTTP/1.1 200 OK\r\n{json}content-length: 999\r\n\r\n{{\"choices\"");

@@ -102,10 +102,11 @@ impl Fold {
         self.ended
     }
 
-    /// The response of a stream that broke off for a reason that is known: `failed`, with all that
-    /// had come.
+    /// The response of a stream that broke off: `failed`, with all that had come. `failure` is why,
+    /// unless the stream had an `error` event.
     pub fn fail(self, failure: Failure) -> Response {
-        Fold { error: Some(failure), ended: None, ..self }.finish()
+        let error = self.error.or(Some(failure));
+        Fold { error, ended: None, ..self }.finish()
     }
 
     /// The response. Without a terminal event it is `failed`, with the stream's `error` event or

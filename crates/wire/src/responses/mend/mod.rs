@@ -211,14 +211,15 @@ impl Mend {
                 "terminal_missing",
                 "the stream ended without a terminal event",
             );
-            let failure = self.error.as_ref().map(|(_, failure)| failure.clone());
-            self.fail(failure.unwrap_or_else(Failure::incomplete_stream), sink);
+            self.fail(Failure::incomplete_stream(), sink);
         }
     }
 
-    /// Ends the response as failed, for a reason that is known.
+    /// Ends the response as failed. `failure` is why, unless there was an `error` event.
     pub fn fail(&mut self, failure: Failure, sink: &mut dyn Sink) {
         if self.ended.is_none() {
+            let told = self.error.as_ref().map(|(_, told)| told.clone());
+            let failure = told.unwrap_or(failure);
             self.close_failed(Event::new(Kind::Failed), &failure, sink);
         }
     }
