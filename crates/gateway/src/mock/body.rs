@@ -64,7 +64,13 @@ impl MockBody {
         }
     }
 
-    pub fn stream(mut frames: Vec<String>, delay: Duration, fault: Option<Fault>) -> Self {
+    /// `error` is the frame for a fault of that kind.
+    pub fn stream(
+        mut frames: Vec<String>,
+        delay: Duration,
+        fault: Option<Fault>,
+        error: String,
+    ) -> Self {
         let mut after = After::End;
         if let Some(fault) = fault {
             let rest = frames.split_off(fault.after.min(frames.len()));
@@ -80,8 +86,7 @@ impl MockBody {
                 FaultKind::Stall => After::Stall,
                 FaultKind::End => After::End,
                 FaultKind::Error => {
-                    let error = r#"{"error":{"message":"The mock ran out of luck.","type":"server_error","code":"mock_error"}}"#;
-                    frames.push(format!("data: {error}\n\n"));
+                    frames.push(error);
                     After::End
                 }
             };

@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::{self, Envelope, Event, Failure, Snapshot, Status, Usage, unfold};
+use latimer_wire::sse;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -191,6 +192,7 @@ impl Mock {
                     frames,
                     Duration::from_millis(self.script.delay_ms),
                     rule.fault.clone(),
+                    error_frame(chat, rule.fault.as_ref().map_or(0, |fault| fault.after)),
                 ));
                 let events = http::HeaderValue::from_static("text/event-stream");
                 response.headers_mut().insert(header::CONTENT_TYPE, events);
@@ -212,6 +214,19 @@ impl Mock {
         });
         frames
     }
+}
+
+/// An error in the middle of a stream, after so many frames.
+fn error_frame(chat: bool, after: usize) -> String {
+    let (code, message) = ("server_error", "The mock ran out of luck.");
+    let error = match chat {
+        true => json!({"error": {"message": message, "type": "server_error", "code": code}}),
+        false => json!({"type": "error", "code": code, "message": message, "param": null,
+            "sequence_number": after}),
+    };
+    let mut frame = String::new();
+    sse::encode(&mut frame, (!chat).then_some("error"), &error.to_string());
+    frame
 }
 
 /// What is known of an exchange before its answer leaves.
