@@ -1,16 +1,17 @@
 // A small agent on the official Node SDK, which holds every event against it.
 //
-// In: `agent.mjs create|helper|whole PROMPT`, and in the environment `BASE_URL`, the gateway, and
-// `SDK`, the directory that the SDK is installed in. It asks, runs the commands that the model
-// calls for in the current directory, sends their output back, and asks again after a failure.
-// Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`);
-// or exit code 1 and, on stderr, what in an answer was wrong.
+// In: `agent.mjs create|helper|whole PROMPT [--structured] [--leave]`, and in the environment
+// `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It asks, for an
+// answer that follows a schema if it is told to, runs the commands that the model calls for in the
+// current directory, sends their output back, and asks again after a failure. If it is told to, it
+// leaves the first answer in the middle. Out: one JSON object with `text`, `reasoning`, `calls`, and
+// how each request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";
 
-import { ANSWERS_MAX, EXEC_COMMAND, must, run, waitedOut } from "./checks.mjs";
+import { ANSWERS_MAX, EXEC_COMMAND, LEFT, WEATHER, must, run, thrown } from "./checks.mjs";
 
 const require = createRequire(`${process.env.SDK}/`);
 const { OpenAI } = require("openai");
@@ -68,14 +69,33 @@ const MODES = {
     if (response.status !== "completed") return response;
     const final = await stream.finalResponse();
     must(final.output_text === textOf(response), "finalResponse() has another text");
-    return final;
+    return parsed(final, request);
   },
   whole: async (client, request) => {
-    const response = await client.responses.create(request);
+    const { responses } = client;
+    const response = await (request.text ? responses.parse(request) : responses.create(request));
     must(response.output_text === textOf(response), "output_text is not the text");
-    return response;
+    return parsed(response, request);
   },
 };
+
+// The same, if it has been read as what was asked for.
+function parsed(response, request) {
+  if (request.text) {
+    const { output_text: text, output_parsed: read } = response;
+    must(isDeepStrictEqual(read, JSON.parse(text)), `${text} was read as ${read}`);
+  }
+  return response;
+}
+
+// Reads a stream up to its first text; the SDK aborts what is not read to its end.
+async function leave(mode, { responses }, request) {
+  const streamed = { ...request, stream: true };
+  const stream =
+    mode === MODES.helper ? responses.stream(request) : await responses.create(streamed);
+  for await (const { type } of stream) if (type === "response.output_text.delta") return LEFT;
+  return must(false, "the stream came to its end");
+}
 
 // One request: the answer, if it is complete, and how it ended.
 async function ask(mode, client, request) {
@@ -84,13 +104,12 @@ async function ask(mode, client, request) {
     const answer = { status: 200, outcome: response.status };
     if (response.status !== "completed") {
       must(response.error || response.status !== "failed", "failed without an error");
-      return [undefined, answer];
+      return [undefined, { ...answer, error: response.error }];
     }
     must(response.usage?.total_tokens >= 0, "the answer has no usage");
     return [response, answer];
   } catch (error) {
-    if (!(error instanceof OpenAI.RateLimitError)) throw error;
-    return [undefined, await waitedOut(error.status, error.headers.get("retry-after"))];
+    return [undefined, await thrown(error, OpenAI)];
   }
 }
 
@@ -99,7 +118,7 @@ function output({ call_id, name, arguments: given }) {
   return { type: "function_call_output", call_id, output: run(JSON.parse(given)) };
 }
 
-const [mode, prompt] = process.argv.slice(2);
+const [mode, prompt, ...options] = process.argv.slice(2);
 const client = new OpenAI({
   baseURL: process.env.BASE_URL,
   apiKey: "none",
@@ -113,6 +132,13 @@ const answers = [];
 let response;
 while (answers.length < ANSWERS_MAX) {
   const request = { model: "mock", input, tools: TOOLS };
+  if (options.includes("--structured")) {
+    request.text = { format: { type: "json_schema", ...WEATHER } };
+  }
+  if (options.includes("--leave") && answers.length === 0) {
+    answers.push(await leave(MODES[mode], client, request));
+    continue;
+  }
   const [complete, answer] = await ask(MODES[mode], client, request);
   answers.push(answer);
   response = complete;

@@ -1,9 +1,11 @@
 """A small agent on the official Python SDK, which holds every event and every answer against it.
 
-In: `agent.py create|helper|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks,
-runs the commands that the model calls for in the current directory, sends their output back, and
-asks again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each
-request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
+In: `agent.py create|helper|whole PROMPT [--structured] [--leave]`, and in the environment
+`BASE_URL`, the gateway. It asks, for an answer that follows a schema if it is told to, runs the
+commands that the model calls for in the current directory, sends their output back, and asks again
+after a failure; if it is told to, it leaves the first answer in the middle. Out: one JSON object
+with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and, on
+stderr, what in an answer was wrong.
 """
 
 import json
@@ -13,7 +15,7 @@ from typing import get_args
 
 import httpx2
 import openai
-from checks import EXEC_COMMAND, Tap, must, run, validate, waited_out
+from checks import EXEC_COMMAND, LEFT, WEATHER, Tap, Weather, must, refused, run, validate
 from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
@@ -77,6 +79,8 @@ class Watch:
 
 def create(client, request):
     watch = Watch()
+    if request.pop("text_format", None):
+        request["text"] = {"format": {"type": "json_schema", **WEATHER}}
     for event in client.responses.create(stream=True, **request):
         watch.see(event)
     return watch.response()
@@ -93,24 +97,42 @@ def helper(client, request):
             return last.response
         response = stream.get_final_response()
     must(response.output_text == watch.deltas, "the deltas differ from the text")
+    return parsed(response, request)
+
+
+def parsed(response, request):
+    """The same, if it has been read as what was asked for."""
+    if "text_format" in request:
+        wanted = Weather.model_validate_json(response.output_text)
+        must(response.output_parsed == wanted, f"it was read as {response.output_parsed}")
     return response
 
 
 def whole(client, request):
+    if "text_format" in request:
+        return parsed(client.responses.parse(**request), request)
     return client.responses.create(**request)
+
+
+def leave(mode, client, request):
+    """Reads a stream up to its first text."""
+    responses = client.responses
+    opened = responses.stream(**request) if mode is helper else responses.create(stream=True, **request)
+    with opened as stream:
+        next(event for event in stream if event.type == "response.output_text.delta")
 
 
 def ask(mode, client, tap, request):
     """One request: the answer, if it is complete, and how it ended."""
     try:
         response = mode(client, request)
-    except openai.RateLimitError as error:
-        return None, waited_out(error)
+    except openai.APIError as error:
+        return None, refused(error)
     validate_body(tap, streamed=mode is not whole)
     answer = {"status": 200, "outcome": response.status}
     if response.status != "completed":
         must(response.error is not None or response.status != "failed", "failed without an error")
-        return None, answer
+        return None, {**answer, "error": response.error and response.error.to_dict()}
     must(response.usage is not None, "the answer has no usage")
     return response, answer
 
@@ -129,6 +151,12 @@ def main():
     calls, reasoning, answers = [], [], []
     while len(answers) < ANSWERS_MAX:
         request = {"model": "mock", "input": items, "tools": [{"type": "function", **EXEC_COMMAND}]}
+        if "--structured" in sys.argv[3:]:
+            request["text_format"] = Weather
+        if "--leave" in sys.argv[3:] and not answers:
+            leave(mode, client, request)
+            answers.append(LEFT)
+            continue
         response, answer = ask(mode, client, tap, request)
         answers.append(answer)
         if response is None:

@@ -1,37 +1,23 @@
 // A small agent on the official Node SDK's Chat Completions, which holds every chunk against it.
 //
-// In: `chat.mjs create|helper|whole|runner PROMPT [--structured]`, and in the environment
+// In: `chat.mjs create|helper|whole|runner PROMPT [--structured] [--leave]`, and in the environment
 // `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It asks, for an
 // answer that follows a schema if it is told to, runs the commands that the model calls for in
 // the current directory, sends their output back, and asks again after a failure; with `runner`
-// the SDK's `runTools` does that. Out: one JSON object with `text`, `reasoning`, `calls`, and how
-// each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
+// the SDK's `runTools` does that. If it is told to, it leaves the first answer in the middle. Out:
+// one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
+// exit code 1 and, on stderr, what was wrong.
 
 import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";
 
-import { ANSWERS_MAX, EXEC_COMMAND, must, run, waitedOut } from "./checks.mjs";
+import { ANSWERS_MAX, EXEC_COMMAND, LEFT, WEATHER, must, run, thrown } from "./checks.mjs";
 
 const require = createRequire(`${process.env.SDK}/`);
 const { OpenAI } = require("openai");
 
 const STREAM = { stream: true, stream_options: { include_usage: true } };
 const TOOLS = [{ type: "function", function: EXEC_COMMAND }];
-// What an answer is to be that follows a schema.
-const WEATHER = {
-  name: "Weather",
-  strict: true,
-  schema: {
-    type: "object",
-    properties: {
-      city: { type: "string" },
-      celsius: { type: "integer" },
-      notes: { type: "array", items: { type: "string" } },
-    },
-    required: ["city", "celsius", "notes"],
-    additionalProperties: false,
-  },
-};
 
 // What one stream says, held against what a stream has to be.
 class Watch {
@@ -133,20 +119,8 @@ async function ask(mode, client, request) {
     must(usage?.total_tokens >= 0, "the answer has no usage");
     return [message, { status: 200, outcome: "completed" }];
   } catch (error) {
-    return [undefined, await refused(error)];
+    return [undefined, await thrown(error, OpenAI)];
   }
-}
-
-// How a request ended that the SDK has thrown an error for, once it may be asked again.
-async function refused(error) {
-  if (error instanceof OpenAI.RateLimitError) {
-    return waitedOut(error.status, error.headers.get("retry-after"));
-  }
-  // An error that came in the stream has no status.
-  const inStream = error instanceof OpenAI.APIError && error.status === undefined;
-  if (!inStream || error instanceof OpenAI.APIConnectionError) throw error;
-  must(error.message && error.code, `the failure says no more than ${JSON.stringify(error)}`);
-  return { status: 200, outcome: "failed" };
 }
 
 function output({ id, function: { name, arguments: given } }) {
@@ -154,8 +128,18 @@ function output({ id, function: { name, arguments: given } }) {
   return { role: "tool", tool_call_id: id, content: run(JSON.parse(given)) };
 }
 
-async function converse(mode, client, messages, format) {
-  const answers = [];
+// Reads a stream up to its first text; the SDK aborts what is not read to its end.
+async function leave(mode, client, messages) {
+  const request = { model: "mock", messages, ...STREAM };
+  const { completions } = client.chat;
+  const stream =
+    mode === MODES.helper ? completions.stream(request) : await completions.create(request);
+  for await (const { choices } of stream) if (choices[0].delta.content) return LEFT;
+  return must(false, "the stream came to its end");
+}
+
+async function converse(mode, client, messages, format, leaves) {
+  const answers = leaves ? [await leave(mode, client, messages)] : [];
   while (answers.length < ANSWERS_MAX) {
     const request = { model: "mock", messages, tools: TOOLS, ...format };
     const [message, answer] = await ask(mode, client, request);
@@ -199,7 +183,7 @@ const format = options.includes("--structured") ? structured : {};
 const [messages, answers] =
   mode === "runner"
     ? await runTools(client, asked)
-    : await converse(MODES[mode], client, asked, format);
+    : await converse(MODES[mode], client, asked, format, options.includes("--leave"));
 const said = messages.filter((message) => message.role === "assistant");
 const calls = said.flatMap((message) => message.tool_calls ?? []).map((call) => call.function.name);
 const reasoning = said.flatMap((message) => message.reasoning_content ?? []).join(" ");

@@ -1,10 +1,11 @@
 """A small agent on the official Python SDK's Chat Completions, which holds every chunk against it.
 
-In: `chat.py create|helper|whole PROMPT [--structured]`, and in the environment `BASE_URL`, the
-gateway. It asks, for an answer that follows a schema if it is told to, runs the commands that the
-model calls for in the current directory, sends their output back, and asks again after a failure.
-Out: one JSON object with `text`, `reasoning`, `calls`, and how each
-request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
+In: `chat.py create|helper|whole PROMPT [--structured] [--leave]`, and in the environment
+`BASE_URL`, the gateway. It asks, for an answer that follows a schema if it is told to, runs the
+commands that the model calls for in the current directory, sends their output back, and asks again
+after a failure; if it is told to, it leaves the first answer in the middle. Out: one JSON object
+with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and, on
+stderr, what in an answer was wrong.
 """
 
 import json
@@ -13,10 +14,9 @@ import sys
 
 import httpx2
 import openai
-from checks import EXEC_COMMAND, Tap, must, run, validate, waited_out
+from checks import EXEC_COMMAND, LEFT, WEATHER, Tap, Weather, must, refused, run, validate
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
-from pydantic import BaseModel
 
 ANSWERS_MAX = 6
 # What backends with reasoning send, and the SDK leaves out of its types.
@@ -26,14 +26,6 @@ BEYOND_THE_SDK = {
 }
 TOOLS = [{"type": "function", "function": EXEC_COMMAND}]
 STREAM = {"stream_options": {"include_usage": True}}
-
-
-class Weather(BaseModel):
-    """What an answer is to be that follows a schema."""
-
-    city: str
-    celsius: int
-    notes: list[str]
 
 
 def validate_body(tap, streamed):
@@ -93,9 +85,7 @@ class Watch:
 def create(client, request):
     watch = Watch()
     if "response_format" in request:
-        schema = {**Weather.model_json_schema(), "additionalProperties": False}
-        named = {"name": "Weather", "strict": True, "schema": schema}
-        request |= {"response_format": {"type": "json_schema", "json_schema": named}}
+        request |= {"response_format": {"type": "json_schema", "json_schema": WEATHER}}
     for chunk in client.chat.completions.create(stream=True, **STREAM, **request):
         watch.see(chunk)
     return watch.completion()
@@ -132,18 +122,22 @@ def whole(client, request):
     return client.chat.completions.create(**request)
 
 
+def leave(mode, client, request):
+    """Reads a stream up to its first text."""
+    if mode is helper:
+        with client.chat.completions.stream(**request) as stream:
+            next(event for event in stream if event.type == "content.delta")
+    else:
+        with client.chat.completions.create(stream=True, **request) as stream:
+            next(chunk for chunk in stream if chunk.choices[0].delta.content)
+
+
 def ask(mode, client, tap, request):
     """One request: the answer, if it is complete, and how it ended."""
     try:
         completion = mode(client, request)
-    except openai.RateLimitError as error:
-        return None, waited_out(error)
     except openai.APIError as error:
-        if type(error) is not openai.APIError:
-            raise
-        # An error that came in the stream.
-        must(error.message and error.code, f"the failure says no more than {error.body}")
-        return None, {"status": 200, "outcome": "failed"}
+        return None, refused(error)
     validate_body(tap, streamed=mode is not whole)
     must(len(completion.choices) == 1, f"there are {len(completion.choices)} choices")
     choice = completion.choices[0]
@@ -169,6 +163,10 @@ def main():
         request = {"model": "mock", "messages": messages, "tools": TOOLS}
         if "--structured" in sys.argv[3:]:
             request["response_format"] = Weather
+        if "--leave" in sys.argv[3:] and not answers:
+            leave(mode, client, request)
+            answers.append(LEFT)
+            continue
         message, answer = ask(mode, client, tap, request)
         answers.append(answer)
         if message is None:

@@ -20,6 +20,24 @@ export const EXEC_COMMAND = {
   },
 };
 
+// What an answer is to be that follows a schema.
+export const WEATHER = {
+  name: "Weather",
+  strict: true,
+  schema: {
+    type: "object",
+    properties: {
+      city: { type: "string" },
+      celsius: { type: "integer" },
+      notes: { type: "array", items: { type: "string" } },
+    },
+    required: ["city", "celsius", "notes"],
+    additionalProperties: false,
+  },
+};
+// How a request ends whose answer the client leaves.
+export const LEFT = { status: 200, outcome: "cancelled" };
+
 export function must(holds, what) {
   if (holds) return;
   console.error(`${basename(process.argv[1])}: ${what}`);
@@ -32,8 +50,19 @@ export function run({ cmd }) {
   return spawnSync("sh", ["-c", cmd], options).stdout;
 }
 
-// Waits as long as a 429 says, and tells how the request ended.
-export async function waitedOut(status, retryAfter) {
+// Tells how a request ended, once it may be asked again. An error that came in a stream has no
+// status of its own.
+export async function refused({ status = 200, retryAfter, code, message }) {
   await new Promise((resolve) => setTimeout(resolve, 1000 * Number(retryAfter ?? 0)));
-  return { status, outcome: "failed", retry_after: retryAfter };
+  return { status, outcome: "failed", retry_after: retryAfter, error: { code, message } };
+}
+
+// The same, for an error that the official SDK has thrown.
+export async function thrown(error, { APIError, APIConnectionError }) {
+  const fromBackend = error instanceof APIError && !(error instanceof APIConnectionError);
+  if (!fromBackend) throw error;
+  must(error.constructor !== APIError || !error.status, `the SDK has no class for it: ${error}`);
+  const { status, code, error: body, headers } = error;
+  const retryAfter = headers?.get("retry-after") ?? undefined;
+  return refused({ status, retryAfter, code, message: body.message });
 }

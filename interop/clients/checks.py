@@ -9,6 +9,7 @@ import sys
 import time
 
 import httpx2
+import openai
 from pydantic import BaseModel, ValidationError
 
 ERRORS_MAX = 5
@@ -27,6 +28,22 @@ EXEC_COMMAND = {
 }
 
 
+
+
+class Weather(BaseModel):
+    """What an answer is to be that follows a schema."""
+
+    city: str
+    celsius: int
+    notes: list[str]
+
+
+WEATHER = {"name": "Weather", "strict": True,
+           "schema": {**Weather.model_json_schema(), "additionalProperties": False}}
+# How a request ends whose answer the client leaves.
+LEFT = {"status": 200, "outcome": "cancelled"}
+
+
 def must(holds, what):
     if not holds:
         sys.exit(f"{sys.argv[0]}: {what}")
@@ -43,11 +60,17 @@ def run_command(cmd):
                           timeout=COMMAND_TIMEOUT_S).stdout
 
 
-def waited_out(error):
-    """Waits as long as a 429 says, and tells how the request ended."""
+def refused(error):
+    """How a request ended that the SDK has raised an error for, once it may be asked again."""
+    must(error.body, f"the error says nothing: {error!r}")
+    failed = {"outcome": "failed", "error": {"code": error.code, "message": error.body["message"]}}
+    if type(error) is openai.APIError:
+        # It came in the stream.
+        return {"status": 200, **failed}
+    must(type(error) is not openai.APIStatusError, f"the SDK has no class for it: {error!r}")
     retry_after = error.response.headers.get("retry-after")
     time.sleep(float(retry_after or 0))
-    return {"status": error.status_code, "outcome": "failed", "retry_after": retry_after}
+    return {"status": error.status_code, "retry_after": retry_after, **failed}
 
 
 def unknown_members(value, at, beyond):

@@ -1,9 +1,11 @@
 """A small agent on LangChain's `ChatOpenAI`, as its users write one.
 
-In: `lang_chain.py stream|whole PROMPT`, and in the environment `BASE_URL`, the gateway. It asks,
-runs the commands that the model calls for in the current directory, sends their output back, and
-asks again after a failure. Out: one JSON object with `text`, `reasoning`, `calls`, and how each
-request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
+In: `lang_chain.py stream|whole PROMPT [--structured] [--leave]`, and in the environment `BASE_URL`,
+the gateway. It asks, for an answer that follows a schema if it is told to, runs the commands that
+the model calls for in the current directory, sends their output back, and asks again after a
+failure; if it is told to, it leaves the first answer in the middle. Out: one JSON object with
+`text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and, on stderr,
+what in an answer was wrong.
 """
 
 import json
@@ -11,7 +13,7 @@ import os
 import sys
 
 import openai
-from checks import must, run_command, waited_out
+from checks import LEFT, Weather, must, refused, run_command
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -37,26 +39,40 @@ def whole(model, messages):
     return model.invoke(messages)
 
 
+def leave(model, messages):
+    """Reads a stream up to its first text."""
+    stream = model.stream(messages)
+    next(chunk for chunk in stream if chunk.content)
+    stream.close()
+
+
 def ask(mode, model, messages):
     """One request: the answer, if it is complete, and how it ended."""
     try:
-        return mode(model, messages), {"status": 200, "outcome": "completed"}
-    except openai.RateLimitError as error:
-        return None, waited_out(error)
+        answer = mode(model, messages)
     except openai.APIError as error:
-        if type(error) is not openai.APIError:
-            raise
-        # An error that came in the stream.
-        return None, {"status": 200, "outcome": "failed"}
+        return None, refused(error)
+    if isinstance(answer, dict):
+        answer, parsed = answer["raw"], answer["parsed"]
+        wanted = Weather.model_validate_json(answer.content)
+        must(parsed == wanted, f"{answer.content} was read as {parsed}")
+    return answer, {"status": 200, "outcome": "completed"}
 
 
 def main():
     mode = {"stream": stream, "whole": whole}[sys.argv[1]]
     model = ChatOpenAI(base_url=os.environ["BASE_URL"], api_key="none", model="mock",
                        max_retries=0, timeout=30, stream_usage=True, use_responses_api=False)
-    model = model.bind_tools([exec_command])
+    if "--structured" in sys.argv[3:]:
+        model = model.with_structured_output(Weather, include_raw=True)
+    else:
+        model = model.bind_tools([exec_command])
     messages, calls, answers, answer = [HumanMessage(sys.argv[2])], [], [], None
     while len(answers) < ANSWERS_MAX:
+        if "--leave" in sys.argv[3:] and not answers:
+            leave(model, messages)
+            answers.append(LEFT)
+            continue
         answer, ended = ask(mode, model, messages)
         answers.append(ended)
         if answer is None:

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::process::{Process, command};
-use super::scenario::{Exchange, Scenario};
+use super::scenario::{Exchange, Scenario, as_wanted};
 use super::tools::{
     AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN, NODE_SDK, PYTHON_SDK, Tool,
 };
@@ -27,9 +27,9 @@ pub struct Client {
 enum Kind {
     /// The Codex CLI in this version, through `latimer run`.
     Codex(&'static Tool),
-    /// This file of `interop/clients` on this SDK in this mode, through `latimer serve`.
+    /// This file of `interop/clients` on this SDK, told how to ask, through `latimer serve`.
     Python(&'static Tool, &'static str, &'static str),
-    /// This file of `interop/clients` on this SDK in this mode, through `latimer serve`.
+    /// This file of `interop/clients` on this SDK, told how to ask, through `latimer serve`.
     Node(&'static Tool, &'static str, &'static str),
 }
 
@@ -52,8 +52,18 @@ pub const CLIENTS: &[Client] = &[
     Client { name: "node-chat-helper", kind: Kind::Node(&NODE_SDK, "chat.mjs", "helper") },
     Client { name: "node-chat-runner", kind: Kind::Node(&NODE_SDK, "chat.mjs", "runner") },
     Client { name: "node-chat-whole", kind: Kind::Node(&NODE_SDK, "chat.mjs", "whole") },
-    Client { name: "ai-sdk-stream", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream") },
-    Client { name: "ai-sdk-whole", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole") },
+    Client { name: "ai-sdk-stream", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream compatible") },
+    Client { name: "ai-sdk-whole", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole compatible") },
+    Client { name: "ai-sdk-chat-stream", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream chat") },
+    Client { name: "ai-sdk-chat-whole", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole chat") },
+    Client {
+        name: "ai-sdk-responses-stream",
+        kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream responses"),
+    },
+    Client {
+        name: "ai-sdk-responses-whole",
+        kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole responses"),
+    },
     Client { name: "langchain-stream", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "stream") },
     Client { name: "langchain-whole", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "whole") },
 ];
@@ -82,13 +92,16 @@ impl Client {
             Kind::Python(sdk, file, mode) => {
                 let interpreter = sdk.program(&site.tools());
                 let mut agent = command(&interpreter, &place.home);
-                agent.env("PYTHONDONTWRITEBYTECODE", "1").arg(site.client(file)).arg(mode);
+                agent
+                    .env("PYTHONDONTWRITEBYTECODE", "1")
+                    .arg(site.client(file))
+                    .args(mode.split(' '));
                 through_serve(site, run, place, url, agent)
             }
             Kind::Node(sdk, file, mode) => {
                 let mut agent = command("node".as_ref(), &place.home);
                 agent.env("SDK", sdk.program(&site.tools()));
-                agent.arg(site.client(file)).arg(mode);
+                agent.arg(site.client(file)).args(mode.split(' '));
                 through_serve(site, run, place, url, agent)
             }
         }
@@ -124,7 +137,7 @@ pub fn serve(site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<(Pr
 impl Said {
     fn as_expected(&self, scenario: &Scenario) -> Result<()> {
         let (text, reasoning) = (Some(scenario.text.clone()), scenario.reasoning.join(" "));
-        ensure!(self.answers == scenario.exchanges, "the client saw {:?}", self.answers);
+        ensure!(as_wanted(&self.answers, &scenario.exchanges), "the client saw {:?}", self.answers);
         ensure!(self.text == text, "the client ends with {:?}", self.text);
         ensure!(self.reasoning == reasoning, "the client saw reasoning {:?}", self.reasoning);
         ensure!(self.calls == scenario.calls, "the client was told to call {:?}", self.calls);

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::scenario::{Exchange, Scenario};
+use super::scenario::{Exchange, Failure, Scenario, as_wanted};
 
 fn read<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>> {
     let path = directory.join("traffic.jsonl");
@@ -29,7 +29,7 @@ pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
         recorded.retain(|record| exchange(record).outcome != "cancelled");
     }
     let exchanges: Vec<Exchange> = recorded.iter().map(exchange).collect();
-    ensure!(exchanges == scenario.exchanges, "the recording has {exchanges:?}");
+    ensure!(as_wanted(&exchanges, &scenario.exchanges), "the recording has {exchanges:?}");
     for record in &recorded {
         honest(record)?;
     }
@@ -77,13 +77,19 @@ impl Traffic {
     }
 }
 
-/// Each exchange of the recording in `ours` is one in `backends`. Where client and backend speak the
-/// same, both hold the same bytes; an answer that broke off may be longer on one side.
+/// Each exchange of the recording in `ours` is one in `backends`; one that the client left, the
+/// backend saw left too, and before the next. Where client and backend speak the same, both hold the
+/// same bytes; an answer that broke off may be longer on one side.
 pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
     let (ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
     theirs.retain(|exchange| exchange.request.method == "POST");
     ensure!(ours.len() == theirs.len(), "the backend was asked {} times", theirs.len());
-    for (ours, theirs) in ours.iter().zip(&theirs).filter(|(a, b)| a.path() == b.path()) {
+    let pairs = || ours.iter().zip(&theirs);
+    for (_, theirs) in pairs().filter(|(ours, _)| ours.latimer.outcome == "cancelled") {
+        let seen = &theirs.latimer.outcome;
+        ensure!(seen == "cancelled", "the client left, and what the backend sent has {seen}");
+    }
+    for (ours, theirs) in pairs().filter(|(ours, theirs)| ours.path() == theirs.path()) {
         let (asked, passed_on) = (ours.request.body.get(), theirs.request.body.get());
         ensure!(asked == passed_on, "{asked} was passed on as {passed_on}");
         let (Some(said), Some(told)) = (theirs.answer(), ours.answer()) else { continue };
@@ -103,7 +109,23 @@ fn exchange(record: &Value) -> Exchange {
         status: status.and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
         outcome: text("/latimer/outcome").unwrap_or_default(),
         retry_after: text("/response/headers/retry-after"),
+        error: failure(record),
     }
+}
+
+/// What an answer says of its failure, as a whole or at the end of its stream.
+fn failure(record: &Value) -> Option<Failure> {
+    let body = record.pointer("/response/body")?;
+    let last: Option<Value> = last_event(body).and_then(|event| serde_json::from_str(event).ok());
+    let last = last.as_ref().unwrap_or(body);
+    let error = last.get("error").or(last.pointer("/response/error"))?;
+    let text = |key| error.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(Failure { code: text("code"), message: text("message")? })
+}
+
+/// The data of the last event, where a body is a stream.
+fn last_event(body: &Value) -> Option<&str> {
+    body.as_str()?.lines().filter_map(|line| line.strip_prefix("data: ")).next_back()
 }
 
 /// A stream ends as the record says it ended, and nothing was written that the grammar forbids.
@@ -112,12 +134,16 @@ fn honest(record: &Value) -> Result<()> {
     let code = |note: &Value| note.get("code").and_then(Value::as_str).map(str::to_owned);
     let codes: Vec<String> = notes.into_iter().flatten().filter_map(code).collect();
     ensure!(!codes.iter().any(|code| code == "grammar_violation"), "notes: {codes:?}");
-    let Some(body) = record.pointer("/response/body").and_then(Value::as_str) else {
+    let Exchange { outcome, error, .. } = exchange(record);
+    let says_why = error.is_some_and(|error| error.code.is_some());
+    ensure!(says_why || outcome != "failed", "a failure without a reason");
+    let Some(body) = record.pointer("/response/body").filter(|body| body.is_string()) else {
         return Ok(());
     };
-    let outcome = record.pointer("/latimer/outcome").and_then(Value::as_str).unwrap_or_default();
-    let mut events = body.lines().filter_map(|line| line.strip_prefix("data: "));
-    let last = events.next_back().context("a stream without events")?;
+    if outcome == "cancelled" {
+        return Ok(());
+    }
+    let last = last_event(body).context("a stream without events")?;
     let ending = if asked_in_chat(record) { chat_ending(last)? } else { hub_ending(last)? };
     ensure!(ending == outcome, "recorded as {outcome}, the stream ends: {last}");
     Ok(())

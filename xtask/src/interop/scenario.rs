@@ -66,13 +66,44 @@ impl Scenario {
 }
 
 /// How one request is answered.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
     pub status: u16,
     pub outcome: String,
-    #[serde(default)]
     pub retry_after: Option<String>,
+    /// Why it failed; a scenario that names no reason takes any.
+    pub error: Option<Failure>,
+}
+
+/// What an error says.
+#[derive(Debug, Deserialize)]
+pub struct Failure {
+    /// Some SDKs keep it to themselves.
+    pub code: Option<String>,
+    /// How it begins: Latimer adds where the backend is.
+    pub message: String,
+}
+
+/// Whether the exchanges that someone saw are the wanted ones.
+pub fn as_wanted(seen: &[Exchange], wanted: &[Exchange]) -> bool {
+    let mut pairs = seen.iter().zip(wanted);
+    seen.len() == wanted.len() && pairs.all(|(seen, wanted)| one_as_wanted(seen, wanted))
+}
+
+fn one_as_wanted(seen: &Exchange, wanted: &Exchange) -> bool {
+    let same_error = match (&seen.error, &wanted.error) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(seen), Some(wanted)) => {
+            (seen.code.is_none() || seen.code == wanted.code)
+                && seen.message.starts_with(&wanted.message)
+        }
+    };
+    seen.status == wanted.status
+        && seen.outcome == wanted.outcome
+        && seen.retry_after == wanted.retry_after
+        && same_error
 }
 
 /// A session that breaks off.

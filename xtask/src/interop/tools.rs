@@ -65,14 +65,14 @@ pub const PYTHON_SDK: Tool = Tool {
     program: "bin/python",
 };
 
-/// The Vercel AI SDK with its provider for OpenAI's likes; its program is the directory it is found
-/// in. From 7 on it asks for a later Node than we do.
+/// The Vercel AI SDK with its providers for OpenAI and for its likes; its program is the directory it
+/// is found in. From 7 on it asks for a later Node than we do.
 pub const AI_SDK: Tool = Tool {
     name: "ai-sdk",
     from: Registry::Npm,
     package: "ai",
     version: "6.0.326",
-    beside: &[("@ai-sdk/openai-compatible", "2.0.87")],
+    beside: &[("@ai-sdk/openai", "3.0.139"), ("@ai-sdk/openai-compatible", "2.0.87")],
     program: "",
 };
 
