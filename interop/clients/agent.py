@@ -116,9 +116,9 @@ def whole(client, request):
 
 def leave(mode, client, request):
     """Reads a stream up to its first text."""
-    responses = client.responses
-    opened = responses.stream(**request) if mode is helper else responses.create(stream=True, **request)
-    with opened as stream:
+    asked = client.responses
+    begun = asked.stream(**request) if mode is helper else asked.create(stream=True, **request)
+    with begun as stream:
         next(event for event in stream if event.type == "response.output_text.delta")
 
 

@@ -1,4 +1,5 @@
-//! Who answers in a scenario: Latimer's mock, or LiteLLM's proxy. Both listen on a free port.
+//! Who answers in a scenario: Latimer's mock, or LiteLLM's proxy. Both listen on a free port. The
+//! proxy may stand before Latimer as well.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -38,15 +39,23 @@ pub fn mock(site: &Site, script: &Path, place: &Place) -> Result<Backend> {
     Ok(Backend { url: process.address()?, process })
 }
 
-/// Starts LiteLLM's proxy with a configuration, and waits until it is ready.
-pub fn litellm(site: &Site, configuration: &Path) -> Result<Backend> {
-    let (home, logs) = (site.scratch().join("litellm"), site.logs().join("litellm-proxy"));
+/// Starts LiteLLM's proxy with a configuration, and waits until it is ready. `name` is what its
+/// directories are called.
+pub fn litellm(site: &Site, name: &str, configuration: &Path) -> Result<Backend> {
+    let (home, logs) = (site.scratch().join(name), site.logs().join(name));
     fs::create_dir_all(&home)?;
     fs::create_dir_all(&logs)?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let mut command = command(&LITELLM.program(&site.tools()), &home);
+    let interpreter = LITELLM.program(&site.tools());
+    let mut command = command(&interpreter, &home);
     command.current_dir(&home).env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
-    command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--config"]);
+    command.arg(interpreter.with_file_name("litellm")).args([
+        "--host",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--config",
+    ]);
     let mut process = Process::start(command.arg(configuration), "litellm", &logs)?;
     let ready = until(LITELLM_START, || {
         process.must_run()?;

@@ -1,6 +1,7 @@
 //! The real clients, and how each is sent through Latimer. In: a run. Out: what the client itself
 //! said, held against the scenario; what Latimer recorded is looked at elsewhere.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +10,8 @@ use serde::Deserialize;
 use super::process::{Process, command};
 use super::scenario::{Exchange, Scenario, as_wanted};
 use super::tools::{
-    AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN, NODE_SDK, PYTHON_SDK, Tool,
+    AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN, LITELLM, NODE_SDK, PYTHON_SDK,
+    Tool,
 };
 use super::{Place, Run, Site, codex};
 
@@ -29,6 +31,8 @@ enum Kind {
     Codex(&'static Tool),
     /// This file of `interop/clients` on this SDK, told how to ask, through `latimer serve`.
     Python(&'static Tool, &'static str, &'static str),
+    /// The same, before LiteLLM's proxy, which asks through `latimer serve`.
+    Proxied(&'static Tool, &'static str, &'static str),
     /// This file of `interop/clients` on this SDK, told how to ask, through `latimer serve`.
     Node(&'static Tool, &'static str, &'static str),
 }
@@ -66,6 +70,16 @@ pub const CLIENTS: &[Client] = &[
     },
     Client { name: "langchain-stream", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "stream") },
     Client { name: "langchain-whole", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "whole") },
+    Client { name: "litellm-stream", kind: Kind::Python(&LITELLM, "lite_llm.py", "sdk stream") },
+    Client { name: "litellm-whole", kind: Kind::Python(&LITELLM, "lite_llm.py", "sdk whole") },
+    Client {
+        name: "litellm-proxy-stream",
+        kind: Kind::Proxied(&LITELLM, "lite_llm.py", "proxy stream"),
+    },
+    Client {
+        name: "litellm-proxy-whole",
+        kind: Kind::Proxied(&LITELLM, "lite_llm.py", "proxy whole"),
+    },
 ];
 
 /// What an SDK's agent prints at its end.
@@ -81,7 +95,10 @@ impl Client {
     /// What has to be installed for it.
     pub fn tool(&self) -> &'static Tool {
         match self.kind {
-            Kind::Codex(tool) | Kind::Python(tool, ..) | Kind::Node(tool, ..) => tool,
+            Kind::Codex(tool)
+            | Kind::Python(tool, ..)
+            | Kind::Proxied(tool, ..)
+            | Kind::Node(tool, ..) => tool,
         }
     }
 
@@ -90,12 +107,11 @@ impl Client {
         match self.kind {
             Kind::Codex(tool) => codex::send(&tool.program(&site.tools()), site, run, place, url),
             Kind::Python(sdk, file, mode) => {
-                let interpreter = sdk.program(&site.tools());
-                let mut agent = command(&interpreter, &place.home);
-                agent
-                    .env("PYTHONDONTWRITEBYTECODE", "1")
-                    .arg(site.client(file))
-                    .args(mode.split(' '));
+                through_serve(site, run, place, url, python(sdk, site, place, file, mode))
+            }
+            Kind::Proxied(sdk, file, mode) => {
+                let mut agent = python(sdk, site, place, file, mode);
+                agent.env("PROXY_URL", site.proxy()?);
                 through_serve(site, run, place, url, agent)
             }
             Kind::Node(sdk, file, mode) => {
@@ -108,12 +124,19 @@ impl Client {
     }
 }
 
+fn python(sdk: &Tool, site: &Site, place: &Place, file: &str, mode: &str) -> Command {
+    let mut agent = command(&sdk.program(&site.tools()), &place.home);
+    agent.env("PYTHONDONTWRITEBYTECODE", "1").env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+    agent.arg(site.client(file)).args(mode.split(' '));
+    agent
+}
+
 fn through_serve(
     site: &Site,
     run: &Run<'_>,
     place: &Place,
     url: &str,
-    mut agent: std::process::Command,
+    mut agent: Command,
 ) -> Result<()> {
     let (gateway, base_url) = serve(site, run, place, url)?;
     agent.current_dir(&place.work).env("BASE_URL", base_url).arg(&run.scenario.prompt);

@@ -14,6 +14,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -36,6 +37,8 @@ pub struct Site {
     pub latimer: PathBuf,
     /// `target/interop`.
     base: PathBuf,
+    /// LiteLLM's proxy before Latimer. It starts slowly, so that one serves all runs.
+    proxy: OnceLock<Result<Backend, String>>,
 }
 
 impl Site {
@@ -53,6 +56,15 @@ impl Site {
 
     fn scratch(&self) -> PathBuf {
         self.base.join("scratch")
+    }
+
+    /// The address of the proxy before Latimer, which is started when it is first needed.
+    fn proxy(&self) -> Result<&str> {
+        let start = || backend::litellm(self, "litellm-before", &self.client("litellm.yaml"));
+        match self.proxy.get_or_init(|| start().map_err(|error| format!("{error:#}"))) {
+            Ok(proxy) => Ok(&proxy.url),
+            Err(error) => bail!("{error}"),
+        }
     }
 }
 
@@ -146,7 +158,7 @@ fn prepare(root: &Path) -> Result<Site> {
             fs::remove_dir_all(old)?;
         }
     }
-    Ok(Site { root: root.to_owned(), base, latimer })
+    Ok(Site { root: root.to_owned(), base, latimer, proxy: OnceLock::new() })
 }
 
 /// Installs what the runs need, all at the same time.
@@ -177,7 +189,9 @@ fn install<'a>(site: &Site, runs: impl Iterator<Item = &'a Run<'a>>) -> Result<(
 /// there are processors: most of a run is an interpreter that reads its libraries.
 fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
     let shared = runs.first().and_then(|run| match &run.scenario.backend {
-        scenario::Backend::LiteLlm(configuration) => Some(backend::litellm(site, configuration)),
+        scenario::Backend::LiteLlm(configuration) => {
+            Some(backend::litellm(site, "litellm-behind", configuration))
+        }
         _ => None,
     });
     let one = |run: &Run<'_>| {

@@ -86,15 +86,16 @@ pub const LANG_CHAIN: Tool = Tool {
     program: "bin/python",
 };
 
-/// LiteLLM's proxy. Versions from 1.104 on ask for a certifi that was not yet published when this was
-/// pinned.
+/// LiteLLM's SDK and proxy; its program is the interpreter that finds them, and the proxy's script
+/// stands beside it. Versions from 1.104 on ask for a certifi that was not yet published when this
+/// was pinned.
 pub const LITELLM: Tool = Tool {
     name: "litellm",
     from: Registry::PyPi,
     package: "litellm[proxy]",
     version: "1.102.4",
     beside: &[],
-    program: "bin/litellm",
+    program: "bin/python",
 };
 
 /// Written last, so that a directory without it is half an installation.
