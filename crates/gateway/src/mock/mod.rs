@@ -55,6 +55,8 @@ pub struct Mock {
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     user: String,
+    /// The addresses of the images beside it.
+    images: String,
     /// The last message, where it is a tool's output.
     tool_output: Option<String>,
     tools: Vec<Offered>,
@@ -255,6 +257,13 @@ fn text_of(content: &Value) -> String {
     }
 }
 
+/// The addresses of the images in a message: Chat has them in an object.
+fn images_of(content: &Value) -> String {
+    let images = content.as_array().into_iter().flatten().map(|part| &part["image_url"]);
+    let addresses = images.filter_map(|image| image.as_str().or_else(|| image["url"].as_str()));
+    addresses.collect::<Vec<_>>().join("\n")
+}
+
 fn text_at(body: &Value, pointer: &str) -> Option<String> {
     body.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
@@ -265,6 +274,7 @@ fn asked_in_chat(body: &Value) -> Asked {
     let tool = messages.last().filter(|message| message["role"] == "tool");
     Asked {
         user: user.map(|message| text_of(&message["content"])).unwrap_or_default(),
+        images: user.map(|message| images_of(&message["content"])).unwrap_or_default(),
         tool_output: tool.map(|message| text_of(&message["content"])),
         tools: offered::offered(body),
         schema: text_at(body, "/response_format/json_schema/name"),
@@ -281,6 +291,7 @@ fn asked_in_hub(body: &Value) -> Asked {
     let output = items.last().filter(is_output);
     Asked {
         user: user.map_or_else(|| text_of(&body["input"]), |item| text_of(&item["content"])),
+        images: user.map(|item| images_of(&item["content"])).unwrap_or_default(),
         // A search has found tools, and no text.
         tool_output: output.map(|item| match &item["tools"] {
             Value::Null => text_of(&item["output"]),

@@ -64,6 +64,8 @@ pub struct When {
     pub tool_output: Option<String>,
     /// A tool that is offered; one in a namespace is `namespace__name`.
     pub tool: Option<String>,
+    /// Text that the address of an image in the last user message contains.
+    pub image: Option<String>,
     /// The name of the schema that the answer is to follow.
     pub schema: Option<String>,
     /// How often the rule may answer.
@@ -198,6 +200,7 @@ impl Rule {
         let fits = self.when.tool.as_ref().is_none_or(offered)
             && (self.when.schema.is_none() || self.when.schema == asked.schema)
             && within(&self.when.user, Some(&asked.user))
+            && within(&self.when.image, Some(&asked.images))
             && within(&self.when.tool_output, asked.tool_output.as_deref());
         let times = self.when.times.unwrap_or(u32::MAX);
         fits && self
