@@ -1,17 +1,27 @@
 // A small agent on the official Node SDK, which holds every event against it.
 //
-// In: `agent.mjs create|helper|whole PROMPT [--structured] [--leave]`, and in the environment
-// `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It asks, for an
-// answer that follows a schema if it is told to, runs the commands that the model calls for in the
-// current directory, sends their output back, and asks again after a failure. If it is told to, it
-// leaves the first answer in the middle. Out: one JSON object with `text`, `reasoning`, `calls`, and
-// how each request ended (`answers`); or exit code 1 and, on stderr, what in an answer was wrong.
+// In: `agent.mjs create|helper|whole PROMPT [--structured] [--leave] [--picture]`, and in the
+// environment `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It
+// asks, runs the commands that the model calls for in the current directory, sends their output
+// back, and asks again after a failure. If it is told to, it asks for an answer that follows a
+// schema, shows a picture, or leaves the first answer in the middle. Out: one JSON object with
+// `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and, on
+// stderr, what in an answer was wrong.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";
 
-import { ANSWERS_MAX, EXEC_COMMAND, LEFT, WEATHER, must, run, thrown } from "./checks.mjs";
+import {
+  ANSWERS_MAX,
+  EXEC_COMMAND,
+  LEFT,
+  PICTURE,
+  WEATHER,
+  must,
+  run,
+  thrown,
+} from "./checks.mjs";
 
 const require = createRequire(`${process.env.SDK}/`);
 const { OpenAI } = require("openai");
@@ -125,7 +135,9 @@ const client = new OpenAI({
   maxRetries: 0,
   timeout: 30_000,
 });
-const input = [{ role: "user", content: prompt }];
+const shown = { type: "input_image", image_url: PICTURE, detail: "auto" };
+const pictures = options.includes("--picture") ? [shown] : [];
+const input = [{ role: "user", content: [{ type: "input_text", text: prompt }, ...pictures] }];
 const calls = [];
 const reasoning = [];
 const answers = [];

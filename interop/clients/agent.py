@@ -1,11 +1,11 @@
 """A small agent on the official Python SDK, which holds every event and every answer against it.
 
-In: `agent.py create|helper|whole PROMPT [--structured] [--leave]`, and in the environment
-`BASE_URL`, the gateway. It asks, for an answer that follows a schema if it is told to, runs the
-commands that the model calls for in the current directory, sends their output back, and asks again
-after a failure; if it is told to, it leaves the first answer in the middle. Out: one JSON object
-with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and, on
-stderr, what in an answer was wrong.
+In: `agent.py create|helper|whole PROMPT [--structured] [--leave] [--picture]`, and in the
+environment `BASE_URL`, the gateway. It asks, runs the commands that the model calls for in the
+current directory, sends their output back, and asks again after a failure. If it is told to, it
+asks for an answer that follows a schema, shows a picture, or leaves the first answer in the middle.
+Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
+exit code 1 and, on stderr, what in an answer was wrong.
 """
 
 import json
@@ -15,7 +15,18 @@ from typing import get_args
 
 import httpx2
 import openai
-from checks import EXEC_COMMAND, LEFT, WEATHER, Tap, Weather, must, refused, run, validate
+from checks import (
+    EXEC_COMMAND,
+    LEFT,
+    PICTURE,
+    WEATHER,
+    Tap,
+    Weather,
+    must,
+    refused,
+    run,
+    validate,
+)
 from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
@@ -147,13 +158,17 @@ def main():
     tap = Tap()
     client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="none", max_retries=0,
                            timeout=30, http_client=httpx2.Client(transport=tap))
-    items = [{"role": "user", "content": sys.argv[2]}]
+    options = sys.argv[3:]
+    asked = [{"type": "input_text", "text": sys.argv[2]}]
+    if "--picture" in options:
+        asked.append({"type": "input_image", "image_url": PICTURE, "detail": "auto"})
+    items = [{"role": "user", "content": asked}]
     calls, reasoning, answers = [], [], []
     while len(answers) < ANSWERS_MAX:
         request = {"model": "mock", "input": items, "tools": [{"type": "function", **EXEC_COMMAND}]}
-        if "--structured" in sys.argv[3:]:
+        if "--structured" in options:
             request["text_format"] = Weather
-        if "--leave" in sys.argv[3:] and not answers:
+        if "--leave" in options and not answers:
             leave(mode, client, request)
             answers.append(LEFT)
             continue

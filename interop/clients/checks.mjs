@@ -35,6 +35,10 @@ export const WEATHER = {
     additionalProperties: false,
   },
 };
+// A picture of one pixel.
+export const PICTURE =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ" +
+  "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 // How a request ends whose answer the client leaves.
 export const LEFT = { status: 200, outcome: "cancelled" };
 

@@ -40,6 +40,9 @@ class Weather(BaseModel):
 
 WEATHER = {"name": "Weather", "strict": True,
            "schema": {**Weather.model_json_schema(), "additionalProperties": False}}
+# A picture of one pixel.
+PICTURE = ("data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+           "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 # How a request ends whose answer the client leaves.
 LEFT = {"status": 200, "outcome": "cancelled"}
 
