@@ -1,8 +1,8 @@
 // A small agent on the Vercel AI SDK, whose own loop runs the tools.
 //
-// In: `ai_sdk.mjs stream|whole compatible|chat|responses PROMPT [--structured] [--leave]`, and in the
-// environment `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It
-// asks by the provider for OpenAI's likes or by one of the two models of the provider for OpenAI,
+// In: `ai_sdk.mjs stream|whole compatible|chat|responses PROMPT [--structured] [--leave]`, and in
+// the environment `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in.
+// It asks by the provider for OpenAI's likes or by one of the two models of the provider for OpenAI,
 // for an answer that follows a schema if it is told to, runs the commands that the model calls for
 // in the current directory, and sends their output back; after a failure it begins again. If it is
 // told to, it leaves the first answer in the middle. Out: one JSON object with `text`, `reasoning`,

@@ -1,12 +1,12 @@
 // A small agent on the official Node SDK's Chat Completions, which holds every chunk against it.
 //
-// In: `chat.mjs create|helper|whole|runner PROMPT [--structured] [--leave] [--picture] [--stop]`, and
-// in the environment `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in.
-// It asks, runs the commands that the model calls for in the current directory, sends their output
-// back, and asks again after a failure; with `runner` the SDK's `runTools` does that. If it is told
-// to, it asks for an answer that follows a schema or that stops before `###`, shows a picture, or
-// leaves the first answer in the middle. Out: one JSON object with `text`, `reasoning`, `calls`, and
-// how each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
+// In: `chat.mjs create|helper|whole|runner PROMPT [--structured] [--leave] [--picture] [--stop]`,
+// and in the environment `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed
+// in. It asks, runs the commands that the model calls for in the current directory, sends their
+// output back, and asks again after a failure; with `runner` the SDK's `runTools` does that. If it
+// is told to, it asks for an answer that follows a schema or that stops before `###`, shows a
+// picture, or leaves the first answer in the middle. Out: one JSON object with `text`, `reasoning`,
+// `calls`, and how each request ended (`answers`); or exit code 1 and, on stderr, what was wrong.
 
 import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";

@@ -71,7 +71,7 @@ def leave(complete, request):
 
 
 def refused(error):
-    """How a request ended that failed. LiteLLM puts words around the message, and drops the code."""
+    """How a request ended that failed. LiteLLM puts words around the message and drops the code."""
     _, found, message = str(error).partition("OpenAIException - ")
     must(found, f"the error does not say whose it is: {error!r}")
     in_stream = type(error).__name__ in ("APIError", "MidStreamFallbackError")

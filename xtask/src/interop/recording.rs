@@ -78,8 +78,8 @@ impl Traffic {
 }
 
 /// Each exchange of the recording in `ours` is one in `backends`; one that the client left, the
-/// backend saw left too, and before the next. Where client and backend speak the same, both hold the
-/// same bytes; an answer that broke off may be longer on one side.
+/// backend saw left too, and before the next. Where client and backend speak the same, both hold
+/// the same bytes; an answer that broke off may be longer on one side.
 pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
     let (ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
     theirs.retain(|exchange| exchange.request.method == "POST");

@@ -65,8 +65,8 @@ pub const PYTHON_SDK: Tool = Tool {
     program: "bin/python",
 };
 
-/// The Vercel AI SDK with its providers for OpenAI and for its likes; its program is the directory it
-/// is found in. From 7 on it asks for a later Node than we do.
+/// The Vercel AI SDK with its providers for OpenAI and for its likes; its program is the directory
+/// it is found in. From 7 on it asks for a later Node than we do.
 pub const AI_SDK: Tool = Tool {
     name: "ai-sdk",
     from: Registry::Npm,

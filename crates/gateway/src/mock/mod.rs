@@ -1,7 +1,8 @@
 //! A model backend from a script. In: requests in Chat Completions or Responses form. Out: answers
 //! in the same form, all made one way: the script's answer becomes a hub response, which is
-//! unfolded into events and, for Chat, lowered; and, if it is wanted, a recording of both. It stands where a model would, and nowhere else; a
-//! Chat request that a strict backend would refuse, it refuses.
+//! unfolded into events and, for Chat, lowered; and, if it is wanted, a recording of both. It stands
+//! where a model would, and nowhere else; a Chat request that a strict backend would refuse, it
+//! refuses.
 
 mod body;
 mod offered;
