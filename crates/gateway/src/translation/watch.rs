@@ -20,6 +20,8 @@ pub(crate) enum Watch {
 pub(crate) struct HubWatch {
     /// The data of the first event: the response as it began.
     begun: String,
+    /// The data of an `error` event, after which `response.failed` or the end comes.
+    error: String,
     events: u64,
     ended: Option<Status>,
     usage: Option<Usage>,
@@ -112,7 +114,11 @@ impl HubWatch {
             data.clone_into(&mut self.begun);
         }
         self.events += 1;
-        let Role::Terminal(status) = kind_of(data, name).row().role else { return };
+        let status = match kind_of(data, name).row().role {
+            Role::Terminal(status) => status,
+            Role::Error => return data.clone_into(&mut self.error),
+            _ => return,
+        };
         self.ended = Some(status);
         let response = Raw::unchecked(data).member("response");
         let usage = response.and_then(|response| response.member("usage"));
@@ -125,6 +131,9 @@ impl HubWatch {
         if let Ok(event) = Event::parse(&self.begun, None) {
             first = event.sequence_number.unwrap_or_default();
             fold.push(&event);
+        }
+        if let Ok(error) = Event::parse(&self.error, Some(Kind::Error.row().name)) {
+            fold.push(&error);
         }
         let response = fold.fail(failure.clone());
         let mut out = String::new();
@@ -145,8 +154,12 @@ fn kind_of(data: &str, name: Option<&str>) -> Kind {
     match first {
         Some(kind) => Kind::of(kind),
         None => {
-            let kind = Raw::unchecked(data).member_text("type");
-            Kind::of(kind.as_deref().or(name).unwrap_or_default())
+            let event = Raw::unchecked(data);
+            match event.member_text("type").as_deref().or(name) {
+                Some(kind) => Kind::of(kind),
+                None if event.member("error").is_some() => Kind::Error,
+                None => Kind::Other,
+            }
         }
     }
 }
