@@ -1,111 +1,199 @@
-//! The load generator: one request after the other on one connection, each answer checked for its
-//! whole text and its terminal event.
+//! The load: connections that ask one request after the other and hold every answer against what
+//! the upstream said. What comes out is how many were right, what was wrong with the rest, and when
+//! things arrived.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use anyhow::Result;
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use memchr::memmem;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
-use crate::upstream::{CHUNK_TEXT, CHUNKS};
+use crate::check::{self, Fault};
+use crate::dialogue::{self, Shape};
 
-/// A request, and how its answer is recognised.
-pub struct Load {
-    address: SocketAddr,
-    request: Vec<u8>,
-    /// What stands in each event that brings text.
-    text_event: &'static [u8],
-    /// What the last event holds.
-    terminal: &'static [u8],
+/// What one exchange may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is asked, how often and by how many at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// What is asked and answered.
+    pub shape: Shape,
+    /// The time between two chunks; at full speed without.
+    pub pace: Option<Duration>,
+    /// How many connections ask at once.
+    pub connections: usize,
+    /// How many requests they ask together.
+    pub requests: usize,
 }
 
-/// Times to the first text, sorted.
-pub struct Times(Vec<Duration>);
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// How many were asked for.
+    pub asked: usize,
+    /// What was wrong with those that were not right, and how often.
+    pub faults: BTreeMap<Fault, usize>,
+    /// From the request to the first text.
+    pub first: Vec<Duration>,
+    /// Between two arrivals inside a paced stream.
+    pub gaps: Vec<Duration>,
+    /// From the first request to the last answer.
+    pub took: Duration,
+}
 
-impl Times {
-    /// The value that `percent` of the times do not pass.
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let at = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
-        self.0.get(at).copied().unwrap_or_default()
+impl Answers {
+    /// How many were not right.
+    pub fn wrong(&self) -> usize {
+        self.faults.values().sum()
+    }
+
+    fn add(&mut self, other: Answers) {
+        self.asked += other.asked;
+        self.first.extend(other.first);
+        self.gaps.extend(other.gaps);
+        for (fault, count) in other.faults {
+            *self.faults.entry(fault).or_default() += count;
+        }
     }
 }
 
-impl Load {
-    /// Straight to a Chat Completions backend.
-    pub fn chat(address: SocketAddr, request_bytes: usize) -> Load {
-        let text = "words ".repeat(request_bytes / 6);
-        let body = json!({"model": "m", "stream": true, "stream_options": {"include_usage": true},
-            "messages": [{"role": "user", "content": text}]});
-        Load {
-            address,
-            request: post("/v1/chat/completions", &body.to_string()),
-            text_event: b"\"delta\":{\"content\":\"some",
-            terminal: b"[DONE]",
-        }
-    }
-
-    /// As Codex asks: the Responses API.
-    pub fn responses(address: SocketAddr, request_bytes: usize) -> Load {
-        let text = "words ".repeat(request_bytes / 6);
-        let body = json!({"model": "m", "stream": true, "store": false,
-            "input": [{"type": "message", "role": "user",
-                "content": [{"type": "input_text", "text": text}]}]});
-        Load {
-            address,
-            request: post("/v1/responses", &body.to_string()),
-            text_event: b"\"response.output_text.delta\"",
-            terminal: b"\"response.completed\"",
-        }
-    }
-
-    /// Runs `count` requests and checks every answer.
-    pub async fn run(&self, count: usize) -> Result<Times> {
-        let mut socket = TcpStream::connect(self.address).await?;
-        socket.set_nodelay(true)?;
-        let mut times = Vec::with_capacity(count);
-        let mut answer = Vec::with_capacity(64 << 10);
-        for _ in 0..count {
-            answer.clear();
-            let began = Instant::now();
-            socket.write_all(&self.request).await?;
-            let mut first = None;
-            while !answer.ends_with(b"\r\n0\r\n\r\n") {
-                let read = socket.read_buf(&mut answer).await?;
-                ensure!(read > 0, "the connection ended inside an answer");
-                if first.is_none() && find(&answer, self.text_event) {
-                    first = Some(began.elapsed());
-                }
+/// Does the work against an address, and gives connections `apart` between their starts.
+///
+/// # Errors
+/// When a task of the load itself broke; whatever a peer does wrong is in the answers.
+pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Answers> {
+    let asker = Arc::new(Asker {
+        address,
+        body: dialogue::request(work.shape),
+        text: dialogue::text(work.shape.chunks),
+        first_piece: dialogue::piece(0),
+        stream: work.shape.stream,
+        paced: work.pace.is_some(),
+        left: AtomicUsize::new(work.requests),
+    });
+    let began = Instant::now();
+    let mut connections = JoinSet::new();
+    for number in 0..work.connections as u32 {
+        let asker = Arc::clone(&asker);
+        connections.spawn(async move {
+            if !apart.is_zero() {
+                tokio::time::sleep(apart * number).await;
             }
-            self.check(&answer)?;
-            times.push(first.context("an answer without text")?);
+            asker.ask_all().await
+        });
+    }
+    let mut answers = Answers::default();
+    while let Some(part) = connections.join_next().await {
+        answers.add(part?);
+    }
+    answers.took = began.elapsed();
+    Ok(answers)
+}
+
+struct Asker {
+    address: SocketAddr,
+    body: Bytes,
+    text: String,
+    first_piece: String,
+    stream: bool,
+    paced: bool,
+    left: AtomicUsize,
+}
+
+impl Asker {
+    /// Asks on one connection as long as requests are left.
+    async fn ask_all(&self) -> Answers {
+        let mut answers = Answers::default();
+        let mut connection = None;
+        let mut answer = Vec::new();
+        let one_less = |left: usize| left.checked_sub(1);
+        while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            answers.asked += 1;
+            let asked = self.ask(&mut connection, &mut answer, &mut answers);
+            let outcome = tokio::time::timeout(PATIENCE, asked).await;
+            if let Err(fault) = outcome.unwrap_or(Err(Cow::Borrowed("no answer in time"))) {
+                *answers.faults.entry(fault).or_default() += 1;
+                connection = None;
+            }
         }
-        times.sort_unstable();
-        Ok(Times(times))
+        answers
     }
 
-    fn check(&self, answer: &[u8]) -> Result<()> {
-        let deltas = answer.windows(self.text_event.len()).filter(|part| *part == self.text_event);
-        let texts = deltas.count();
-        ensure!(texts == CHUNKS, "{texts} texts instead of {CHUNKS}");
-        let whole = CHUNK_TEXT.repeat(CHUNKS);
-        let bridged = self.terminal != b"[DONE]";
-        ensure!(!bridged || find(answer, whole.as_bytes()), "the whole text is not there");
-        ensure!(find(answer, self.terminal), "no terminal event");
-        Ok(())
+    async fn ask(
+        &self,
+        connection: &mut Option<SendRequest<Full<Bytes>>>,
+        answer: &mut Vec<u8>,
+        answers: &mut Answers,
+    ) -> Result<(), Fault> {
+        let mut open = connection.take();
+        if let Some(sender) = &mut open
+            && sender.ready().await.is_err()
+        {
+            open = None;
+        }
+        let sender = match open {
+            Some(open) => connection.insert(open),
+            None => connection.insert(self.connect().await.map_err(broken)?),
+        };
+        let began = Instant::now();
+        let response = sender.send_request(self.request()?).await.map_err(broken)?;
+        let status = response.status();
+        let mut body = response.into_body();
+        answer.clear();
+        let (mut first, mut last) = (false, began);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(broken)?;
+            let Some(data) = frame.data_ref() else { continue };
+            answer.extend_from_slice(data);
+            if self.paced {
+                let now = Instant::now();
+                answers.gaps.extend(first.then(|| now - last));
+                last = now;
+            }
+            if !first && memmem::find(answer, self.first_piece.as_bytes()).is_some() {
+                first = true;
+                answers.first.push(began.elapsed());
+            }
+        }
+        if !status.is_success() {
+            return Err(Fault::Owned(format!("status {}", status.as_u16())));
+        }
+        match self.stream {
+            true => check::stream(answer, &self.text),
+            false => check::whole(answer, &self.text),
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let socket = TcpStream::connect(self.address).await?;
+        socket.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(socket)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn request(&self) -> Result<Request<Full<Bytes>>, Fault> {
+        Request::post("/v1/responses")
+            .header(header::HOST, "localhost")
+            .header(header::AUTHORIZATION, "Bearer sk-bench")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(self.body.clone()))
+            .map_err(broken)
     }
 }
 
-fn find(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
-}
-
-fn post(path: &str, body: &str) -> Vec<u8> {
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+fn broken(error: impl std::fmt::Display) -> Fault {
+    Fault::Owned(format!("the connection broke: {error}"))
 }

@@ -1,74 +1,229 @@
-//! `cargo xtask bench`, first form: what Latimer costs as a process. An upstream that answers with
-//! a stream of 50 chunks and a load generator that checks every answer run in this process; Latimer
-//! runs beside it. Printed are start, size in memory, the time to the first text with and without
-//! Latimer in between, and CPU per request. Ratios to other servers are not measured here yet.
+//! `cargo xtask bench`: what Latimer costs as a process, beside the floor (nginx and haproxy, which
+//! only pass bytes on) and what a user would pick instead, in one run on pinned cores. An upstream
+//! and a load that checks every answer run in this process; everybody else runs beside it.
+//!
+//! The way through: `cases` is the table of what is measured, `peers` that of who; `measure` runs
+//! one against the other with `load` and `upstream`, which agree on a `dialogue`; `results` holds
+//! what came out, `targets` what is asked for, and `table`, `compare` and `readme` tell it. `growth`
+//! looks at how cost grows.
 
+mod answer;
+mod cases;
+mod check;
+mod compare;
+mod dialogue;
 mod load;
+mod machine;
+mod measure;
+mod peers;
 mod process;
+mod readme;
+mod recording;
+mod results;
+mod table;
+mod targets;
 mod upstream;
+mod writes;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use clap::Parser;
+use serde_json::json;
 
-use crate::load::{Load, Times};
-use crate::process::Gateway;
+use crate::machine::{Cores, Machine};
+use crate::measure::Effort;
+use crate::peers::{PEERS, Site};
+use crate::results::Results;
+use crate::targets::TARGETS;
+use crate::upstream::Upstream;
 
-/// Size of the request's text, in bytes: what Codex sends at the start of a session.
-const REQUEST_BYTES: usize = 64 << 10;
-const WARM_UP: usize = 200;
-const REQUESTS: usize = 2_000;
-const ROUNDS: usize = 5;
-
-fn main() -> Result<()> {
-    let program = std::env::args().nth(1).map(PathBuf::from);
-    let program = program.context("usage: latimer-bench PATH-OF-LATIMER")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(&program))
+/// Measures Latimer beside nginx, haproxy and its peers.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+struct Args {
+    /// Only cases whose name holds this.
+    #[arg(long, value_name = "CASE")]
+    only: Option<String>,
+    /// How many rounds.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// One round with few requests: whether everything works, in less than a minute.
+    #[arg(long)]
+    quick: bool,
+    /// Report on a recording of 1 GB instead of 200 MB.
+    #[arg(long)]
+    full: bool,
+    /// Where to write the results [default: target/bench/DAY-COMMIT.json].
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Say what moved since this run.
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Measure nothing; take the results of an earlier run.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Write the README's section from the results of a run.
+    #[arg(long, value_name = "FILE")]
+    readme: Option<PathBuf>,
 }
 
-async fn measure(program: &std::path::Path) -> Result<()> {
-    let upstream = upstream::start().await?;
-    let gateway = Gateway::start(program, &format!("http://{upstream}/v1")).await?;
-    println!("start to first answer   {:>9.2} ms", milliseconds(gateway.started_after));
-    println!("resident when idle      {:>9.1} MB", gateway.resident_kb()? as f64 / 1000.0);
-    let direct = Load::chat(upstream, REQUEST_BYTES);
-    let bridged = Load::responses(gateway.address, REQUEST_BYTES);
-    direct.run(WARM_UP).await?;
-    bridged.run(WARM_UP).await?;
-    let (mut direct_p50, mut bridged_p50, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=ROUNDS {
-        direct_p50.push(direct.run(REQUESTS).await?.percentile(50));
-        let before = gateway.cpu()?;
-        let times = bridged.run(REQUESTS).await?;
-        let spent = gateway.cpu()? - before;
-        bridged_p50.push(times.percentile(50));
-        cpu.push(spent / REQUESTS as u32);
-        println!("round {round}: first text p50 {}", shown(&times));
+fn main() -> ExitCode {
+    let args = Args::parse();
+    outcome(&args).map_or_else(
+        |error| {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+fn outcome(args: &Args) -> Result<()> {
+    if let Some(results) = &args.readme {
+        return write_readme(&Results::read(results)?);
     }
-    let (direct, bridged) = (median(&mut direct_p50), median(&mut bridged_p50));
-    println!(
-        "first text, direct      {:>9.3} ms (p50, median of {ROUNDS} rounds)",
-        milliseconds(direct)
-    );
-    println!("first text, bridged     {:>9.3} ms", milliseconds(bridged));
-    println!("added                   {:>9.3} ms", milliseconds(bridged.saturating_sub(direct)));
-    println!("CPU per request         {:>9.3} ms", milliseconds(median(&mut cpu)));
-    println!("resident after the load {:>9.1} MB", gateway.resident_kb()? as f64 / 1000.0);
+    let results = match &args.from {
+        Some(path) => Results::read(path)?,
+        None => {
+            let results = measured(args)?;
+            write_json(args, &results)?;
+            results
+        }
+    };
+    println!("\n{}", table::of_results(&results));
+    println!("{}", table::markdown(&targets::HEAD, &targets::rows(&results)));
+    results.method.iter().for_each(|line| println!("{line}"));
+    println!("{}", readme::wrong(&results));
+    if let Some(old) = &args.compare {
+        println!("{}", compare::compare(&Results::read(old)?, &results));
+    }
+    measure::must_be_right(&results)
+}
+
+fn measured(args: &Args) -> Result<Results> {
+    let site = site()?;
+    let effort = match args.quick {
+        true => Effort { rounds: 1, fewer: 10, report_bytes: 50_000_000 },
+        false => Effort {
+            rounds: args.rounds.max(1),
+            fewer: 1,
+            report_bytes: if args.full { 1_000_000_000 } else { 200_000_000 },
+        },
+    };
+    let mut results = Results {
+        day: said_by("date", &["-u", "+%F"])?,
+        commit: said_by("git", &["describe", "--always", "--dirty"])?,
+        command: command(args),
+        machine: Machine::here(),
+        method: method(&site, effort),
+        series: Vec::new(),
+        wrong: Vec::new(),
+        missing: Vec::new(),
+    };
+    site.cores.take_load()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let upstream = Upstream::start().await?;
+        measure::run(&site, &upstream, args.only.as_deref(), effort, &mut results).await
+    })?;
+    Ok(results)
+}
+
+fn site() -> Result<Site> {
+    let own = std::env::current_exe()?;
+    let release = own.parent().context("this program has no directory")?;
+    let bench = release.parent().context("there is no target directory")?.join("bench");
+    let scratch = bench.join("run");
+    fs::create_dir_all(&scratch)?;
+    Ok(Site {
+        latimer: release.join("latimer"),
+        installed: bench.join("peers"),
+        scratch,
+        cores: Cores::share_out()?,
+        open_files: machine::raise_open_files()?,
+    })
+}
+
+/// The command that repeats the run, files left out.
+fn command(args: &Args) -> String {
+    let mut command = "cargo xtask bench".to_owned();
+    if args.rounds != 5 {
+        command.push_str(&format!(" --rounds {}", args.rounds));
+    }
+    if let Some(only) = &args.only {
+        command.push_str(&format!(" --only '{only}'"));
+    }
+    for (given, option) in [(args.quick, " --quick"), (args.full, " --full")] {
+        command.push_str(if given { option } else { "" });
+    }
+    command
+}
+
+/// How it is measured, a sentence each.
+fn method(site: &Site, effort: Effort) -> Vec<String> {
+    let cores = match site.cores.are_apart() {
+        true => "What is measured runs on one core, upstream and load on another.",
+        false => {
+            "There is only one core for what is measured, upstream and load: times say little."
+        }
+    };
+    let mut method = vec![
+        cores.to_owned(),
+        format!(
+            "Medians of {} rounds (fewer where a round takes long), in which everybody takes turns; \
+             CPU is that of the process and its children, from the scheduler.",
+            effort.rounds
+        ),
+        "Every answer is held against its whole text, the order of its events and its last event."
+            .to_owned(),
+        "Requests are shaped like an agent's; a stream is 50 chunks of 4 tokens. Full speed: 32 \
+         connections (1 MB: 8), and the upstream sends a stream in one write. Paced: one chunk a \
+         millisecond on 32 connections. Slow streams: 200 chunks, 20 ms apart, 1,000 at once."
+            .to_owned(),
+    ];
+    method.extend(PEERS.iter().filter(|peer| peer.program(site).is_ok()).map(|peer| {
+        let version = peer.version(site).map_or(String::new(), |version| format!(" ({version})"));
+        format!("{}{version}: {}.", peer.name, peer.what)
+    }));
+    method
+}
+
+fn said_by(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).current_dir(root()).output();
+    let output = output.with_context(|| format!("cannot run {program}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The directory of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Writes the results, and beside them how the targets stand.
+fn write_json(args: &Args, results: &Results) -> Result<()> {
+    let path = match &args.json {
+        Some(path) => path.clone(),
+        None => {
+            site()?.installed.with_file_name(format!("{}-{}.json", results.day, results.commit))
+        }
+    };
+    let standings: Vec<_> = TARGETS.iter().map(|target| target.standing(results)).collect();
+    let mut value = serde_json::to_value(results)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("targets".to_owned(), json!(standings));
+    }
+    fs::write(&path, format!("{value:#}\n"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("results: {}", path.display());
     Ok(())
 }
 
-fn shown(times: &Times) -> String {
-    let at = |percent| milliseconds(times.percentile(percent));
-    format!("{:.3} ms, p99 {:.3} ms", at(50), at(99))
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-fn median(values: &mut [Duration]) -> Duration {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
+fn write_readme(results: &Results) -> Result<()> {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path)?;
+    fs::write(&path, readme::with_section(&readme, results)?)?;
+    Ok(())
 }

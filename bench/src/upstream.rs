@@ -1,79 +1,185 @@
-//! A Chat Completions backend that costs next to nothing: whatever is asked, it answers at once
-//! with the same stream, written in one piece.
+//! The model backend of every measurement. It serves both dialects on one address, says what the
+//! case at hand wants at the pace it wants, and refuses a request that lost its text on the way.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use anyhow::Result;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, Sleep};
 
-/// How many chunks of text a stream brings.
-pub const CHUNKS: usize = 50;
-/// The text of one chunk: about four tokens.
-pub const CHUNK_TEXT: &str = "some words of text ";
+use crate::answer::{self, Answer, Dialect};
+use crate::dialogue::Shape;
 
-/// Listens on a free port.
-pub async fn start() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(answer_all(socket));
-        }
-    });
-    Ok(address)
+/// How much of a request has to arrive: dialects wrap the same text differently.
+const ARRIVING_SHARE: f64 = 0.7;
+
+/// Requests below this are more wrapping than text, and are not held against their size.
+const CHECKED_FROM_BYTES: usize = 8 << 10;
+
+/// A backend that listens.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Where.
+    pub address: SocketAddr,
+    play: Arc<Mutex<Arc<Play>>>,
 }
 
-async fn answer_all(mut socket: TcpStream) {
-    let _ = socket.set_nodelay(true);
-    let answer = answer();
-    let mut buffer = Vec::with_capacity(128 << 10);
-    loop {
-        let end = match request_end(&buffer) {
-            Some(end) if end <= buffer.len() => end,
-            _ => match socket.read_buf(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => continue,
-            },
-        };
-        buffer.drain(..end);
-        if socket.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
+/// What is said to whatever is asked now.
+#[derive(Debug)]
+struct Play {
+    shape: Shape,
+    pace: Option<Duration>,
+    chat: Arc<Answer>,
+    responses: Arc<Answer>,
+}
+
+impl Play {
+    fn new(shape: Shape, pace: Option<Duration>) -> Play {
+        let [chat, responses] =
+            [Dialect::Chat, Dialect::Responses].map(|dialect| Arc::new(answer::of(dialect, shape)));
+        Play { shape, pace, chat, responses }
     }
 }
 
-/// Where the first request in the buffer ends; `None` while its head is not complete.
-fn request_end(buffer: &[u8]) -> Option<usize> {
-    let head_end = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = String::from_utf8_lossy(buffer.get(..head_end)?).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    Some(head_end + length.and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or(0))
+impl Upstream {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn start() -> Result<Upstream> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let listener = socket.listen(4096)?;
+        let address = listener.local_addr()?;
+        let shape = Shape { request_bytes: 0, chunks: 1, stream: true };
+        let play = Arc::new(Mutex::new(Arc::new(Play::new(shape, None))));
+        tokio::spawn(accept(listener, Arc::clone(&play)));
+        Ok(Upstream { address, play })
+    }
+
+    /// From now on answers in this shape, with this time between two chunks; at full speed without.
+    pub fn play(&self, shape: Shape, pace: Option<Duration>) {
+        *self.play.lock().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(Play::new(shape, pace));
+    }
 }
 
-fn answer() -> String {
-    let mut events = String::new();
-    let mut chunk = |rest: &str| {
-        events.push_str("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",");
-        events.push_str(rest);
-        events.push_str("}\n\n");
+async fn accept(listener: TcpListener, play: Arc<Mutex<Arc<Play>>>) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let _ = socket.set_nodelay(true);
+        let play = Arc::clone(&play);
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let play = Arc::clone(&play.lock().unwrap_or_else(PoisonError::into_inner));
+            async move { Ok::<_, Infallible>(answer(request, &play).await) }
+        });
+        // One write for everything that is ready, so that it can arrive in one read.
+        let connection =
+            http1::Builder::new().writev(false).serve_connection(TokioIo::new(socket), service);
+        tokio::spawn(connection);
+    }
+}
+
+async fn answer(
+    request: http::Request<Incoming>,
+    play: &Play,
+) -> Response<Either<Said, Full<Bytes>>> {
+    let dialect = Dialect::of_path(request.uri().path());
+    let mut body = request.into_body();
+    let mut arrived = 0;
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => arrived += frame.data_ref().map_or(0, Bytes::len),
+            Err(_) => return refusal(StatusCode::BAD_REQUEST),
+        }
+    }
+    let wanted = play.shape.request_bytes;
+    let lost = wanted >= CHECKED_FROM_BYTES && (arrived as f64) < wanted as f64 * ARRIVING_SHARE;
+    let answer = match dialect {
+        None => return refusal(StatusCode::NOT_FOUND),
+        Some(_) if lost => return refusal(StatusCode::UNPROCESSABLE_ENTITY),
+        Some(Dialect::Chat) => &play.chat,
+        Some(Dialect::Responses) => &play.responses,
     };
-    chunk(
-        r#""choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]"#,
-    );
-    for _ in 0..CHUNKS {
-        chunk(&format!(
-            r#""choices":[{{"index":0,"delta":{{"content":"{CHUNK_TEXT}"}},"finish_reason":null}}]"#
-        ));
+    let kind = if play.shape.stream { "text/event-stream" } else { "application/json" };
+    let said = Said::new(Arc::clone(answer), play);
+    let mut response = Response::new(Either::Left(said));
+    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    response
+}
+
+fn refusal(status: StatusCode) -> Response<Either<Said, Full<Bytes>>> {
+    let body = r#"{"error":{"message":"refused by the upstream","type":"invalid_request_error"}}"#;
+    let mut response = Response::new(Either::Right(Full::from(body)));
+    *response.status_mut() = status;
+    response
+}
+
+/// An answer on its way, each piece when it is due.
+struct Said {
+    answer: Arc<Answer>,
+    next: usize,
+    pace: Option<Pace>,
+    /// Known of an answer that is not streamed.
+    length: Option<u64>,
+}
+
+struct Pace {
+    began: Instant,
+    step: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Said {
+    fn new(answer: Arc<Answer>, play: &Play) -> Said {
+        let pace = play.pace.map(|step| {
+            let began = Instant::now();
+            Pace { began, step, sleep: Box::pin(tokio::time::sleep_until(began)) }
+        });
+        let length = answer.iter().map(|(_, piece)| piece.len() as u64).sum();
+        Said { answer, next: 0, pace, length: (!play.shape.stream).then_some(length) }
     }
-    chunk(r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#);
-    chunk(
-        r#""choices":[],"usage":{"prompt_tokens":16000,"completion_tokens":200,"total_tokens":16200}"#,
-    );
-    events.push_str("data: [DONE]\n\n");
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
-         {:x}\r\n{events}\r\n0\r\n\r\n",
-        events.len()
-    )
+}
+
+impl Body for Said {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some((paces, piece)) = self.answer.get(self.next).cloned() else {
+            return Poll::Ready(None);
+        };
+        if let Some(pace) = &mut self.pace {
+            let due = pace.began + pace.step * paces;
+            if pace.sleep.deadline() != due {
+                pace.sleep.as_mut().reset(due);
+            }
+            ready!(pace.sleep.as_mut().poll(cx));
+        }
+        self.next += 1;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next >= self.answer.len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
 }

@@ -1,9 +1,11 @@
 //! The project's chores, as `cargo xtask <verb>`. Nothing here is part of what users run.
 
+mod bench;
 mod build;
 mod count;
 mod interop;
 mod tidy;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +21,10 @@ Usage: cargo xtask <verb>
             NAME; --keep: leave the scratch directories
   count     count the instructions of the hottest paths, and hold them against their bounds
             (valgrind is needed)
+  bench [OPTIONS]
+            measure Latimer beside nginx, haproxy and its peers; --help: the options
+  bench --install-peers
+            install the peers below the target directory
   tidy      hold the tree against the rules of the house, and name its longest parts";
 
 fn main() -> ExitCode {
@@ -37,6 +43,8 @@ fn outcome() -> Result<ExitCode> {
             interop::run(&root()?, only, keep)
         }
         Some((&"count", [])) => count::run(&root()?),
+        Some((&"bench", ["--install-peers"])) => bench::install_peers(&root()?),
+        Some((&"bench", options)) => bench::run(&root()?, options),
         Some((&"tidy", [])) => tidy::run(&root()?),
         _ => bail!("`{}` is not a verb and its options\n\n{USAGE}", arguments.join(" ")),
     }

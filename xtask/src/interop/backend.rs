@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::process::{Process, command, until};
-use super::tools::LITELLM;
 use super::{Place, Site};
+use crate::tools::LITELLM;
 
 /// LiteLLM imports for several seconds before it listens, longer on a cold disk.
 const LITELLM_START: Duration = Duration::from_secs(180);

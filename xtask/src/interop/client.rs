@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::process::{Process, command};
 use super::scenario::{Exchange, Scenario, as_wanted};
-use super::tools::{
+use super::{Place, Run, Site, codex};
+use crate::tools::{
     AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN, LITELLM, NODE_SDK, PYTHON_SDK,
     Tool,
 };
-use super::{Place, Run, Site, codex};
 
 /// How long a client may take. Codex waits for ever for a server that is gone.
 pub const DEADLINE: Duration = Duration::from_secs(60);

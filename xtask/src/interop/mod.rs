@@ -8,7 +8,6 @@ mod codex;
 mod process;
 mod recording;
 mod scenario;
-mod tools;
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -21,10 +20,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::build;
+use crate::tools::{LITELLM, Tool};
 use backend::Backend;
 use client::{CLIENTS, Client};
 use scenario::Scenario;
-use tools::{LITELLM, Tool};
 
 /// How many characters of a failure stand in its line; all of it is in the log.
 const REASON: usize = 500;

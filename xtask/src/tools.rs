@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-/// A package of npm or PyPI.
+/// A package of npm, PyPI or crates.io.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tool {
     /// The directory it lives in.
@@ -24,6 +24,7 @@ pub struct Tool {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Registry {
+    Crates,
     Npm,
     PyPi,
 }
@@ -98,6 +99,16 @@ pub const LITELLM: Tool = Tool {
     program: "bin/python",
 };
 
+/// A bridge from Responses to Chat Completions.
+pub const CODEX_RELAY: Tool = bridge("codex-relay", "0.6.0", "bin/codex-relay");
+
+/// Another.
+pub const RESPONSES_PROXY: Tool = bridge("responses-proxy", "0.1.3", "bin/responses-proxy");
+
+const fn bridge(name: &'static str, version: &'static str, program: &'static str) -> Tool {
+    Tool { name, from: Registry::Crates, package: name, version, beside: &[], program }
+}
+
 /// Written last, so that a directory without it is half an installation.
 const DONE: &str = ".installed";
 
@@ -121,6 +132,7 @@ impl Tool {
         }
         fs::create_dir_all(&directory)?;
         match self.from {
+            Registry::Crates => self.cargo(&directory),
             Registry::Npm => self.npm(&directory),
             Registry::PyPi => self.pip(&directory),
         }
@@ -134,6 +146,13 @@ impl Tool {
     fn packages(&self, sign: &str) -> Vec<String> {
         let all = [(self.package, self.version)].into_iter().chain(self.beside.iter().copied());
         all.map(|(package, version)| format!("{package}{sign}{version}")).collect()
+    }
+
+    fn cargo(&self, directory: &Path) -> Result<()> {
+        let options = ["install", "--locked", "--root"];
+        let mut cargo = Command::new("cargo");
+        cargo.args(options).arg(directory).args([self.package, "--version", self.version]);
+        quietly(&mut cargo)
     }
 
     fn npm(&self, directory: &Path) -> Result<()> {

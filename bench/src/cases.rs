@@ -1,0 +1,122 @@
+//! What is measured: a table of cases. A request is shaped like an agent's; a stream is 50 chunks
+//! of 4 tokens unless it says otherwise.
+
+use std::time::Duration;
+
+use crate::dialogue::Shape;
+use crate::load::Work;
+use crate::peers::{
+    CODEX_RELAY, DIRECT, HAPROXY, LATIMER, LITELLM, NGINX, PASSING, RECORDING, RESPONSES_PROXY,
+};
+
+/// A case, and who takes part.
+#[derive(Debug)]
+pub struct Case {
+    /// What it is called in tables and by `--only`.
+    pub name: &'static str,
+    /// What is measured.
+    pub kind: Kind,
+    /// Who takes part, where installed.
+    pub peers: &'static [&'static str],
+    /// How many rounds are enough, where a round takes long.
+    pub rounds: usize,
+}
+
+/// The ways to measure.
+#[derive(Debug)]
+pub enum Kind {
+    /// What work costs: CPU, memory, times.
+    Load(Work),
+    /// The program itself: its size, its start, its memory when idle.
+    Start,
+    /// Writes to the client's socket.
+    Writes(Work),
+    /// `latimer report` over a large recording.
+    Report,
+}
+
+/// Streams at full speed, requests of 64 KB.
+pub const STREAM: &str = "stream 64 KB";
+/// The same, requests of 1 KB.
+pub const STREAM_1_KB: &str = "stream 1 KB";
+/// The same, requests of 1 MB.
+pub const STREAM_1_MB: &str = "stream 1 MB";
+/// One chunk a millisecond.
+pub const PACED: &str = "paced 64 KB";
+/// Not streamed.
+pub const WHOLE: &str = "whole 64 KB";
+/// Not streamed, requests of 1 KB.
+pub const WHOLE_1_KB: &str = "whole 1 KB";
+/// One connection, so that times are those of the peer.
+pub const FIRST: &str = "first event";
+/// A thousand streams at once that take four seconds.
+pub const SLOW: &str = "slow streams";
+/// Socket writes.
+pub const WRITES: &str = "socket writes";
+/// The program.
+pub const PROGRAM: &str = "program";
+/// The report.
+pub const REPORT: &str = "report";
+
+const ALL: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
+const FAST: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY];
+const ALL_OURS: &[&str] =
+    &[NGINX, HAPROXY, LATIMER, RECORDING, PASSING, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
+const WITH_DIRECT: &[&str] =
+    &[DIRECT, NGINX, HAPROXY, LATIMER, RECORDING, PASSING, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
+
+const KB: usize = 1 << 10;
+const ANY: usize = usize::MAX;
+
+const fn work(request_bytes: usize, connections: usize, requests: usize) -> Work {
+    let shape = Shape { request_bytes, chunks: 50, stream: true };
+    Work { shape, pace: None, connections, requests }
+}
+
+const fn paced(mut work: Work, chunks: usize, pace: Duration) -> Work {
+    work.shape.chunks = chunks;
+    work.pace = Some(pace);
+    work
+}
+
+const fn whole(mut work: Work) -> Work {
+    work.shape.stream = false;
+    work
+}
+
+const fn load(name: &'static str, work: Work, peers: &'static [&'static str]) -> Case {
+    Case { name, kind: Kind::Load(work), peers, rounds: ANY }
+}
+
+/// All cases, in the order in which they are measured.
+pub const CASES: &[Case] = &[
+    Case { name: PROGRAM, kind: Kind::Start, peers: ALL, rounds: ANY },
+    load(STREAM_1_KB, work(KB, 32, 2_000), ALL),
+    load(STREAM, work(64 * KB, 32, 2_000), WITH_DIRECT),
+    load(STREAM_1_MB, work(KB * KB, 8, 240), ALL),
+    load(WHOLE_1_KB, whole(work(KB, 32, 4_000)), ALL),
+    load(WHOLE, whole(work(64 * KB, 32, 4_000)), ALL),
+    load(PACED, paced(work(64 * KB, 32, 640), 50, Duration::from_millis(1)), ALL_OURS),
+    load(FIRST, work(64 * KB, 1, 500), WITH_DIRECT),
+    Case {
+        name: SLOW,
+        kind: Kind::Load(paced(work(64 * KB, 1_000, 1_000), 200, Duration::from_millis(20))),
+        peers: FAST,
+        rounds: 3,
+    },
+    Case { name: WRITES, kind: Kind::Writes(work(64 * KB, 1, 20)), peers: FAST, rounds: 1 },
+    Case { name: REPORT, kind: Kind::Report, peers: &[LATIMER], rounds: 3 },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::CASES;
+    use crate::peers;
+
+    #[test]
+    fn every_case_names_peers_that_there_are() {
+        for name in CASES.iter().flat_map(|case| case.peers) {
+            assert!(peers::named(name).is_ok(), "{name}");
+        }
+    }
+}

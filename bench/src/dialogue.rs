@@ -1,0 +1,106 @@
+//! What is asked and answered in every measurement: a request as an agent sends it, and a text that
+//! comes in numbered pieces. Upstream and load both know it, so that an answer can be held against
+//! it. A dialogue is a function of its shape; nothing in it is random.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// What is asked and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// About how large the request is.
+    pub request_bytes: usize,
+    /// In how many chunks the upstream says its text.
+    pub chunks: usize,
+    /// Whether the answer comes as a stream; whole otherwise.
+    pub stream: bool,
+}
+
+/// One piece of the answer's text: about four tokens.
+pub fn piece(number: usize) -> String {
+    format!("part {number:05} of it ")
+}
+
+/// All pieces of an answer.
+pub fn text(chunks: usize) -> String {
+    (0..chunks).map(piece).collect()
+}
+
+/// What an agent asks with, in the Responses API: instructions, tools, and a history of messages,
+/// calls and what the calls returned.
+pub fn request(shape: Shape) -> Bytes {
+    let mut input = vec![message("user", "input_text", "Make the tests pass.")];
+    let mut size = 0;
+    let mut turn = 0;
+    while size + TURN_BYTES / 2 < shape.request_bytes {
+        let wanted = TURN_BYTES.min(shape.request_bytes - size);
+        input.extend(turn_of(turn, wanted));
+        (size, turn) = (size + wanted, turn + 1);
+    }
+    input.push(message("user", "input_text", "Go on."));
+    let body = json!({
+        "model": "m", "instructions": INSTRUCTIONS, "input": input, "tools": tools(),
+        "tool_choice": "auto", "parallel_tool_calls": false, "store": false,
+        "stream": shape.stream,
+    });
+    Bytes::from(body.to_string())
+}
+
+const INSTRUCTIONS: &str = "You are an agent that works in a terminal.\nBe precise, and be brief.";
+
+/// How much text one turn of the history holds.
+const TURN_BYTES: usize = 4_096;
+
+/// What the agent said and did in one turn, about `bytes` of it.
+fn turn_of(number: usize, bytes: usize) -> [Value; 3] {
+    let (id, said) = (format!("call_{number:08}"), lines(number, bytes / 8));
+    [
+        message("assistant", "output_text", &said),
+        json!({"type": "function_call", "call_id": id, "name": "shell",
+            "arguments": "{\"command\":[\"bash\",\"-lc\",\"sed -n '1,200p' src/main.rs\"]}"}),
+        json!({"type": "function_call_output", "call_id": id, "output": lines(number, bytes * 3 / 4)}),
+    ]
+}
+
+fn message(role: &str, kind: &str, text: &str) -> Value {
+    json!({"type": "message", "role": role, "content": [{"type": kind, "text": text}]})
+}
+
+/// Lines of a program: quotes, backslashes and line ends, and now and then a letter beyond ASCII.
+fn lines(seed: usize, bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 80);
+    let mut line = seed;
+    while text.len() < bytes {
+        let n = line % 97;
+        text.push_str(&format!(
+            "    let value_{n} = parse(\"field {n}\\n\")?; // naïve, line {line}\n"
+        ));
+        line += 1;
+    }
+    text
+}
+
+fn tools() -> Value {
+    let tool = |name: &str, what: &str| {
+        json!({"type": "function", "name": name, "description": what, "strict": false,
+            "parameters": {"type": "object", "properties": {
+                "command": {"type": "array", "items": {"type": "string"}},
+                "workdir": {"type": "string"}, "timeout_ms": {"type": "number"}},
+                "required": ["command"], "additionalProperties": false}})
+    };
+    json!([tool("shell", "Runs a command."), tool("update_plan", "Says what is to be done.")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shape, request};
+
+    #[test]
+    fn a_request_has_about_the_size_that_is_asked_for() {
+        for wanted in [8 << 10, 64 << 10, 1 << 20, 8 << 20] {
+            let shape = Shape { request_bytes: wanted, chunks: 1, stream: true };
+            let share = request(shape).len() as f64 / wanted as f64;
+            assert!((0.85..1.25).contains(&share), "{share} of {wanted}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The README's section on performance, written from one run between two marks.
+
+use anyhow::{Context, Result};
+
+use crate::results::Results;
+use crate::table::{self, markdown};
+use crate::targets::{self, TARGETS, Verdict};
+
+/// Before the section.
+const BEGIN: &str = "<!-- performance: written by `cargo xtask bench --readme FILE` -->\n";
+/// Behind it.
+const END: &str = "<!-- end of performance -->";
+
+/// The README with the section of a run.
+///
+/// # Errors
+/// When the marks are not there.
+pub fn with_section(readme: &str, results: &Results) -> Result<String> {
+    let (before, rest) = readme.split_once(BEGIN).context("the README has no mark to begin at")?;
+    let (_, after) = rest.split_once(END).context("the README has no mark to end at")?;
+    Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", section(results)))
+}
+
+fn section(results: &Results) -> String {
+    let targets = markdown(&targets::HEAD, &targets::rows(results));
+    let missed: Vec<&str> = TARGETS
+        .iter()
+        .filter(|target| target.standing(results).verdict == Verdict::Missed)
+        .map(|target| target.name)
+        .collect();
+    let missed = match missed.as_slice() {
+        [] => "No target is missed.".to_owned(),
+        names => format!("Missed: {}.", names.join("; ")),
+    };
+    let machine = &results.machine;
+    format!(
+        "Measured on {} at {}, on {} cores of {}, in one run of\n\n```sh\n{}\n```\n\n{targets}\n{missed}\n\n\
+         Everybody in that run, with how many times nginx's figure it is in brackets, and how far the \
+         rounds lie apart at most:\n\n{}\n{}\n{}",
+        results.day,
+        results.commit,
+        machine.cores,
+        machine.processor,
+        results.command,
+        table::of_results(results),
+        results.method.iter().map(|line| format!("{line}\n")).collect::<String>(),
+        wrong(results)
+    )
+}
+
+/// Wrong answers and what was not measured, a line each.
+pub fn wrong(results: &Results) -> String {
+    let wrong = results.wrong.iter().map(|wrong| {
+        let crate::results::Wrong { case, peer, fault, count, of } = wrong;
+        format!("- Wrong answers of {peer} in `{case}`: {count} of {of}: {fault}\n")
+    });
+    let missing = results.missing.iter().map(|what| format!("- Not measured: {what}\n"));
+    wrong.chain(missing).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BEGIN, END, with_section};
+    use crate::results::tests::empty;
+
+    #[test]
+    fn a_section_replaces_the_one_before() {
+        let readme = format!("above\n{BEGIN}old\n{END}\nbelow\n");
+        let once = with_section(&readme, &empty()).expect("marks");
+        assert!(once.starts_with("above\n") && once.ends_with("\nbelow\n"), "{once}");
+        assert!(once.contains("cargo xtask bench") && !once.contains("old"), "{once}");
+        assert_eq!(with_section(&once, &empty()).expect("marks"), once);
+        assert!(with_section("above", &empty()).is_err());
+    }
+
+    #[test]
+    fn the_readme_has_a_place_for_it() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        let readme = std::fs::read_to_string(path).expect("the README");
+        assert!(with_section(&readme, &empty()).is_ok());
+    }
+}

@@ -1,0 +1,99 @@
+//! `latimer report` over a large recording. Latimer records a few exchanges of about 206 KB, their
+//! lines are repeated until the file is large, and the report of it is timed.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cases::REPORT;
+use crate::dialogue::Shape;
+use crate::load::{self, Work};
+use crate::measure::{Effort, note_wrong};
+use crate::peers::{self, LATIMER, RECORDING, Running, Site};
+use crate::process::peak_resident_kb;
+use crate::results::{Figure, Results};
+use crate::upstream::Upstream;
+
+/// What is recorded: exchanges whose lines have about 206 KB.
+const RECORDED: Work = Work {
+    shape: Shape { request_bytes: 170 << 10, chunks: 50, stream: true },
+    pace: None,
+    connections: 1,
+    requests: 8,
+};
+
+/// Measures the report of a recording of `effort.report_bytes`.
+///
+/// # Errors
+/// When nothing is recorded, or the report fails.
+pub async fn measure(
+    site: &Site,
+    upstream: &Upstream,
+    case: &str,
+    effort: Effort,
+    results: &mut Results,
+) -> Result<()> {
+    let lines = lines(site, upstream, results).await?;
+    let file = site.scratch.join("large.jsonl");
+    let bytes = write(&file, &lines, effort.report_bytes)?;
+    for _ in 0..effort.rounds {
+        let (took, peak_kb) = site.cores.on_all(|| report(&site.latimer, &file))??;
+        results.add(case, LATIMER, Figure::GbPerS, bytes as f64 / 1e9 / took.as_secs_f64());
+        results.add(case, LATIMER, Figure::ResidentMb, peak_kb as f64 / 1000.0);
+    }
+    fs::remove_file(&file)?;
+    Ok(())
+}
+
+/// The lines of a short recording.
+async fn lines(site: &Site, upstream: &Upstream, results: &mut Results) -> Result<Vec<u8>> {
+    let running = Running::start(site, peers::named(RECORDING)?, upstream).await?;
+    upstream.play(RECORDED.shape, RECORDED.pace);
+    let answers = load::run(running.address, RECORDED, Duration::ZERO).await?;
+    note_wrong(REPORT, RECORDING, &answers, results);
+    let directory = running.directory.clone();
+    drop(running);
+    let traffic = fs::read(directory.join("record/traffic.jsonl"))?;
+    // The first line is the short exchange with which a peer is known to be up.
+    let end = memchr::memchr(b'\n', &traffic).context("nothing was recorded")? + 1;
+    let lines = traffic.get(end..).unwrap_or_default().to_vec();
+    ensure!(lines.ends_with(b"\n"), "the recording was not finished");
+    Ok(lines)
+}
+
+fn write(file: &Path, lines: &[u8], wanted: u64) -> Result<u64> {
+    let mut out = BufWriter::with_capacity(1 << 20, fs::File::create(file)?);
+    let mut bytes = 0;
+    while bytes < wanted {
+        out.write_all(lines)?;
+        bytes += lines.len() as u64;
+    }
+    out.flush()?;
+    Ok(bytes)
+}
+
+/// Runs the report. Out: how long it took, and the most memory it had.
+fn report(latimer: &Path, file: &Path) -> Result<(Duration, u64)> {
+    let output: PathBuf = file.with_extension("md");
+    let mut command = Command::new(latimer);
+    command.arg("report").arg(file).arg("-o").arg(&output).stdout(Stdio::null());
+    let began = Instant::now();
+    let mut child = command.spawn()?;
+    let mut peak_kb = 0;
+    let status = loop {
+        peak_kb = peak_resident_kb(child.id()).unwrap_or(0).max(peak_kb);
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let took = began.elapsed();
+    ensure!(status.success(), "the report failed");
+    ensure!(fs::metadata(&output)?.len() > 0, "the report is empty");
+    fs::remove_file(&output)?;
+    Ok((took, peak_kb))
+}

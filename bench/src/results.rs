@@ -1,0 +1,250 @@
+//! What was measured, as data: series of figures, one value a round, and what went wrong or was not
+//! measured. Medians, spreads and verdicts are derived from it, never stored alone.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+
+/// A kind of figure, with its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// CPU time per request, in milliseconds.
+    CpuMs,
+    /// Requests per second.
+    Rate,
+    /// Median time to the first text, in milliseconds.
+    FirstP50Ms,
+    /// The time to the first text that 99 of 100 do not pass.
+    FirstP99Ms,
+    /// Median time between two arrivals in a paced stream, in milliseconds.
+    GapP50Ms,
+    /// The gap that 99 of 100 do not pass.
+    GapP99Ms,
+    /// The most memory that was resident at one time, in megabytes.
+    ResidentMb,
+    /// From the start of the process to its first answer, in milliseconds.
+    StartMs,
+    /// The size of the program, in megabytes.
+    ProgramMb,
+    /// Writes to the client's socket per answer.
+    Writes,
+    /// Gigabytes per second.
+    GbPerS,
+}
+
+impl Figure {
+    /// What it is called in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Figure::CpuMs => "CPU, ms a request",
+            Figure::Rate => "requests a second",
+            Figure::FirstP50Ms => "first text p50, ms",
+            Figure::FirstP99Ms => "first text p99, ms",
+            Figure::GapP50Ms => "gap p50, ms",
+            Figure::GapP99Ms => "gap p99, ms",
+            Figure::ResidentMb => "resident, MB",
+            Figure::StartMs => "start to first answer, ms",
+            Figure::ProgramMb => "program, MB",
+            Figure::Writes => "writes an answer",
+            Figure::GbPerS => "GB a second",
+        }
+    }
+}
+
+/// One figure of one peer in one case, round by round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// The case's name.
+    pub case: String,
+    /// The peer's name.
+    pub peer: String,
+    /// What was measured.
+    pub figure: Figure,
+    /// A value for each round.
+    pub values: Vec<f64>,
+}
+
+/// Answers that were not right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wrong {
+    /// The case's name.
+    pub case: String,
+    /// The peer's name.
+    pub peer: String,
+    /// What was wrong.
+    pub fault: String,
+    /// How often.
+    pub count: usize,
+    /// Of how many answers.
+    pub of: usize,
+}
+
+/// Everything one run found out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Results {
+    /// The day, as `2026-11-20`.
+    pub day: String,
+    /// The commit that was measured.
+    pub commit: String,
+    /// The command that repeats the run.
+    pub command: String,
+    /// Where.
+    pub machine: Machine,
+    /// How, a sentence each.
+    pub method: Vec<String>,
+    /// The figures.
+    pub series: Vec<Series>,
+    /// Wrong answers.
+    pub wrong: Vec<Wrong>,
+    /// What was not measured, and why.
+    pub missing: Vec<String>,
+}
+
+impl Results {
+    /// Adds a value of a further round.
+    pub fn add(&mut self, case: &str, peer: &str, figure: Figure, value: f64) {
+        let same = |series: &&mut Series| {
+            series.case == case && series.peer == peer && series.figure == figure
+        };
+        match self.series.iter_mut().find(same) {
+            Some(series) => series.values.push(value),
+            None => {
+                let (case, peer) = (case.to_owned(), peer.to_owned());
+                self.series.push(Series { case, peer, figure, values: vec![value] });
+            }
+        }
+    }
+
+    /// The values of one figure, round by round; empty when it was not measured.
+    pub fn values(&self, case: &str, peer: &str, figure: Figure) -> &[f64] {
+        let mut same = self
+            .series
+            .iter()
+            .filter(|series| series.case == case && series.peer == peer && series.figure == figure);
+        same.next().map_or(&[], |series| &series.values)
+    }
+
+    /// Reads a run that was written earlier.
+    ///
+    /// # Errors
+    /// When it is not there, or not what a run writes.
+    pub fn read(path: &Path) -> Result<Results> {
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a result of this bench", path.display()))
+    }
+}
+
+/// A median, and how far the rounds lie apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The middle value.
+    pub median: f64,
+    /// The lowest round.
+    pub low: f64,
+    /// The highest round.
+    pub high: f64,
+}
+
+impl Spread {
+    /// Of the values of some rounds; `None` of none.
+    pub fn of(values: &[f64]) -> Option<Spread> {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let (low, high) = (sorted.first()?, sorted.last()?);
+        let upper = sorted.get(sorted.len() / 2)?;
+        let lower = sorted.get((sorted.len() - 1) / 2)?;
+        Some(Spread { median: (upper + lower) / 2.0, low: *low, high: *high })
+    }
+
+    /// How far the rounds lie apart, as a share of the median: the noise.
+    pub fn noise(&self) -> f64 {
+        if self.median == 0.0 { 0.0 } else { (self.high - self.low) / self.median.abs() }
+    }
+
+    /// Whether no round of one lies within the rounds of the other.
+    pub fn is_apart_from(&self, other: &Spread) -> bool {
+        self.high < other.low || other.high < self.low
+    }
+}
+
+/// The value that `percent` of the sorted values do not pass.
+pub fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied()
+}
+
+/// A figure with as many digits as it deserves.
+pub fn shown(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::{Figure, Machine, Results, Spread, percentile, shown};
+
+    /// Results of a run in which nothing was measured yet.
+    pub fn empty() -> Results {
+        Results {
+            day: "2026-11-20".to_owned(),
+            commit: "abc".to_owned(),
+            command: "cargo xtask bench".to_owned(),
+            machine: Machine { processor: "p".to_owned(), cores: 2, kernel: "k".to_owned() },
+            method: vec!["As it is.".to_owned()],
+            series: Vec::new(),
+            wrong: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_median_stands_between_the_rounds() {
+        let spread = Spread::of(&[4.0, 1.0, 2.0]).expect("values");
+        assert_eq!(spread, Spread { median: 2.0, low: 1.0, high: 4.0 });
+        assert!((spread.noise() - 1.5).abs() < 1e-9);
+        assert_eq!(Spread::of(&[1.0, 3.0]).map(|spread| spread.median), Some(2.0));
+        assert_eq!(Spread::of(&[]), None);
+    }
+
+    #[test]
+    fn rounds_that_overlap_are_not_apart() {
+        let spread = |low, high| Spread { median: low, low, high };
+        assert!(spread(1.0, 2.0).is_apart_from(&spread(2.1, 3.0)));
+        assert!(spread(2.1, 3.0).is_apart_from(&spread(1.0, 2.0)));
+        assert!(!spread(1.0, 2.0).is_apart_from(&spread(2.0, 3.0)));
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let values: Vec<u32> = (0..200).collect();
+        assert_eq!(percentile(&values, 50), Some(100));
+        assert_eq!(percentile(&values, 100), Some(199));
+        assert_eq!(percentile::<u32>(&[], 50), None);
+    }
+
+    #[test]
+    fn figures_keep_about_three_digits() {
+        assert_eq!([0.0512, 1.234, 12.34, 1234.5].map(shown), ["0.051", "1.23", "12.3", "1234"]);
+    }
+
+    #[test]
+    fn rounds_of_one_figure_are_one_series() {
+        let mut results = empty();
+        results.add("case", "peer", Figure::CpuMs, 1.0);
+        results.add("case", "peer", Figure::CpuMs, 2.0);
+        results.add("case", "peer", Figure::Rate, 3.0);
+        assert_eq!(results.values("case", "peer", Figure::CpuMs), [1.0, 2.0]);
+        assert!(results.values("case", "nobody", Figure::CpuMs).is_empty());
+    }
+}
