@@ -47,18 +47,13 @@ pub struct Answers {
     pub faults: BTreeMap<Fault, usize>,
     /// From the request to the first text.
     pub first: Vec<Duration>,
-    /// Between two arrivals inside a paced stream.
+    /// Between two arrivals of text inside a paced stream.
     pub gaps: Vec<Duration>,
     /// From the first request to the last answer.
     pub took: Duration,
 }
 
 impl Answers {
-    /// How many were not right.
-    pub fn wrong(&self) -> usize {
-        self.faults.values().sum()
-    }
-
     fn add(&mut self, other: Answers) {
         self.asked += other.asked;
         self.first.extend(other.first);
@@ -78,7 +73,6 @@ pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Ans
         address,
         body: dialogue::request(work.shape),
         text: dialogue::text(work.shape.chunks),
-        first_piece: dialogue::piece(0),
         stream: work.shape.stream,
         paced: work.pace.is_some(),
         left: AtomicUsize::new(work.requests),
@@ -106,7 +100,6 @@ struct Asker {
     address: SocketAddr,
     body: Bytes,
     text: String,
-    first_piece: String,
     stream: bool,
     paced: bool,
     left: AtomicUsize,
@@ -152,19 +145,13 @@ impl Asker {
         let status = response.status();
         let mut body = response.into_body();
         answer.clear();
-        let (mut first, mut last) = (false, began);
+        let mut seen = Seen { pieces: 0, until: 0, last: began };
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(broken)?;
             let Some(data) = frame.data_ref() else { continue };
             answer.extend_from_slice(data);
-            if self.paced {
-                let now = Instant::now();
-                answers.gaps.extend(first.then(|| now - last));
-                last = now;
-            }
-            if !first && memmem::find(answer, self.first_piece.as_bytes()).is_some() {
-                first = true;
-                answers.first.push(began.elapsed());
+            if self.paced || seen.pieces == 0 {
+                seen.look(answer, began, answers);
             }
         }
         if !status.is_success() {
@@ -191,6 +178,38 @@ impl Asker {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(self.body.clone()))
             .map_err(broken)
+    }
+}
+
+/// How far an answer has come.
+struct Seen {
+    /// How many pieces of its text are there.
+    pieces: usize,
+    /// Where the last of them ends.
+    until: usize,
+    /// When it came.
+    last: Instant,
+}
+
+impl Seen {
+    /// Looks for further pieces, and notes when they came.
+    fn look(&mut self, answer: &[u8], began: Instant, answers: &mut Answers) {
+        let before = self.pieces;
+        while let Some(at) = answer.get(self.until..).and_then(|rest| {
+            let piece = dialogue::piece(self.pieces);
+            memmem::find(rest, piece.as_bytes()).map(|at| at + piece.len())
+        }) {
+            (self.pieces, self.until) = (self.pieces + 1, self.until + at);
+        }
+        if self.pieces == before {
+            return;
+        }
+        let now = Instant::now();
+        match before {
+            0 => answers.first.push(now - began),
+            _ => answers.gaps.push(now - self.last),
+        }
+        self.last = now;
     }
 }
 

@@ -9,9 +9,12 @@
 
 mod answer;
 mod cases;
+mod chart;
 mod check;
 mod compare;
+mod curve;
 mod dialogue;
+mod growth;
 mod load;
 mod machine;
 mod measure;
@@ -34,7 +37,7 @@ use clap::Parser;
 use serde_json::json;
 
 use crate::machine::{Cores, Machine};
-use crate::measure::Effort;
+use crate::measure::{Chosen, Effort};
 use crate::peers::{PEERS, Site};
 use crate::results::Results;
 use crate::targets::TARGETS;
@@ -47,6 +50,9 @@ struct Args {
     /// Only cases whose name holds this.
     #[arg(long, value_name = "CASE")]
     only: Option<String>,
+    /// Only these of those who are measured, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    peers: Vec<String>,
     /// How many rounds.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
@@ -65,6 +71,9 @@ struct Args {
     /// Measure nothing; take the results of an earlier run.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Measure how cost grows, and write a report with curves to target/bench/report.
+    #[arg(long)]
+    growth: bool,
     /// Write the README's section from the results of a run.
     #[arg(long, value_name = "FILE")]
     readme: Option<PathBuf>,
@@ -85,6 +94,9 @@ fn outcome(args: &Args) -> Result<()> {
     if let Some(results) = &args.readme {
         return write_readme(&Results::read(results)?);
     }
+    if args.growth {
+        return grown();
+    }
     let results = match &args.from {
         Some(path) => Results::read(path)?,
         None => {
@@ -101,6 +113,31 @@ fn outcome(args: &Args) -> Result<()> {
         println!("{}", compare::compare(&Results::read(old)?, &results));
     }
     measure::must_be_right(&results)
+}
+
+/// How cost grows.
+fn grown() -> Result<()> {
+    let site = site()?;
+    let machine = Machine::here();
+    let head = format!(
+        "`cargo xtask bench --growth` on {} at {}, on {} cores of {}. {}",
+        said_by("date", &["-u", "+%F"])?,
+        said_by("git", &["describe", "--always", "--dirty"])?,
+        machine.cores,
+        machine.processor,
+        growth::METHOD
+    );
+    let report = running(&site, async |upstream| growth::run(&site, &upstream, &head).await)?;
+    println!("{}", fs::read_to_string(&report)?);
+    println!("report: {}", report.display());
+    Ok(())
+}
+
+/// Runs what is measured beside an upstream, on the core of upstream and load.
+fn running<T>(site: &Site, run: impl AsyncFnOnce(Upstream) -> Result<T>) -> Result<T> {
+    site.cores.take_load()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { run(Upstream::start().await?).await })
 }
 
 fn measured(args: &Args) -> Result<Results> {
@@ -123,11 +160,9 @@ fn measured(args: &Args) -> Result<Results> {
         wrong: Vec::new(),
         missing: Vec::new(),
     };
-    site.cores.take_load()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let upstream = Upstream::start().await?;
-        measure::run(&site, &upstream, args.only.as_deref(), effort, &mut results).await
+    let chosen = Chosen { only: args.only.as_deref(), peers: &args.peers };
+    running(&site, async |upstream| {
+        measure::run(&site, &upstream, chosen, effort, &mut results).await
     })?;
     Ok(results)
 }
@@ -155,6 +190,9 @@ fn command(args: &Args) -> String {
     }
     if let Some(only) = &args.only {
         command.push_str(&format!(" --only '{only}'"));
+    }
+    if !args.peers.is_empty() {
+        command.push_str(&format!(" --peers '{}'", args.peers.join(",")));
     }
     for (given, option) in [(args.quick, " --quick"), (args.full, " --full")] {
         command.push_str(if given { option } else { "" });

@@ -27,6 +27,15 @@ pub struct Effort {
     pub report_bytes: u64,
 }
 
+/// What of all there is.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'a> {
+    /// Only cases whose name holds this.
+    pub only: Option<&'a str>,
+    /// Only these peers; all when there are none.
+    pub peers: &'a [String],
+}
+
 /// A slow peer is asked this many times less.
 const FEWER_OF_SLOW: usize = 40;
 
@@ -39,22 +48,22 @@ const AT_ONCE: usize = 100;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Measures the cases whose names hold `only`.
+/// Measures what is chosen.
 ///
 /// # Errors
 /// When a peer does not start, or something of the bench itself breaks.
 pub async fn run(
     site: &Site,
     upstream: &Upstream,
-    only: Option<&str>,
+    chosen: Chosen<'_>,
     effort: Effort,
     results: &mut Results,
 ) -> Result<()> {
-    let wanted = |case: &&Case| only.is_none_or(|only| case.name.contains(only));
+    let wanted = |case: &&Case| chosen.only.is_none_or(|only| case.name.contains(only));
     let cases: Vec<&Case> = CASES.iter().filter(wanted).collect();
     anyhow::ensure!(!cases.is_empty(), "no case is named like that; there are: {}", names());
     for case in cases {
-        let present = present(site, case, results)?;
+        let present = present(site, case, chosen, results)?;
         eprintln!(
             "{}: {}",
             case.name,
@@ -81,9 +90,17 @@ fn names() -> String {
 }
 
 /// Those of a case who are installed; of the others it is said once that they are missing.
-fn present(site: &Site, case: &Case, results: &mut Results) -> Result<Vec<&'static Peer>> {
+fn present(
+    site: &Site,
+    case: &Case,
+    chosen: Chosen<'_>,
+    results: &mut Results,
+) -> Result<Vec<&'static Peer>> {
     let mut present = Vec::new();
-    for name in case.peers {
+    let wanted = |name: &&&str| {
+        chosen.peers.is_empty() || chosen.peers.iter().any(|wanted| wanted == **name)
+    };
+    for name in case.peers.iter().filter(wanted) {
         let peer = peers::named(name)?;
         match peer.program(site) {
             Ok(_) => present.push(peer),

@@ -70,7 +70,7 @@ pub struct Place {
 }
 
 /// What all peers share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Site {
     /// Latimer's program.
     pub latimer: PathBuf,
@@ -114,7 +114,7 @@ pub const PEERS: &[Peer] = &[
     },
     Peer {
         name: NGINX,
-        what: "passes Responses on: one worker, proxy_buffering and proxy_request_buffering off",
+        what: "passes Responses on: one worker, proxy_buffering off, requests up to 2 MB kept in memory",
         role: Role::Floor,
         program: Program::System("nginx", "apt-get install nginx-light"),
         command: nginx,
@@ -371,7 +371,7 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Connection \"\";
       proxy_buffering off;
-      proxy_request_buffering off;
+      client_body_buffer_size 2m;
     }}
   }}
 }}
