@@ -23,7 +23,7 @@ pub struct Case {
 }
 
 /// The ways to measure.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// What work costs: CPU, memory, times.
     Load(Work),
@@ -49,8 +49,10 @@ pub const WHOLE: &str = "whole 64 KB";
 pub const WHOLE_1_KB: &str = "whole 1 KB";
 /// One connection, so that times are those of the peer.
 pub const FIRST: &str = "first event";
-/// A thousand streams at once that take four seconds.
-pub const SLOW: &str = "slow streams";
+/// A thousand streams at once that take four seconds, asked for with 1 KB.
+pub const SLOW: &str = "slow streams 1 KB";
+/// The same, asked for with 64 KB.
+pub const SLOW_64_KB: &str = "slow streams 64 KB";
 /// Socket writes.
 pub const WRITES: &str = "socket writes";
 /// The program.
@@ -84,6 +86,10 @@ const fn whole(mut work: Work) -> Work {
     work
 }
 
+const fn slow(request_bytes: usize) -> Work {
+    paced(work(request_bytes, 1_000, 1_000), 200, Duration::from_millis(20))
+}
+
 const fn load(name: &'static str, work: Work, peers: &'static [&'static str]) -> Case {
     Case { name, kind: Kind::Load(work), peers, rounds: ANY }
 }
@@ -98,12 +104,8 @@ pub const CASES: &[Case] = &[
     load(WHOLE, whole(work(64 * KB, 32, 4_000)), ALL),
     load(PACED, paced(work(64 * KB, 32, 640), 50, Duration::from_millis(1)), ALL_OURS),
     load(FIRST, work(64 * KB, 1, 500), WITH_DIRECT),
-    Case {
-        name: SLOW,
-        kind: Kind::Load(paced(work(64 * KB, 1_000, 1_000), 200, Duration::from_millis(20))),
-        peers: FAST,
-        rounds: 3,
-    },
+    Case { rounds: 3, ..load(SLOW, slow(KB), FAST) },
+    Case { rounds: 1, ..load(SLOW_64_KB, slow(64 * KB), &[NGINX, HAPROXY, LATIMER]) },
     Case { name: WRITES, kind: Kind::Writes(work(64 * KB, 1, 20)), peers: FAST, rounds: 1 },
     Case { name: REPORT, kind: Kind::Report, peers: &[LATIMER], rounds: 3 },
 ];

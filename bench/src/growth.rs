@@ -6,12 +6,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::chart;
 use crate::curve::{Curve, Expected, Line};
 use crate::dialogue::Shape;
-use crate::load::Work;
+use crate::load::{Answers, Work};
 use crate::measure::{self, Round};
 use crate::peers::{self, LATIMER, NGINX, RECORDING, Running, SPARE_FILES, Site};
 use crate::results::Spread;
@@ -37,25 +37,43 @@ const ROUNDS: usize = 3;
 /// Connections at full speed.
 const CONNECTIONS: usize = 8;
 
-/// Measures all curves and writes the report. Out: where.
+/// A report that was written.
+#[derive(Debug)]
+pub struct Report {
+    /// Where.
+    pub file: PathBuf,
+    /// Where answers were wrong; such points are left out of the curves.
+    pub wrong: Vec<String>,
+}
+
+/// Measures all curves and writes the report.
 ///
 /// # Errors
-/// When a peer does not start, an answer is wrong, or the report cannot be written.
-pub async fn run(site: &Site, upstream: &Upstream, head: &str) -> Result<PathBuf> {
-    let mut curves = streams(site, upstream).await?;
-    curves.extend(requests(site, upstream).await?);
-    curves.extend(chunks(site, upstream).await?);
-    curves.extend(cores(site, upstream).await?);
+/// When a peer does not start, or the report cannot be written.
+pub async fn run(site: &Site, upstream: &Upstream, head: &str) -> Result<Report> {
+    let mut run = Run { site, upstream, wrong: Vec::new() };
+    let mut curves = streams(&mut run).await?;
+    curves.extend(requests(&mut run).await?);
+    curves.extend(chunks(&mut run).await?);
+    curves.extend(cores(&mut run).await?);
     let directory = site.installed.with_file_name("report");
     fs::create_dir_all(&directory)?;
     let mut report = format!("# How cost grows\n\n{head}\n");
+    report.extend(run.wrong.iter().map(|wrong| format!("\nLeft out: {wrong}\n")));
     for curve in &curves {
         chart::draw(curve, &directory.join(format!("{}.svg", curve.file)))?;
         report.push_str(&format!("\n{}", curve.markdown()));
     }
     let file = directory.join("growth.md");
     fs::write(&file, report)?;
-    Ok(file)
+    Ok(Report { file, wrong: run.wrong })
+}
+
+/// What is measured with, and what went wrong so far.
+struct Run<'a> {
+    site: &'a Site,
+    upstream: &'a Upstream,
+    wrong: Vec<String>,
 }
 
 /// What one peer did at one place of a curve.
@@ -65,8 +83,8 @@ struct Point {
     rounds: Vec<Round>,
 }
 
-async fn streams(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
-    let most = (site.open_files / 2).saturating_sub(SPARE_FILES);
+async fn streams(run: &mut Run<'_>) -> Result<Vec<Curve>> {
+    let most = (run.site.open_files / 2).saturating_sub(SPARE_FILES);
     let place = |streams: u64| {
         let streams = streams.min(most) as usize;
         let shape = Shape { request_bytes: 1 << 10, chunks: SLOW.0, stream: true };
@@ -74,7 +92,7 @@ async fn streams(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
         (streams as f64, work)
     };
     let places = STREAMS.map(place);
-    let points = sweep(site, upstream, "streams", &[NGINX, LATIMER, RECORDING], &places, 1).await?;
+    let points = sweep(run, "streams", &[NGINX, LATIMER, RECORDING], &places, 1).await?;
     Ok(vec![
         Curve {
             file: "streams-memory",
@@ -95,16 +113,14 @@ async fn streams(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
     ])
 }
 
-async fn requests(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
+async fn requests(run: &mut Run<'_>) -> Result<Vec<Curve>> {
     let place = |kilobytes: usize| {
         let shape = Shape { request_bytes: kilobytes << 10, chunks: 50, stream: true };
         let requests = (64 << 10) / kilobytes;
         (kilobytes as f64, full_speed(shape, requests))
     };
     let places = REQUESTS_KB.map(place);
-    let points =
-        sweep(site, upstream, "KB of request", &[NGINX, LATIMER, RECORDING], &places, ROUNDS)
-            .await?;
+    let points = sweep(run, "KB of request", &[NGINX, LATIMER, RECORDING], &places, ROUNDS).await?;
     Ok(vec![Curve {
         file: "request-cpu",
         title: "Size of the request: CPU",
@@ -115,14 +131,13 @@ async fn requests(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
     }])
 }
 
-async fn chunks(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
+async fn chunks(run: &mut Run<'_>) -> Result<Vec<Curve>> {
     let place = |chunks: usize| {
         let shape = Shape { request_bytes: 1 << 10, chunks, stream: true };
         (chunks as f64, full_speed(shape, 100_000 / chunks))
     };
     let places = CHUNKS.map(place);
-    let points =
-        sweep(site, upstream, "chunks", &[NGINX, LATIMER, RECORDING], &places, ROUNDS).await?;
+    let points = sweep(run, "chunks", &[NGINX, LATIMER, RECORDING], &places, ROUNDS).await?;
     Ok(vec![Curve {
         file: "chunks-cpu",
         title: "Chunks of the answer: CPU",
@@ -133,13 +148,15 @@ async fn chunks(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
     }])
 }
 
-async fn cores(site: &Site, upstream: &Upstream) -> Result<Vec<Curve>> {
+async fn cores(run: &mut Run<'_>) -> Result<Vec<Curve>> {
     let shape = Shape { request_bytes: 64 << 10, chunks: 50, stream: true };
-    let mut points = Vec::new();
+    let (site, mut points) = (run.site, Vec::new());
     for cores in [site.cores.clone(), site.cores.with_a_second()?] {
         let places = [(cores.of_peer() as f64, full_speed(shape, 1_000))];
         let site = Site { cores, ..site.clone() };
-        points.extend(sweep(&site, upstream, "cores", &[NGINX, LATIMER], &places, ROUNDS).await?);
+        let mut there = Run { site: &site, upstream: run.upstream, wrong: Vec::new() };
+        points.extend(sweep(&mut there, "cores", &[NGINX, LATIMER], &places, ROUNDS).await?);
+        run.wrong.extend(there.wrong);
     }
     Ok(vec![
         Curve {
@@ -168,48 +185,63 @@ fn full_speed(shape: Shape, requests: usize) -> Work {
     Work { shape, pace: None, connections: CONNECTIONS, requests: requests.clamp(16, 1_000) }
 }
 
-/// Puts everybody to work at every place, in turns, and starts them anew for each.
+/// Puts everybody to work at every place, and starts them anew for each.
 async fn sweep(
-    site: &Site,
-    upstream: &Upstream,
+    run: &mut Run<'_>,
     across: &str,
-    peers: &[&str],
+    names: &[&str],
     places: &[(f64, Work)],
     rounds: usize,
 ) -> Result<Vec<Point>> {
     let mut points = Vec::new();
     for (place, work) in places {
-        eprintln!("{place} {across}");
-        let mut running = Vec::new();
-        for name in peers {
+        let at = format!("{place} {across}");
+        eprintln!("{at}");
+        let mut here = Vec::new();
+        for name in names {
             let peer = peers::named(name)?;
-            match peer.program(site) {
-                Ok(_) => running.push(Running::start(site, peer, upstream).await?),
+            match peer.program(run.site) {
+                Ok(_) => here.push(Running::start(run.site, peer, run.upstream).await?),
                 Err(remedy) => eprintln!("  {remedy}"),
             }
         }
-        let mut done: Vec<Vec<Round>> = running.iter().map(|_| Vec::new()).collect();
-        if work.pace.is_none() {
-            for running in &running {
-                measure::round(upstream, running, measure::less(*work, running.peer.role, 10))
-                    .await?;
-            }
-        }
-        for _ in 0..rounds {
-            for (running, done) in running.iter().zip(&mut done) {
-                let round = measure::round(upstream, running, *work).await?;
-                let (name, faults) = (running.peer.name, &round.answers.faults);
-                ensure!(faults.is_empty(), "{name} at {place} {across}: {faults:?}");
-                done.push(round);
-            }
-        }
-        points.extend(running.iter().zip(done).map(|(running, rounds)| Point {
-            peer: running.peer.name,
+        let done = at_work(run, &here, &at, *work, rounds).await?;
+        points.extend(here.iter().zip(done).map(|(one, rounds)| Point {
+            peer: one.peer.name,
             place: *place,
             rounds,
         }));
     }
     Ok(points)
+}
+
+/// Lets everybody work in turns. Out: the rounds of each whose answers were right.
+async fn at_work(
+    run: &mut Run<'_>,
+    here: &[Running],
+    place: &str,
+    work: Work,
+    rounds: usize,
+) -> Result<Vec<Vec<Round>>> {
+    if work.pace.is_none() {
+        for one in here {
+            measure::round(run.upstream, one, measure::less(work, one.peer.role, 10)).await?;
+        }
+    }
+    let mut done: Vec<Vec<Round>> = here.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for (one, done) in here.iter().zip(&mut done) {
+            let round = measure::round(run.upstream, one, work).await?;
+            let Answers { asked, faults, .. } = &round.answers;
+            if faults.is_empty() {
+                done.push(round);
+            } else {
+                let name = one.peer.name;
+                run.wrong.push(format!("{name} at {place}, of {asked}: {faults:?}"));
+            }
+        }
+    }
+    Ok(done)
 }
 
 /// The medians of one figure, a line for each peer.

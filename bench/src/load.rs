@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::check::{self, Fault};
 use crate::dialogue::{self, Shape};
+use crate::results::Results;
 
 /// What one exchange may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,6 +55,12 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Adds them to the account of a case and a peer.
+    pub fn account(&self, case: &str, peer: &str, results: &mut Results) {
+        let faults = self.faults.iter().map(|(fault, count)| (fault.as_ref(), *count));
+        results.check(case, peer, self.asked, faults);
+    }
+
     fn add(&mut self, other: Answers) {
         self.asked += other.asked;
         self.first.extend(other.first);

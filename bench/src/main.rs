@@ -32,12 +32,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde_json::json;
 
 use crate::machine::{Cores, Machine};
-use crate::measure::{Chosen, Effort};
+use crate::measure::{Plan, Run};
 use crate::peers::{PEERS, Site};
 use crate::results::Results;
 use crate::targets::TARGETS;
@@ -56,7 +56,7 @@ struct Args {
     /// How many rounds.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
-    /// One round with few requests: whether everything works, in less than a minute.
+    /// One round with few requests and without LiteLLM: whether everything works, in a minute.
     #[arg(long)]
     quick: bool,
     /// Report on a recording of 1 GB instead of 200 MB.
@@ -108,7 +108,7 @@ fn outcome(args: &Args) -> Result<()> {
     println!("\n{}", table::of_results(&results));
     println!("{}", table::markdown(&targets::HEAD, &targets::rows(&results)));
     results.method.iter().for_each(|line| println!("{line}"));
-    println!("{}", readme::wrong(&results));
+    println!("{}", readme::account(&results));
     if let Some(old) = &args.compare {
         println!("{}", compare::compare(&Results::read(old)?, &results));
     }
@@ -128,8 +128,9 @@ fn grown() -> Result<()> {
         growth::METHOD
     );
     let report = running(&site, async |upstream| growth::run(&site, &upstream, &head).await)?;
-    println!("{}", fs::read_to_string(&report)?);
-    println!("report: {}", report.display());
+    println!("{}", fs::read_to_string(&report.file)?);
+    println!("report: {}", report.file.display());
+    ensure!(report.wrong.is_empty(), "wrong answers: {}", report.wrong.join("; "));
     Ok(())
 }
 
@@ -142,12 +143,16 @@ fn running<T>(site: &Site, run: impl AsyncFnOnce(Upstream) -> Result<T>) -> Resu
 
 fn measured(args: &Args) -> Result<Results> {
     let site = site()?;
-    let effort = match args.quick {
-        true => Effort { rounds: 1, fewer: 10, report_bytes: 50_000_000 },
-        false => Effort {
-            rounds: args.rounds.max(1),
-            fewer: 1,
-            report_bytes: if args.full { 1_000_000_000 } else { 200_000_000 },
+    let plan = Plan {
+        only: args.only.clone(),
+        peers: args.peers.clone(),
+        slow_peers: !args.quick,
+        rounds: if args.quick { 1 } else { args.rounds.max(1) },
+        fewer: if args.quick { 10 } else { 1 },
+        report_bytes: match (args.quick, args.full) {
+            (_, true) => 1_000_000_000,
+            (false, false) => 200_000_000,
+            (true, false) => 50_000_000,
         },
     };
     let mut results = Results {
@@ -155,14 +160,14 @@ fn measured(args: &Args) -> Result<Results> {
         commit: said_by("git", &["describe", "--always", "--dirty"])?,
         command: command(args),
         machine: Machine::here(),
-        method: method(&site, effort),
+        method: method(&site, &plan),
         series: Vec::new(),
-        wrong: Vec::new(),
+        checked: Vec::new(),
         missing: Vec::new(),
     };
-    let chosen = Chosen { only: args.only.as_deref(), peers: &args.peers };
     running(&site, async |upstream| {
-        measure::run(&site, &upstream, chosen, effort, &mut results).await
+        let (site, upstream, results) = (&site, &upstream, &mut results);
+        measure::all(&mut Run { site, upstream, plan: &plan, results }).await
     })?;
     Ok(results)
 }
@@ -201,7 +206,7 @@ fn command(args: &Args) -> String {
 }
 
 /// How it is measured, a sentence each.
-fn method(site: &Site, effort: Effort) -> Vec<String> {
+fn method(site: &Site, plan: &Plan) -> Vec<String> {
     let cores = match site.cores.are_apart() {
         true => "What is measured runs on one core, upstream and load on another.",
         false => {
@@ -211,9 +216,10 @@ fn method(site: &Site, effort: Effort) -> Vec<String> {
     let mut method = vec![
         cores.to_owned(),
         format!(
-            "Medians of {} rounds (fewer where a round takes long), in which everybody takes turns; \
-             CPU is that of the process and its children, from the scheduler.",
-            effort.rounds
+            "Rounds: {} (fewer where one takes long), in which everybody takes turns; a figure is the \
+             median of its rounds, the noise how far they lie apart. CPU is that of the process and \
+             its children, as the scheduler counts it.",
+            plan.rounds
         ),
         "Every answer is held against its whole text, the order of its events and its last event."
             .to_owned(),

@@ -1,24 +1,29 @@
 //! One run: case by case, everybody who takes part is started anew, warmed up, and asked in turns;
 //! each round changes who begins. What the rounds bring goes into the results.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cases::{CASES, Case, Kind};
 use crate::load::{self, Answers, Work};
 use crate::peers::{self, Peer, Role, Running, Site};
 use crate::process::Tree;
-use crate::results::{Figure, Results, Wrong, percentile};
+use crate::results::{Checked, Figure, Results, percentile};
 use crate::upstream::Upstream;
 use crate::{recording, writes};
 
 /// How much is done.
-#[derive(Debug, Clone, Copy)]
-pub struct Effort {
+#[derive(Debug)]
+pub struct Plan {
+    /// Only cases whose name holds this.
+    pub only: Option<String>,
+    /// Only these peers; all when there are none.
+    pub peers: Vec<String>,
+    /// Whether slow peers take part.
+    pub slow_peers: bool,
     /// How many rounds, where a case does not need fewer.
     pub rounds: usize,
     /// The requests are divided by this.
@@ -27,13 +32,17 @@ pub struct Effort {
     pub report_bytes: u64,
 }
 
-/// What of all there is.
-#[derive(Debug, Clone, Copy)]
-pub struct Chosen<'a> {
-    /// Only cases whose name holds this.
-    pub only: Option<&'a str>,
-    /// Only these peers; all when there are none.
-    pub peers: &'a [String],
+/// A run: what it measures with, and what it found so far.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Where everything is.
+    pub site: &'a Site,
+    /// The backend.
+    pub upstream: &'a Upstream,
+    /// How much is done.
+    pub plan: &'a Plan,
+    /// What was found.
+    pub results: &'a mut Results,
 }
 
 /// A slow peer is asked this many times less.
@@ -48,37 +57,23 @@ const AT_ONCE: usize = 100;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Measures what is chosen.
+/// Measures all that is planned.
 ///
 /// # Errors
-/// When a peer does not start, or something of the bench itself breaks.
-pub async fn run(
-    site: &Site,
-    upstream: &Upstream,
-    chosen: Chosen<'_>,
-    effort: Effort,
-    results: &mut Results,
-) -> Result<()> {
-    let wanted = |case: &&Case| chosen.only.is_none_or(|only| case.name.contains(only));
+/// When Latimer or the floor does not start, or something of the bench itself breaks.
+pub async fn all(run: &mut Run<'_>) -> Result<()> {
+    let wanted = |case: &&Case| run.plan.only.as_ref().is_none_or(|only| case.name.contains(only));
     let cases: Vec<&Case> = CASES.iter().filter(wanted).collect();
-    anyhow::ensure!(!cases.is_empty(), "no case is named like that; there are: {}", names());
+    ensure!(!cases.is_empty(), "no case is named like that; there are: {}", names());
     for case in cases {
-        let present = present(site, case, chosen, results)?;
-        eprintln!(
-            "{}: {}",
-            case.name,
-            present.iter().map(|peer| peer.name).collect::<Vec<_>>().join(", ")
-        );
-        let effort = Effort { rounds: effort.rounds.min(case.rounds), ..effort };
-        let measured = match &case.kind {
-            Kind::Load(work) => {
-                load(site, upstream, case.name, *work, &present, effort, results).await
-            }
-            Kind::Start => start(site, upstream, case.name, &present, effort, results).await,
-            Kind::Writes(work) => {
-                writes::measure(site, upstream, case.name, *work, &present, results).await
-            }
-            Kind::Report => recording::measure(site, upstream, case.name, effort, results).await,
+        let present = present(run, case)?;
+        let who: Vec<&str> = present.iter().map(|peer| peer.name).collect();
+        eprintln!("{}: {}", case.name, who.join(", "));
+        let measured = match case.kind {
+            Kind::Load(work) => load(run, case, work, &present).await,
+            Kind::Start => start(run, case, &present).await,
+            Kind::Writes(work) => writes::measure(run, case.name, work, &present).await,
+            Kind::Report => recording::measure(run, case).await,
         };
         measured.with_context(|| format!("in the case `{}`", case.name))?;
     }
@@ -90,57 +85,59 @@ fn names() -> String {
 }
 
 /// Those of a case who are installed; of the others it is said once that they are missing.
-fn present(
-    site: &Site,
-    case: &Case,
-    chosen: Chosen<'_>,
-    results: &mut Results,
-) -> Result<Vec<&'static Peer>> {
+fn present(run: &mut Run<'_>, case: &Case) -> Result<Vec<&'static Peer>> {
+    let Run { site, plan, results, .. } = run;
     let mut present = Vec::new();
-    let wanted = |name: &&&str| {
-        chosen.peers.is_empty() || chosen.peers.iter().any(|wanted| wanted == **name)
-    };
-    for name in case.peers.iter().filter(wanted) {
+    for &name in case.peers {
         let peer = peers::named(name)?;
-        match peer.program(site) {
-            Ok(_) => present.push(peer),
-            Err(remedy) if !results.missing.contains(&remedy) => {
-                eprintln!("  {remedy}");
-                results.missing.push(remedy);
+        let named = plan.peers.is_empty() || plan.peers.iter().any(|wanted| wanted == name);
+        let fast_enough = plan.slow_peers || peer.role != Role::SlowPeer;
+        if named && fast_enough {
+            match peer.program(site) {
+                Ok(_) => present.push(peer),
+                Err(remedy) => results.miss(remedy),
             }
-            Err(_) => {}
         }
     }
     Ok(present)
 }
 
-async fn load(
-    site: &Site,
-    upstream: &Upstream,
-    case: &str,
-    work: Work,
-    present: &[&'static Peer],
-    effort: Effort,
-    results: &mut Results,
-) -> Result<()> {
+/// What work costs everybody: warmed up first, then round by round.
+async fn load(run: &mut Run<'_>, case: &Case, work: Work, present: &[&'static Peer]) -> Result<()> {
     let mut running = Vec::new();
     for peer in present {
-        running.push(Running::start(site, peer, upstream).await?);
+        running.extend(started(run, peer).await?);
     }
     for one in &running {
-        let fewer = less(work, one.peer.role, effort.fewer * 10);
-        round(upstream, one, fewer).await?;
+        let fewer = less(work, one.peer.role, run.plan.fewer * 10);
+        round(run.upstream, one, fewer).await?;
     }
-    for number in 0..effort.rounds {
-        eprintln!("  round {} of {}", number + 1, effort.rounds);
+    let rounds = run.plan.rounds.min(case.rounds);
+    for number in 0..rounds {
+        eprintln!("  round {} of {rounds}", number + 1);
         let turns = running.len();
         for one in (0..turns).filter_map(|turn| running.get((turn + number) % turns)) {
-            let work = less(work, one.peer.role, effort.fewer);
-            let round = round(upstream, one, work).await?;
-            round.note(case, one.peer.name, work, results);
+            let work = less(work, one.peer.role, run.plan.fewer);
+            let round = round(run.upstream, one, work).await?;
+            round.account(case.name, one.peer.name, work, run.results);
         }
     }
     Ok(())
+}
+
+/// A peer that was started. That somebody else's program does not come up is a result.
+///
+/// # Errors
+/// When Latimer or the floor does not.
+pub async fn started(run: &mut Run<'_>, peer: &'static Peer) -> Result<Option<Running>> {
+    match Running::start(run.site, peer, run.upstream).await {
+        Ok(running) => Ok(Some(running)),
+        Err(error) if peer.role.is_trusted() => Err(error),
+        Err(error) => {
+            run.results.miss(format!("{error:#}"));
+            Ok(None)
+        }
+    }
 }
 
 /// The same work with fewer requests, but never fewer than connections, nor more than there were.
@@ -204,7 +201,7 @@ impl Round {
         self.resident_kb.map(|kb| kb as f64 / 1000.0)
     }
 
-    fn note(mut self, case: &str, peer: &str, work: Work, results: &mut Results) {
+    fn account(mut self, case: &str, peer: &str, work: Work, results: &mut Results) {
         self.answers.first.sort_unstable();
         self.answers.gaps.sort_unstable();
         let at = |times: &[Duration], percent| percentile(times, percent).map(milliseconds);
@@ -224,54 +221,25 @@ impl Round {
                 results.add(case, peer, figure, value);
             }
         }
-        note_wrong(case, peer, &self.answers, results);
-    }
-}
-
-/// Keeps account of answers that were not right.
-pub fn note_wrong(case: &str, peer: &str, answers: &Answers, results: &mut Results) {
-    for (fault, count) in &answers.faults {
-        let same =
-            |wrong: &&mut Wrong| wrong.case == case && wrong.peer == peer && wrong.fault == *fault;
-        match results.wrong.iter_mut().find(same) {
-            Some(wrong) => {
-                wrong.count += count;
-                wrong.of += answers.asked;
-            }
-            None => results.wrong.push(Wrong {
-                case: case.to_owned(),
-                peer: peer.to_owned(),
-                fault: fault.to_string(),
-                count: *count,
-                of: answers.asked,
-            }),
-        }
+        self.answers.account(case, peer, results);
     }
 }
 
 /// The program itself: its size, its start, and its memory once it has answered.
-async fn start(
-    site: &Site,
-    upstream: &Upstream,
-    case: &str,
-    present: &[&'static Peer],
-    effort: Effort,
-    results: &mut Results,
-) -> Result<()> {
-    for round in 0..effort.rounds {
-        for peer in present {
-            if peer.role == Role::SlowPeer && round > 0 {
-                continue;
-            }
-            let running = Running::start(site, peer, upstream).await?;
-            results.add(case, peer.name, Figure::StartMs, milliseconds(running.started_after));
+async fn start(run: &mut Run<'_>, case: &Case, present: &[&'static Peer]) -> Result<()> {
+    for round in 0..run.plan.rounds.min(case.rounds) {
+        for peer in present.iter().filter(|peer| round == 0 || peer.role != Role::SlowPeer) {
+            let Some(running) = started(run, peer).await? else { continue };
+            let started_after = milliseconds(running.started_after);
             let resident = running.tree.context("nothing runs")?.resident_kb()?;
-            results.add(case, peer.name, Figure::ResidentMb, resident as f64 / 1000.0);
+            run.results.add(case.name, peer.name, Figure::StartMs, started_after);
+            run.results.add(case.name, peer.name, Figure::ResidentMb, resident as f64 / 1000.0);
         }
     }
+    // The file of a program in Python is only how it is called.
     for peer in present.iter().filter(|peer| peer.role != Role::SlowPeer) {
-        let program = peer.program(site).map_err(anyhow::Error::msg)?;
-        results.add(case, peer.name, Figure::ProgramMb, megabytes(&program)?);
+        let program = peer.program(run.site).map_err(anyhow::Error::msg)?;
+        run.results.add(case.name, peer.name, Figure::ProgramMb, megabytes(&program)?);
     }
     Ok(())
 }
@@ -285,18 +253,15 @@ pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// Whose wrong answers fail the run: Latimer's and the floor's. Those of others are results.
+/// Holds Latimer and the floor to their answers; wrong answers of others are results.
+///
+/// # Errors
+/// Who gave wrong answers, and where.
 pub fn must_be_right(results: &Results) -> Result<()> {
-    let trusted: HashSet<&str> = peers::PEERS
-        .iter()
-        .filter(|peer| matches!(peer.role, Role::Nobody | Role::Floor | Role::Ours))
-        .map(|peer| peer.name)
-        .collect();
-    let wrong = results.wrong.iter().find(|wrong| trusted.contains(wrong.peer.as_str()));
-    match wrong {
-        None => Ok(()),
-        Some(Wrong { case, peer, fault, count, of }) => {
-            anyhow::bail!("{peer} gave wrong answers in `{case}`: {fault} ({count} of {of})")
-        }
+    for checked in results.checked.iter().filter(|checked| !checked.faults.is_empty()) {
+        let Checked { case, peer, answers, faults } = checked;
+        let trusted = peers::named(peer).is_ok_and(|peer| peer.role.is_trusted());
+        ensure!(!trusted, "wrong answers of {peer} in `{case}`, of {answers}: {faults:?}");
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::results::Results;
+use crate::results::{Checked, Results};
 use crate::table::{self, markdown};
 use crate::targets::{self, TARGETS, Verdict};
 
@@ -44,18 +44,22 @@ fn section(results: &Results) -> String {
         results.command,
         table::of_results(results),
         results.method.iter().map(|line| format!("{line}\n")).collect::<String>(),
-        wrong(results)
+        account(results)
     )
 }
 
-/// Wrong answers and what was not measured, a line each.
-pub fn wrong(results: &Results) -> String {
-    let wrong = results.wrong.iter().map(|wrong| {
-        let crate::results::Wrong { case, peer, fault, count, of } = wrong;
-        format!("- Wrong answers of {peer} in `{case}`: {count} of {of}: {fault}\n")
+/// How many answers were checked, which were wrong, and what was not measured.
+pub fn account(results: &Results) -> String {
+    let answers: usize = results.checked.iter().map(|checked| checked.answers).sum();
+    let wrong = results.checked.iter().flat_map(|checked| {
+        let Checked { case, peer, answers, faults } = checked;
+        faults.iter().map(move |(fault, count)| {
+            format!("- Wrong answers of {peer} in `{case}`, {count} of {answers}: {fault}\n")
+        })
     });
     let missing = results.missing.iter().map(|what| format!("- Not measured: {what}\n"));
-    wrong.chain(missing).collect()
+    let lines: String = wrong.chain(missing).collect();
+    format!("{answers} answers were checked.\n\n{lines}")
 }
 
 #[cfg(test)]

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cases::REPORT;
+use crate::cases::Case;
 use crate::dialogue::Shape;
 use crate::load::{self, Work};
-use crate::measure::{Effort, note_wrong};
-use crate::peers::{self, LATIMER, RECORDING, Running, Site};
+use crate::measure::Run;
+use crate::peers::{self, LATIMER, RECORDING, Running};
 use crate::process::peak_resident_kb;
-use crate::results::{Figure, Results};
-use crate::upstream::Upstream;
+use crate::results::Figure;
 
 /// What is recorded: exchanges whose lines have about 206 KB.
 const RECORDED: Work = Work {
@@ -26,36 +25,33 @@ const RECORDED: Work = Work {
     requests: 8,
 };
 
-/// Measures the report of a recording of `effort.report_bytes`.
+/// Measures the report of a recording of `plan.report_bytes`.
 ///
 /// # Errors
 /// When nothing is recorded, or the report fails.
-pub async fn measure(
-    site: &Site,
-    upstream: &Upstream,
-    case: &str,
-    effort: Effort,
-    results: &mut Results,
-) -> Result<()> {
-    let lines = lines(site, upstream, results).await?;
+pub async fn measure(run: &mut Run<'_>, case: &Case) -> Result<()> {
+    let lines = lines(run, case).await?;
+    let site = run.site;
     let file = site.scratch.join("large.jsonl");
-    let bytes = write(&file, &lines, effort.report_bytes)?;
-    for _ in 0..effort.rounds {
+    let bytes = write(&file, &lines, run.plan.report_bytes)?;
+    for _ in 0..run.plan.rounds.min(case.rounds) {
         let (took, peak_kb) = site.cores.on_all(|| report(&site.latimer, &file))??;
-        results.add(case, LATIMER, Figure::GbPerS, bytes as f64 / 1e9 / took.as_secs_f64());
-        results.add(case, LATIMER, Figure::ResidentMb, peak_kb as f64 / 1000.0);
+        let gb_per_s = bytes as f64 / 1e9 / took.as_secs_f64();
+        run.results.add(case.name, LATIMER, Figure::GbPerS, gb_per_s);
+        run.results.add(case.name, LATIMER, Figure::ResidentMb, peak_kb as f64 / 1000.0);
     }
     fs::remove_file(&file)?;
     Ok(())
 }
 
 /// The lines of a short recording.
-async fn lines(site: &Site, upstream: &Upstream, results: &mut Results) -> Result<Vec<u8>> {
-    let running = Running::start(site, peers::named(RECORDING)?, upstream).await?;
-    upstream.play(RECORDED.shape, RECORDED.pace);
+async fn lines(run: &mut Run<'_>, case: &Case) -> Result<Vec<u8>> {
+    let running = Running::start(run.site, peers::named(RECORDING)?, run.upstream).await?;
+    run.upstream.play(RECORDED.shape, RECORDED.pace);
     let answers = load::run(running.address, RECORDED, Duration::ZERO).await?;
-    note_wrong(REPORT, RECORDING, &answers, results);
+    answers.account(case.name, RECORDING, run.results);
     let directory = running.directory.clone();
+    // It writes what is left as it ends.
     drop(running);
     let traffic = fs::read(directory.join("record/traffic.jsonl"))?;
     // The first line is the short exchange with which a peer is known to be up.

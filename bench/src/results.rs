@@ -1,6 +1,7 @@
 //! What was measured, as data: series of figures, one value a round, and what went wrong or was not
 //! measured. Medians, spreads and verdicts are derived from it, never stored alone.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -69,19 +70,17 @@ pub struct Series {
     pub values: Vec<f64>,
 }
 
-/// Answers that were not right.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Wrong {
+/// The answers of one peer in one case, all of which were checked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
     /// The case's name.
     pub case: String,
     /// The peer's name.
     pub peer: String,
-    /// What was wrong.
-    pub fault: String,
-    /// How often.
-    pub count: usize,
-    /// Of how many answers.
-    pub of: usize,
+    /// How many there were.
+    pub answers: usize,
+    /// What was wrong with those that were not right, and how often.
+    pub faults: BTreeMap<String, usize>,
 }
 
 /// Everything one run found out.
@@ -99,8 +98,8 @@ pub struct Results {
     pub method: Vec<String>,
     /// The figures.
     pub series: Vec<Series>,
-    /// Wrong answers.
-    pub wrong: Vec<Wrong>,
+    /// The answers, and what was wrong with them.
+    pub checked: Vec<Checked>,
     /// What was not measured, and why.
     pub missing: Vec<String>,
 }
@@ -117,6 +116,36 @@ impl Results {
                 let (case, peer) = (case.to_owned(), peer.to_owned());
                 self.series.push(Series { case, peer, figure, values: vec![value] });
             }
+        }
+    }
+
+    /// Adds further answers, and what was wrong with them.
+    pub fn check<'a>(
+        &mut self,
+        case: &str,
+        peer: &str,
+        answers: usize,
+        faults: impl Iterator<Item = (&'a str, usize)>,
+    ) {
+        let same = |checked: &Checked| checked.case == case && checked.peer == peer;
+        let at = self.checked.iter().position(same).unwrap_or_else(|| {
+            let (case, peer) = (case.to_owned(), peer.to_owned());
+            self.checked.push(Checked { case, peer, ..Checked::default() });
+            self.checked.len() - 1
+        });
+        if let Some(checked) = self.checked.get_mut(at) {
+            checked.answers += answers;
+            for (fault, count) in faults {
+                *checked.faults.entry(fault.to_owned()).or_default() += count;
+            }
+        }
+    }
+
+    /// Says, once, what is not measured and why.
+    pub fn miss(&mut self, what: String) {
+        if !self.missing.contains(&what) {
+            eprintln!("  not measured: {what}");
+            self.missing.push(what);
         }
     }
 
@@ -203,7 +232,7 @@ pub mod tests {
             machine: Machine { processor: "p".to_owned(), cores: 2, kernel: "k".to_owned() },
             method: vec!["As it is.".to_owned()],
             series: Vec::new(),
-            wrong: Vec::new(),
+            checked: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -246,5 +275,16 @@ pub mod tests {
         results.add("case", "peer", Figure::Rate, 3.0);
         assert_eq!(results.values("case", "peer", Figure::CpuMs), [1.0, 2.0]);
         assert!(results.values("case", "nobody", Figure::CpuMs).is_empty());
+    }
+
+    #[test]
+    fn answers_of_further_rounds_are_added() {
+        let mut results = empty();
+        results.check("case", "peer", 10, [("late", 1)].into_iter());
+        results.check("case", "peer", 10, [("late", 2), ("odd", 1)].into_iter());
+        results.check("case", "other", 5, [].into_iter());
+        let counts: Vec<_> = results.checked.iter().map(|c| (c.answers, c.faults.len())).collect();
+        assert_eq!(counts, [(20, 2), (5, 0)]);
+        assert_eq!(results.checked[0].faults["late"], 3);
     }
 }

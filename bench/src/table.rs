@@ -1,6 +1,6 @@
 //! Tables, as Markdown that can be read as it is: what was measured, peer by peer.
 
-use crate::cases::{CASES, FIRST, PACED, PROGRAM, REPORT, SLOW, WRITES};
+use crate::cases::{CASES, FIRST, PACED, PROGRAM, REPORT, SLOW, SLOW_64_KB, WRITES};
 use crate::peers::{NGINX, PEERS};
 use crate::results::{Figure, Results, Spread, shown};
 
@@ -34,7 +34,7 @@ fn figures(case: &str) -> &'static [Figure] {
         PROGRAM => &[Figure::ProgramMb, Figure::StartMs, Figure::ResidentMb],
         FIRST => &[Figure::FirstP50Ms, Figure::FirstP99Ms],
         PACED => &[Figure::CpuMs, Figure::GapP99Ms],
-        SLOW => &[Figure::CpuMs, Figure::ResidentMb, Figure::GapP99Ms],
+        SLOW | SLOW_64_KB => &[Figure::CpuMs, Figure::ResidentMb, Figure::GapP99Ms],
         WRITES => &[Figure::Writes],
         REPORT => &[Figure::GbPerS, Figure::ResidentMb],
         _ => &[Figure::CpuMs],
@@ -73,7 +73,11 @@ fn row(results: &Results, case: &str, figure: Figure, peers: &[&str]) -> Option<
         (Some(spread), _) => shown(spread.median),
     };
     let first = format!("{case}: {}", figure.name());
-    let noise = format!("{:.0} %", noise * 100.0);
+    let rounds = peers.iter().map(|peer| results.values(case, peer, figure).len()).max();
+    let noise = match rounds {
+        Some(0 | 1) | None => "–".to_owned(),
+        Some(_) => format!("{:.0} %", noise * 100.0),
+    };
     Some([first].into_iter().chain(spreads.iter().map(cell)).chain([noise]).collect())
 }
 

@@ -78,7 +78,12 @@ impl Upstream {
 }
 
 async fn accept(listener: TcpListener, play: Arc<Mutex<Arc<Play>>>) {
-    while let Ok((socket, _)) = listener.accept().await {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            // Out of files, most likely: some come back with every answer.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        };
         let _ = socket.set_nodelay(true);
         let play = Arc::clone(&play);
         let service = service_fn(move |request: http::Request<Incoming>| {

@@ -11,44 +11,35 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::{self, Work};
 use crate::machine;
-use crate::measure::note_wrong;
-use crate::peers::{Peer, Running, Site};
-use crate::results::{Figure, Results};
-use crate::upstream::Upstream;
+use crate::measure::{Run, started};
+use crate::peers::{Peer, Running};
+use crate::results::Figure;
 
 /// Counts the writes of everybody who takes part; without strace it is said that nobody did.
 ///
 /// # Errors
 /// When a peer does not start, or a tracer breaks off.
 pub async fn measure(
-    site: &Site,
-    upstream: &Upstream,
+    run: &mut Run<'_>,
     case: &str,
     work: Work,
     present: &[&'static Peer],
-    results: &mut Results,
 ) -> Result<()> {
     if machine::installed("strace").is_none() {
-        let remedy = "strace is not installed: `apt-get install strace`".to_owned();
-        eprintln!("  {remedy}");
-        results.missing.push(remedy);
+        run.results.miss("strace is not installed: `apt-get install strace`".to_owned());
         return Ok(());
     }
     for peer in present {
-        let running = Running::start(site, peer, upstream).await?;
+        let Some(running) = started(run, peer).await? else { continue };
         match Tracer::attach(&running) {
             Ok(tracer) => {
-                upstream.play(work.shape, work.pace);
+                run.upstream.play(work.shape, work.pace);
                 let answers = load::run(running.address, work, Duration::ZERO).await?;
                 let writes = tracer.finish()? as f64 / answers.asked as f64;
-                results.add(case, peer.name, Figure::Writes, writes);
-                note_wrong(case, peer.name, &answers, results);
+                run.results.add(case, peer.name, Figure::Writes, writes);
+                answers.account(case, peer.name, run.results);
             }
-            Err(error) => {
-                let reason = format!("{case} of {}: {error:#}", peer.name);
-                eprintln!("  {reason}");
-                results.missing.push(reason);
-            }
+            Err(error) => run.results.miss(format!("{case} of {}: {error:#}", peer.name)),
         }
     }
     Ok(())
