@@ -1,5 +1,5 @@
 //! What moved between two runs. A figure moved when no round of one run lies within the rounds of
-//! the other; everything else is noise.
+//! the other; everything else is noise, and of single rounds nothing can be said.
 
 use crate::results::{Results, Series, Spread, shown};
 use crate::table::markdown;
@@ -34,7 +34,7 @@ fn split(pairs: impl Iterator<Item = Pair>) -> (Vec<Vec<String>>, usize) {
         pairs.partition(|(_, before, after)| before.is_apart_from(after));
     let row = |(name, before, after): Pair| {
         let change = (after.median / before.median - 1.0) * 100.0;
-        let noise = before.noise().max(after.noise()) * 100.0;
+        let noise = [before, after].iter().filter_map(Spread::noise).fold(0.0, f64::max) * 100.0;
         let cells = [shown(before.median), shown(after.median)];
         let [before, after] = cells;
         vec![name, before, after, format!("{change:+.0} %"), format!("{noise:.0} %")]

@@ -13,7 +13,7 @@ use crate::curve::{Curve, Expected, Line};
 use crate::dialogue::Shape;
 use crate::load::{Answers, Work};
 use crate::measure::{self, Round};
-use crate::peers::{self, LATIMER, NGINX, RECORDING, Running, SPARE_FILES, Site};
+use crate::peers::{self, LATIMER, NGINX, RECORDING, Running, Site};
 use crate::results::Spread;
 use crate::upstream::Upstream;
 
@@ -26,6 +26,8 @@ pub const METHOD: &str = "CPU is that of the process and its children; every ans
 
 /// How many streams at once, as far as open files allow.
 const STREAMS: [u64; 6] = [1, 10, 100, 1_000, 5_000, 10_000];
+/// So many fewer than open files allow: upstream and load hold idle connections too.
+const SPARE: u64 = 1_000;
 /// Chunks of a slow stream, and the time between two.
 const SLOW: (usize, Duration) = (20, Duration::from_millis(250));
 /// How large a request.
@@ -84,7 +86,7 @@ struct Point {
 }
 
 async fn streams(run: &mut Run<'_>) -> Result<Vec<Curve>> {
-    let most = (run.site.open_files / 2).saturating_sub(SPARE_FILES);
+    let most = (run.site.open_files / 2).saturating_sub(SPARE);
     let place = |streams: u64| {
         let streams = streams.min(most) as usize;
         let shape = Shape { request_bytes: 1 << 10, chunks: SLOW.0, stream: true };

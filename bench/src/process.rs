@@ -63,7 +63,7 @@ fn children(process: u32) -> Result<Vec<u32>> {
 /// The directories of a process's threads.
 fn threads(process: u32) -> Result<Vec<String>> {
     let directory = format!("/proc/{process}/task");
-    let entries = fs::read_dir(&directory).context("a measured process has ended")?;
+    let entries = fs::read_dir(&directory).context("a measured process cannot be looked at")?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.map(|name| format!("{directory}/{name}")).collect())
 }

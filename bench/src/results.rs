@@ -178,6 +178,8 @@ pub struct Spread {
     pub low: f64,
     /// The highest round.
     pub high: f64,
+    /// How many rounds there were.
+    pub rounds: usize,
 }
 
 impl Spread {
@@ -188,17 +190,20 @@ impl Spread {
         let (low, high) = (sorted.first()?, sorted.last()?);
         let upper = sorted.get(sorted.len() / 2)?;
         let lower = sorted.get((sorted.len() - 1) / 2)?;
-        Some(Spread { median: (upper + lower) / 2.0, low: *low, high: *high })
+        let (median, rounds) = ((upper + lower) / 2.0, values.len());
+        Some(Spread { median, low: *low, high: *high, rounds })
     }
 
-    /// How far the rounds lie apart, as a share of the median: the noise.
-    pub fn noise(&self) -> f64 {
-        if self.median == 0.0 { 0.0 } else { (self.high - self.low) / self.median.abs() }
+    /// The noise: how far the rounds lie apart, as a share of the median. One round does not say.
+    pub fn noise(&self) -> Option<f64> {
+        let says = self.rounds > 1 && self.median != 0.0;
+        says.then(|| (self.high - self.low) / self.median.abs())
     }
 
-    /// Whether no round of one lies within the rounds of the other.
+    /// Whether no round of one lies within the rounds of the other, which single rounds do not say.
     pub fn is_apart_from(&self, other: &Spread) -> bool {
-        self.high < other.low || other.high < self.low
+        let says = self.rounds > 1 && other.rounds > 1;
+        says && (self.high < other.low || other.high < self.low)
     }
 }
 
@@ -240,18 +245,21 @@ pub mod tests {
     #[test]
     fn a_median_stands_between_the_rounds() {
         let spread = Spread::of(&[4.0, 1.0, 2.0]).expect("values");
-        assert_eq!(spread, Spread { median: 2.0, low: 1.0, high: 4.0 });
-        assert!((spread.noise() - 1.5).abs() < 1e-9);
+        assert_eq!(spread, Spread { median: 2.0, low: 1.0, high: 4.0, rounds: 3 });
+        assert_eq!(spread.noise(), Some(1.5));
+        assert_eq!(Spread::of(&[1.0]).and_then(|spread| spread.noise()), None);
         assert_eq!(Spread::of(&[1.0, 3.0]).map(|spread| spread.median), Some(2.0));
         assert_eq!(Spread::of(&[]), None);
     }
 
     #[test]
     fn rounds_that_overlap_are_not_apart() {
-        let spread = |low, high| Spread { median: low, low, high };
+        let spread = |low, high| Spread { median: low, low, high, rounds: 2 };
         assert!(spread(1.0, 2.0).is_apart_from(&spread(2.1, 3.0)));
         assert!(spread(2.1, 3.0).is_apart_from(&spread(1.0, 2.0)));
         assert!(!spread(1.0, 2.0).is_apart_from(&spread(2.0, 3.0)));
+        let single = Spread { rounds: 1, ..spread(9.0, 9.0) };
+        assert!(!spread(1.0, 2.0).is_apart_from(&single));
     }
 
     #[test]

@@ -60,10 +60,10 @@ pub fn of_results(results: &Results) -> String {
 fn row(results: &Results, case: &str, figure: Figure, peers: &[&str]) -> Option<Vec<String>> {
     let of = |peer: &str| Spread::of(results.values(case, peer, figure));
     let spreads: Vec<Option<Spread>> = peers.iter().map(|peer| of(peer)).collect();
-    let noise =
-        spreads.iter().flatten().map(Spread::noise).fold(None, |most: Option<f64>, noise| {
-            Some(most.map_or(noise, |most| most.max(noise)))
-        })?;
+    if spreads.iter().all(Option::is_none) {
+        return None;
+    }
+    let noise = spreads.iter().flatten().filter_map(Spread::noise).max_by(f64::total_cmp);
     let floor = of(NGINX).map(|floor| floor.median);
     let cell = |spread: &Option<Spread>| match (spread, floor) {
         (None, _) => String::new(),
@@ -73,11 +73,7 @@ fn row(results: &Results, case: &str, figure: Figure, peers: &[&str]) -> Option<
         (Some(spread), _) => shown(spread.median),
     };
     let first = format!("{case}: {}", figure.name());
-    let rounds = peers.iter().map(|peer| results.values(case, peer, figure).len()).max();
-    let noise = match rounds {
-        Some(0 | 1) | None => "–".to_owned(),
-        Some(_) => format!("{:.0} %", noise * 100.0),
-    };
+    let noise = noise.map_or("–".to_owned(), |noise| format!("{:.0} %", noise * 100.0));
     Some([first].into_iter().chain(spreads.iter().map(cell)).chain([noise]).collect())
 }
 

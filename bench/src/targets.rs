@@ -207,7 +207,7 @@ impl Standing {
             bound.map_or("–".to_owned(), |bound| format!("{sign} {bound} {}", self.unit))
         };
         let measured = self.measured.map_or("–".to_owned(), |spread| {
-            let Spread { median, low, high } = spread;
+            let Spread { median, low, high, .. } = spread;
             let rounds = match low == high {
                 true => String::new(),
                 false => format!(" ({} to {})", shown(low), shown(high)),

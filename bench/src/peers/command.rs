@@ -22,7 +22,7 @@ pub struct Place {
 }
 
 /// Files that a peer opens beside its connections.
-pub const SPARE_FILES: u64 = 100;
+const SPARE_FILES: u64 = 100;
 
 /// Latimer with these options.
 pub fn latimer(program: &Path, place: &Place, options: &[&str]) -> Result<Command> {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::machine::{self, Cores};
 use command::{codex_relay, haproxy, latimer, litellm, nginx, responses_proxy};
 
-pub use command::{Place, SPARE_FILES};
+pub use command::Place;
 pub use running::Running;
 
 /// Somebody who can be measured.
