@@ -83,6 +83,7 @@ mod tests {
             across: "streams",
             up: "MB",
             expected: Expected::Linear,
+            note: "",
             lines: vec![line],
         };
         let file = std::env::temp_dir().join(format!("chart-{}.svg", std::process::id()));

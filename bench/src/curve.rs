@@ -26,6 +26,8 @@ pub struct Curve {
     pub up: &'static str,
     /// What it should look like.
     pub expected: Expected,
+    /// Why it may look otherwise.
+    pub note: &'static str,
     /// A line for each peer.
     pub lines: Vec<Line>,
 }
@@ -86,7 +88,7 @@ impl Line {
                 let ends = points.iter().min_by(by_height).zip(points.iter().max_by(by_height));
                 let Some((low, high)) = ends else { return format!("{peer}: not measured.") };
                 let is = if high.1 <= low.1 * FLAT { "flat" } else { "**not flat**" };
-                let (x_low, x_high) = (shown(low.0), shown(high.0));
+                let (x_low, x_high) = (low.0, high.0);
                 format!(
                     "{peer}: {is}, from {} at {x_low} to {} at {x_high}.",
                     shown(low.1),
@@ -97,12 +99,12 @@ impl Line {
                 let Some(fit) = Fit::of(points) else { return format!("{peer}: not measured.") };
                 let off = |&(x, y): &(f64, f64)| (fit.at(x) - y).abs() / y;
                 let by_distance = |a: &&(f64, f64), b: &&(f64, f64)| off(a).total_cmp(&off(b));
-                let line = format!("{} + {:.3e} each", shown(fit.base), fit.slope);
+                let line = format!("{} + {} each", shown(fit.base), shown(fit.slope));
                 match points.iter().max_by(by_distance) {
                     Some(point) if off(point) > LINEAR => format!(
                         "{peer}: **not linear**; {line} would be {} at {}, where {} was measured.",
                         shown(fit.at(point.0)),
-                        shown(point.0),
+                        point.0,
                         shown(point.1)
                     ),
                     _ => format!("{peer}: linear, {line}."),
@@ -119,9 +121,9 @@ impl Curve {
             (if self.expected == Expected::Flat { "flat" } else { "linear" }, self.file);
         let verdicts: String =
             self.lines.iter().map(|line| format!("- {}\n", line.verdict(self.expected))).collect();
-        let title = self.title;
+        let Curve { title, note, .. } = self;
         format!(
-            "## {title}\n\nExpected to be {wanted}.\n\n![{title}]({file}.svg)\n\n{}\n{verdicts}",
+            "## {title}\n\nExpected to be {wanted}. {note}\n\n![{title}]({file}.svg)\n\n{}\n{verdicts}",
             self.table()
         )
     }
@@ -136,7 +138,7 @@ impl Curve {
                 let point = line.points.iter().find(|point| point.0 == *place);
                 point.map_or(String::new(), |point| shown(point.1))
             };
-            [shown(*place)].into_iter().chain(self.lines.iter().map(at)).collect()
+            [place.to_string()].into_iter().chain(self.lines.iter().map(at)).collect()
         };
         let rows: Vec<Vec<String>> = places.iter().map(row).collect();
         let head: Vec<String> = [format!("{} → {}", self.across, self.up)]
@@ -171,7 +173,7 @@ mod tests {
         assert!(said(&[(1.0, 2.0), (9.0, 2.2)], Expected::Flat).starts_with("p: flat"));
         assert_eq!(
             said(&[(1.0, 2.0), (9.0, 4.0)], Expected::Flat),
-            "p: **not flat**, from 2.00 at 1.00 to 4.00 at 9.00."
+            "p: **not flat**, from 2.00 at 1 to 4.00 at 9."
         );
     }
 }

@@ -102,6 +102,7 @@ async fn streams(run: &mut Run<'_>) -> Result<Vec<Curve>> {
             across: "streams at once",
             up: "resident, MB",
             expected: Expected::Linear,
+            note: "Each stream has its buffers; the base is the idle process.",
             lines: lines(&points, Round::resident_mb),
         },
         Curve {
@@ -110,6 +111,7 @@ async fn streams(run: &mut Run<'_>) -> Result<Vec<Curve>> {
             across: "streams at once",
             up: "CPU, ms a stream",
             expected: Expected::Flat,
+            note: "A stream alone pays for every wake-up of its core, many share them.",
             lines: lines(&points, Round::cpu_ms),
         },
     ])
@@ -129,6 +131,7 @@ async fn requests(run: &mut Run<'_>) -> Result<Vec<Curve>> {
         across: "KB of request",
         up: "CPU, ms a request",
         expected: Expected::Linear,
+        note: "nginx keeps requests up to 2 MB in memory, and writes larger ones to files.",
         lines: lines(&points, Round::cpu_ms),
     }])
 }
@@ -146,6 +149,7 @@ async fn chunks(run: &mut Run<'_>) -> Result<Vec<Curve>> {
         across: "chunks",
         up: "CPU, ms a request",
         expected: Expected::Linear,
+        note: "nginx does not look into chunks: it pays by the buffer.",
         lines: lines(&points, Round::cpu_ms),
     }])
 }
@@ -167,6 +171,7 @@ async fn cores(run: &mut Run<'_>) -> Result<Vec<Curve>> {
             across: "cores",
             up: "CPU, ms a request",
             expected: Expected::Flat,
+            note: "Latimer runs on one thread.",
             lines: lines(&points, Round::cpu_ms),
         },
         Curve {
@@ -174,7 +179,8 @@ async fn cores(run: &mut Run<'_>) -> Result<Vec<Curve>> {
             title: "One core and two: requests a second",
             across: "cores",
             up: "requests a second",
-            expected: Expected::Linear,
+            expected: Expected::Flat,
+            note: "Latimer runs on one thread, nginx has one worker: a second core is of no use.",
             lines: lines(&points, |round| {
                 Some(round.answers.asked as f64 / round.answers.took.as_secs_f64())
             }),

@@ -213,15 +213,13 @@ pub fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
     sorted.get(at).copied()
 }
 
-/// A figure with as many digits as it deserves.
+/// A figure with three digits that say something.
 pub fn shown(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
+    if value == 0.0 {
+        return "0".to_owned();
     }
+    let before_point = value.abs().log10().floor() as i32 + 1;
+    format!("{value:.*}", usize::try_from(3 - before_point).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -271,8 +269,9 @@ pub mod tests {
     }
 
     #[test]
-    fn figures_keep_about_three_digits() {
-        assert_eq!([0.0512, 1.234, 12.34, 1234.5].map(shown), ["0.051", "1.23", "12.3", "1234"]);
+    fn figures_keep_three_digits() {
+        assert_eq!([0.05123, 1.234, 12.34].map(shown), ["0.0512", "1.23", "12.3"]);
+        assert_eq!([-0.25, 0.0, 1234.4].map(shown), ["-0.250", "0", "1234"]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub fn latimer(program: &Path, place: &Place, options: &[&str]) -> Result<Comman
 /// nginx, as it is set up for streams of events.
 pub fn nginx(program: &Path, place: &Place) -> Result<Command> {
     let Place { port, upstream, directory, open_files } = place;
+    // nginx closes waiting clients when fewer than a sixteenth are free.
+    let connections = open_files + open_files / 8;
     let configuration = directory.join("nginx.conf");
     let scratch = directory.display();
     let text = format!(
@@ -46,7 +48,7 @@ worker_processes 1;
 worker_rlimit_nofile {open_files};
 pid {scratch}/pid;
 error_log stderr crit;
-events {{ worker_connections 65536; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off;
   client_max_body_size 0;
