@@ -10,6 +10,10 @@ use crate::curve::Curve;
 
 const SIZE: (u32, u32) = (800, 480);
 
+/// One for each line; they differ in brightness too.
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0, 90, 160), RGBColor(220, 120, 0), RGBColor(60, 150, 90), RGBColor(120, 60, 140)];
+
 /// How much of an axis stays free beside its outermost points.
 const MARGIN: f64 = 1.4;
 
@@ -38,8 +42,7 @@ fn drawn(curve: &Curve, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error
         .build_cartesian_2d(across.log_scale(), up.log_scale())
         .map_err(said)?;
     chart.configure_mesh().x_desc(curve.across).y_desc(curve.up).draw().map_err(said)?;
-    for (number, line) in curve.lines.iter().enumerate() {
-        let colour = Palette99::pick(number).to_rgba();
+    for (line, colour) in curve.lines.iter().zip(COLOURS.into_iter().cycle()) {
         let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2));
         chart
             .draw_series(series.point_size(4))

@@ -223,3 +223,51 @@ impl Seen {
 fn broken(error: impl std::fmt::Display) -> Fault {
     Fault::Owned(format!("the connection broke: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Answers, Work, run};
+    use crate::dialogue::Shape;
+    use crate::upstream::Upstream;
+
+    const SHAPE: Shape = Shape { request_bytes: 9 << 10, chunks: 4, stream: true };
+    const WORK: Work = Work { shape: SHAPE, pace: None, connections: 2, requests: 5 };
+
+    /// What comes of work when the upstream says `said`.
+    async fn answers(work: Work, said: Shape) -> Answers {
+        let upstream = Upstream::start().await.expect("a free port");
+        upstream.play(said, work.pace);
+        run(upstream.address, work, Duration::ZERO).await.expect("the load runs")
+    }
+
+    #[tokio::test]
+    async fn streamed_or_whole_every_answer_is_right() {
+        for stream in [true, false] {
+            let shape = Shape { stream, ..SHAPE };
+            let answers = answers(Work { shape, ..WORK }, shape).await;
+            assert_eq!((answers.asked, answers.first.len()), (5, 5));
+            assert!(answers.faults.is_empty(), "{:?}", answers.faults);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pace_is_kept() {
+        let pace = Duration::from_millis(20);
+        let answers = answers(Work { pace: Some(pace), requests: 2, ..WORK }, SHAPE).await;
+        assert!(answers.faults.is_empty(), "{:?}", answers.faults);
+        assert!(answers.took >= pace * 3, "{:?}", answers.took);
+        assert!(answers.gaps.iter().any(|gap| *gap > pace / 2), "{:?}", answers.gaps);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_counted() {
+        let fewer = Shape { chunks: 3, ..SHAPE };
+        let short = answers(WORK, fewer).await;
+        assert_eq!(short.faults.get("text is missing"), Some(&5));
+        let larger = Shape { request_bytes: 64 << 10, ..SHAPE };
+        let lost = answers(WORK, larger).await;
+        assert_eq!(lost.faults.get("status 422"), Some(&5));
+    }
+}
