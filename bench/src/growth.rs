@@ -233,7 +233,7 @@ async fn at_work(
 ) -> Result<Vec<Vec<Round>>> {
     if work.pace.is_none() {
         for one in here {
-            measure::round(run.upstream, one, measure::less(work, one.peer.role, 10)).await?;
+            measure::round(run.upstream, one, measure::less(work, 10)).await?;
         }
     }
     let mut done: Vec<Vec<Round>> = here.iter().map(|_| Vec::new()).collect();

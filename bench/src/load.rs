@@ -26,6 +26,9 @@ use crate::results::Results;
 /// What one exchange may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// After this no further request is asked: a slow peer is measured by fewer.
+const ENOUGH: Duration = Duration::from_secs(2);
+
 /// What is asked, how often and by how many at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Work {
@@ -35,7 +38,7 @@ pub struct Work {
     pub pace: Option<Duration>,
     /// How many connections ask at once.
     pub connections: usize,
-    /// How many requests they ask together.
+    /// How many requests they ask together, if there is time.
     pub requests: usize,
 }
 
@@ -83,6 +86,7 @@ pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Ans
         stream: work.shape.stream,
         paced: work.pace.is_some(),
         left: AtomicUsize::new(work.requests),
+        until: Instant::now() + ENOUGH,
     });
     let began = Instant::now();
     let mut connections = JoinSet::new();
@@ -110,6 +114,7 @@ struct Asker {
     stream: bool,
     paced: bool,
     left: AtomicUsize,
+    until: Instant,
 }
 
 impl Asker {
@@ -118,8 +123,7 @@ impl Asker {
         let mut answers = Answers::default();
         let mut connection = None;
         let mut answer = Vec::new();
-        let one_less = |left: usize| left.checked_sub(1);
-        while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+        while self.may_ask(answers.asked) {
             answers.asked += 1;
             let asked = self.ask(&mut connection, &mut answer, &mut answers);
             let outcome = tokio::time::timeout(PATIENCE, asked).await;
@@ -129,6 +133,13 @@ impl Asker {
             }
         }
         answers
+    }
+
+    /// Whether a connection that asked so often may ask once more. Each may ask once.
+    fn may_ask(&self, asked: usize) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        let in_time = asked == 0 || Instant::now() < self.until;
+        in_time && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
     async fn ask(

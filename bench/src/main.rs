@@ -216,8 +216,9 @@ fn method(site: &Site, plan: &Plan) -> Vec<String> {
     let mut method = vec![
         cores.to_owned(),
         format!(
-            "Rounds: {} (fewer where one takes long), in which everybody takes turns; a figure is the \
-             median of its rounds, the noise how far they lie apart. CPU is that of the process and \
+            "Rounds: {} (fewer where one takes long), in which everybody takes turns; a slow peer is \
+             asked for two seconds. A figure is the median of its rounds, the noise how far they \
+             lie apart. CPU is that of the process and \
              its children, as the scheduler counts it.",
             plan.rounds
         ),

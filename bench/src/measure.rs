@@ -45,9 +45,6 @@ pub struct Run<'a> {
     pub results: &'a mut Results,
 }
 
-/// A slow peer is asked this many times less.
-const FEWER_OF_SLOW: usize = 40;
-
 /// Time between the starts of connections, where there are many.
 const APART: Duration = Duration::from_micros(200);
 
@@ -109,15 +106,14 @@ async fn load(run: &mut Run<'_>, case: &Case, work: Work, present: &[&'static Pe
         running.extend(started(run, peer).await?);
     }
     for one in &running {
-        let fewer = less(work, one.peer.role, run.plan.fewer * 10);
-        round(run.upstream, one, fewer).await?;
+        round(run.upstream, one, less(work, run.plan.fewer * 10)).await?;
     }
     let rounds = run.plan.rounds.min(case.rounds);
     for number in 0..rounds {
         eprintln!("  round {} of {rounds}", number + 1);
         let turns = running.len();
         for one in (0..turns).filter_map(|turn| running.get((turn + number) % turns)) {
-            let work = less(work, one.peer.role, run.plan.fewer);
+            let work = less(work, run.plan.fewer);
             let round = round(run.upstream, one, work).await?;
             round.account(case.name, one.peer.name, work, run.results);
         }
@@ -140,9 +136,8 @@ pub async fn started(run: &mut Run<'_>, peer: &'static Peer) -> Result<Option<Ru
     }
 }
 
-/// The same work with fewer requests, but never fewer than connections, nor more than there were.
-pub fn less(mut work: Work, role: Role, fewer: usize) -> Work {
-    let fewer = fewer * if role == Role::SlowPeer { FEWER_OF_SLOW } else { 1 };
+/// The same work with fewer requests, but one for each connection.
+pub fn less(mut work: Work, fewer: usize) -> Work {
     work.requests = (work.requests / fewer).max(work.connections);
     work
 }

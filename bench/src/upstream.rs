@@ -102,14 +102,9 @@ async fn answer(
     play: &Play,
 ) -> Response<Either<Said, Full<Bytes>>> {
     let dialect = Dialect::of_path(request.uri().path());
-    let mut body = request.into_body();
-    let mut arrived = 0;
-    while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => arrived += frame.data_ref().map_or(0, Bytes::len),
-            Err(_) => return refusal(StatusCode::BAD_REQUEST),
-        }
-    }
+    let Ok(arrived) = length(request.into_body()).await else {
+        return refusal(StatusCode::BAD_REQUEST);
+    };
     let wanted = play.shape.request_bytes;
     let lost = wanted >= CHECKED_FROM_BYTES && (arrived as f64) < wanted as f64 * ARRIVING_SHARE;
     let answer = match dialect {
@@ -123,6 +118,15 @@ async fn answer(
     let mut response = Response::new(Either::Left(said));
     response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
     response
+}
+
+/// How many bytes a body has, none of which are kept.
+async fn length(mut body: Incoming) -> hyper::Result<usize> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(length)
 }
 
 fn refusal(status: StatusCode) -> Response<Either<Said, Full<Bytes>>> {

@@ -93,6 +93,7 @@ defaults
   timeout client 60s
   timeout server 60s
   http-reuse always
+  option http-no-delay
 frontend clients
   bind 127.0.0.1:{port} backlog 4096
   default_backend model

@@ -41,7 +41,7 @@ pub enum Role {
     Ours,
     /// What a user would pick instead.
     Peer,
-    /// The same, but so slow that it is asked less.
+    /// The same, but so slow that a quick run leaves it out.
     SlowPeer,
 }
 
@@ -115,7 +115,7 @@ pub const PEERS: &[Peer] = &[
     },
     Peer {
         name: HAPROXY,
-        what: "passes Responses on: one thread",
+        what: "passes Responses on: one thread, http-no-delay",
         role: Role::Floor,
         program: Program::System("haproxy", "apt-get install haproxy"),
         command: haproxy,
