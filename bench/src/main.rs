@@ -38,7 +38,7 @@ use serde_json::json;
 
 use crate::machine::{Cores, Machine};
 use crate::measure::{Plan, Run};
-use crate::peers::{PEERS, Site};
+use crate::peers::{PEERS, Peer, Site};
 use crate::results::Results;
 use crate::targets::TARGETS;
 use crate::upstream::Upstream;
@@ -56,7 +56,7 @@ struct Args {
     /// How many rounds.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
-    /// One round with few requests and without LiteLLM: whether everything works, in a minute.
+    /// One round with few requests, without peers: whether everything works, in a minute.
     #[arg(long)]
     quick: bool,
     /// Report on a recording of 1 GB instead of 200 MB.
@@ -107,8 +107,7 @@ fn outcome(args: &Args) -> Result<()> {
     };
     println!("\n{}", table::of_results(&results));
     println!("{}", table::markdown(&targets::HEAD, &targets::rows(&results)));
-    results.method.iter().for_each(|line| println!("{line}"));
-    println!("{}", readme::account(&results));
+    println!("{}", readme::notes(&results));
     if let Some(old) = &args.compare {
         println!("{}", compare::compare(&Results::read(old)?, &results));
     }
@@ -146,7 +145,7 @@ fn measured(args: &Args) -> Result<Results> {
     let plan = Plan {
         only: args.only.clone(),
         peers: args.peers.clone(),
-        slow_peers: !args.quick,
+        others: !args.quick,
         rounds: if args.quick { 1 } else { args.rounds.max(1) },
         fewer: if args.quick { 10 } else { 1 },
         report_bytes: match (args.quick, args.full) {
@@ -169,6 +168,7 @@ fn measured(args: &Args) -> Result<Results> {
         let (site, upstream, results) = (&site, &upstream, &mut results);
         measure::all(&mut Run { site, upstream, plan: &plan, results }).await
     })?;
+    results.method.extend(who(&site, &results));
     Ok(results)
 }
 
@@ -213,7 +213,7 @@ fn method(site: &Site, plan: &Plan) -> Vec<String> {
             "There is only one core for what is measured, upstream and load: times say little."
         }
     };
-    let mut method = vec![
+    vec![
         cores.to_owned(),
         format!(
             "Rounds: {} (fewer where one takes long), in which everybody takes turns; a slow peer is \
@@ -228,12 +228,17 @@ fn method(site: &Site, plan: &Plan) -> Vec<String> {
          connections (1 MB: 8), and the upstream sends a stream in one write. Paced: one chunk a \
          millisecond on 32 connections. Slow streams: 200 chunks, 20 ms apart, 1,000 at once."
             .to_owned(),
-    ];
-    method.extend(PEERS.iter().filter(|peer| peer.program(site).is_ok()).map(|peer| {
+    ]
+}
+
+/// Who took part, and how each is set up.
+fn who(site: &Site, results: &Results) -> Vec<String> {
+    let took_part = |peer: &&Peer| results.series.iter().any(|series| series.peer == peer.name);
+    let set_up = |peer: &Peer| {
         let version = peer.version(site).map_or(String::new(), |version| format!(" ({version})"));
         format!("{}{version}: {}.", peer.name, peer.what)
-    }));
-    method
+    };
+    PEERS.iter().filter(took_part).map(set_up).collect()
 }
 
 fn said_by(program: &str, arguments: &[&str]) -> Result<String> {

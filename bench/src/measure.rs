@@ -22,8 +22,8 @@ pub struct Plan {
     pub only: Option<String>,
     /// Only these peers; all when there are none.
     pub peers: Vec<String>,
-    /// Whether slow peers take part.
-    pub slow_peers: bool,
+    /// Whether more take part than Latimer and the floor, unless they are named.
+    pub others: bool,
     /// How many rounds, where a case does not need fewer.
     pub rounds: usize,
     /// The requests are divided by this.
@@ -87,9 +87,11 @@ fn present(run: &mut Run<'_>, case: &Case) -> Result<Vec<&'static Peer>> {
     let mut present = Vec::new();
     for &name in case.peers {
         let peer = peers::named(name)?;
-        let named = plan.peers.is_empty() || plan.peers.iter().any(|wanted| wanted == name);
-        let fast_enough = plan.slow_peers || peer.role != Role::SlowPeer;
-        if named && fast_enough {
+        let takes_part = match plan.peers.as_slice() {
+            [] => plan.others || peer.role.is_trusted(),
+            named => named.iter().any(|wanted| wanted == name),
+        };
+        if takes_part {
             match peer.program(site) {
                 Ok(_) => present.push(peer),
                 Err(remedy) => results.miss(remedy),
@@ -105,7 +107,8 @@ async fn load(run: &mut Run<'_>, case: &Case, work: Work, present: &[&'static Pe
     for peer in present {
         running.extend(started(run, peer).await?);
     }
-    for one in &running {
+    // Where every connection asks only once, there is nothing to warm up.
+    for one in running.iter().filter(|_| work.requests > work.connections) {
         round(run.upstream, one, less(work, run.plan.fewer * 10)).await?;
     }
     let rounds = run.plan.rounds.min(case.rounds);

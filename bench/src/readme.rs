@@ -36,30 +36,30 @@ fn section(results: &Results) -> String {
     format!(
         "Measured on {} at {}, on {} cores of {}, in one run of\n\n```sh\n{}\n```\n\n{targets}\n{missed}\n\n\
          Everybody in that run, with how many times nginx's figure it is in brackets, and how far the \
-         rounds lie apart at most:\n\n{}\n{}\n{}",
+         rounds lie apart at most:\n\n{}\n{}",
         results.day,
         results.commit,
         machine.cores,
         machine.processor,
         results.command,
         table::of_results(results),
-        results.method.iter().map(|line| format!("{line}\n")).collect::<String>(),
-        account(results)
+        notes(results)
     )
 }
 
-/// How many answers were checked, which were wrong, and what was not measured.
-pub fn account(results: &Results) -> String {
+/// How it was measured, how many answers were checked, which were wrong, and what was not measured.
+pub fn notes(results: &Results) -> String {
     let answers: usize = results.checked.iter().map(|checked| checked.answers).sum();
+    let checked = format!("{answers} answers were checked.");
     let wrong = results.checked.iter().flat_map(|checked| {
         let Checked { case, peer, answers, faults } = checked;
         faults.iter().map(move |(fault, count)| {
-            format!("- Wrong answers of {peer} in `{case}`, {count} of {answers}: {fault}\n")
+            format!("Wrong answers of {peer} in `{case}`, {count} of {answers}: {fault}.")
         })
     });
-    let missing = results.missing.iter().map(|what| format!("- Not measured: {what}\n"));
-    let lines: String = wrong.chain(missing).collect();
-    format!("{answers} answers were checked.\n\n{lines}")
+    let missing = results.missing.iter().map(|what| format!("Not measured: {what}."));
+    let method = results.method.iter().cloned();
+    method.chain([checked]).chain(wrong).chain(missing).map(|line| format!("- {line}\n")).collect()
 }
 
 #[cfg(test)]

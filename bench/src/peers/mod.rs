@@ -41,7 +41,7 @@ pub enum Role {
     Ours,
     /// What a user would pick instead.
     Peer,
-    /// The same, but so slow that a quick run leaves it out.
+    /// The same, but so slow that it is started as seldom as can be.
     SlowPeer,
 }
 
@@ -200,7 +200,9 @@ impl Peer {
             Program::System(name, _) => {
                 let output = Command::new(machine::installed(name)?).arg("-v").output().ok()?;
                 let said = [output.stdout, output.stderr].concat();
-                String::from_utf8_lossy(&said).lines().next().map(str::to_owned)
+                let said = String::from_utf8_lossy(&said).into_owned();
+                let has_digit = |word: &&str| word.contains(|c: char| c.is_ascii_digit());
+                said.split_whitespace().find(has_digit).map(str::to_owned)
             }
             Program::Installed(path) => {
                 let directory = path.split('/').next()?;
