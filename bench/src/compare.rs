@@ -1,5 +1,5 @@
-//! What moved between two runs. A figure moved when no round of one run lies within the rounds of
-//! the other; everything else is noise, and of single rounds nothing can be said.
+//! What moved between two runs. A figure moved when its medians lie further apart than the rounds of
+//! either run; everything else is noise, and of single rounds nothing can be said.
 
 use crate::results::{Results, Series, Spread, shown};
 use crate::table::markdown;

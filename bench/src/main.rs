@@ -218,8 +218,7 @@ fn method(site: &Site, plan: &Plan) -> Vec<String> {
         format!(
             "Rounds: {} (fewer where one takes long), in which everybody takes turns; a slow peer is \
              asked for two seconds. A figure is the median of its rounds, the noise how far they \
-             lie apart. CPU is that of the process and \
-             its children, as the scheduler counts it.",
+             lie apart. CPU is that of the process and its children, as the scheduler counts it.",
             plan.rounds
         ),
         "Every answer is held against its whole text, the order of its events and its last event."

@@ -200,10 +200,11 @@ impl Spread {
         says.then(|| (self.high - self.low) / self.median.abs())
     }
 
-    /// Whether no round of one lies within the rounds of the other, which single rounds do not say.
+    /// Whether the medians lie further apart than the rounds of either, which single rounds do not
+    /// say.
     pub fn is_apart_from(&self, other: &Spread) -> bool {
-        let says = self.rounds > 1 && other.rounds > 1;
-        says && (self.high < other.low || other.high < self.low)
+        let noise = (self.high - self.low).max(other.high - other.low);
+        self.rounds > 1 && other.rounds > 1 && (self.median - other.median).abs() > noise
     }
 }
 
@@ -251,7 +252,7 @@ pub mod tests {
     }
 
     #[test]
-    fn rounds_that_overlap_are_not_apart() {
+    fn what_the_noise_covers_is_not_apart() {
         let spread = |low, high| Spread { median: low, low, high, rounds: 2 };
         assert!(spread(1.0, 2.0).is_apart_from(&spread(2.1, 3.0)));
         assert!(spread(2.1, 3.0).is_apart_from(&spread(1.0, 2.0)));
