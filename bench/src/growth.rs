@@ -19,7 +19,8 @@ use crate::upstream::Upstream;
 
 /// How the curves are measured.
 pub const METHOD: &str = "CPU is that of the process and its children; every answer is checked. \
-    Slow streams: requests of 1 KB, 20 chunks, 250 ms apart, one round. The rest: 8 connections at \
+    Slow streams: requests of 1 KB, 20 chunks, 250 ms apart, one round; fewer than 10,000 where \
+    fewer than 22,000 files may be open. The rest: 8 connections at \
     full speed, medians of 3 rounds; requests of 1 KB where chunks grow, 50 chunks where requests \
     grow. On two cores a machine that has no third shares the second with upstream and load. State \
     on and off is not measured: there is none yet.";
