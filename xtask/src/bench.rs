@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
+use crate::build;
 use crate::tools::{CODEX_RELAY, LITELLM, RESPONSES_PROXY};
 
 /// Installs the peers that are no part of a system.
@@ -19,14 +20,11 @@ pub fn install_peers(root: &Path) -> Result<ExitCode> {
 
 /// Builds what is measured and what measures, each as it is built alone, and runs it.
 pub fn run(root: &Path, arguments: &[&str]) -> Result<ExitCode> {
-    let cargo = |arguments: &[&str]| {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(root).args(arguments);
-        cargo
-    };
-    let built = cargo(&["build", "--quiet", "--release", "--package", "latimer"]).status();
-    ensure!(built.context("cannot run cargo")?.success(), "latimer does not build");
-    let bench = ["run", "--quiet", "--release", "--package", "latimer-bench", "--"];
-    let status = cargo(&bench).args(arguments).status().context("cannot run cargo")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let release = ["--quiet", "--release", "--package"];
+    build::program(root, "latimer", &[&release[..], &["latimer"]].concat())?;
+    let bench =
+        build::program(root, "latimer-bench", &[&release[..], &["latimer-bench"]].concat())?;
+    let status = Command::new(bench).current_dir(root).args(arguments).status();
+    let success = status.context("cannot run the bench")?.success();
+    Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
