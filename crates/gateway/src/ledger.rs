@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 
 use crate::answer::{Answer, build};
-use crate::capture::Finished;
+use crate::capture::{Finished, Recorder};
 use crate::clock::unix_milliseconds;
 use crate::gateway::Gateway;
 use crate::headers;
@@ -59,8 +59,10 @@ pub(crate) struct Exchange {
     pub id: String,
     /// Whether the client says that it is Codex.
     pub is_codex: bool,
+    method: Method,
     /// Without the query, which may hold secrets.
     path: String,
+    status: Option<StatusCode>,
     began: Instant,
     first_byte_ms: Option<u64>,
     /// How often the backend was asked.
@@ -71,16 +73,26 @@ pub(crate) struct Exchange {
     pub notes: Notes,
     usage: Option<Usage>,
     outcome: Outcome,
-    finished: Finished,
+    /// What is recorded, where that is wanted.
+    finished: Option<Finished>,
 }
 
 impl Exchange {
     pub fn new(gateway: &Arc<Gateway>, head: &http::request::Parts) -> Self {
+        let recorded = |_: &Recorder| Finished {
+            timestamp_unix_ms: unix_milliseconds(),
+            method: head.method.to_string(),
+            url: format!("http://{}{}", gateway.address, path_and_query(&head.uri)),
+            request_headers: headers::pairs(&head.headers),
+            ..Finished::default()
+        };
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
             is_codex: headers::is_codex(&head.headers),
+            method: head.method.clone(),
             path: head.uri.path().to_owned(),
+            status: None,
             began: Instant::now(),
             first_byte_ms: None,
             attempts: 0,
@@ -89,20 +101,14 @@ impl Exchange {
             notes: Notes::default(),
             usage: None,
             outcome: Outcome::Cancelled,
-            finished: Finished {
-                timestamp_unix_ms: unix_milliseconds(),
-                method: head.method.to_string(),
-                url: format!("http://{}{}", gateway.address, path_and_query(&head.uri)),
-                request_headers: headers::pairs(&head.headers),
-                ..Finished::default()
-            },
+            finished: gateway.recorder.as_ref().map(recorded),
         }
     }
 
     /// The body of the request, decompressed.
     pub fn asked(&mut self, body: &Bytes) {
-        if self.gateway.recorder.is_some() {
-            self.finished.request_body = body.clone();
+        if let Some(finished) = &mut self.finished {
+            finished.request_body = body.clone();
         }
     }
 
@@ -116,16 +122,14 @@ impl Exchange {
         if self.first_byte_ms.is_none() {
             self.first_byte_ms = Some(self.began.elapsed().as_millis() as u64);
         }
-        if self.gateway.recorder.is_none() {
-            return;
-        }
+        let Some(finished) = &mut self.finished else { return };
         let limit = self.gateway.settings.limits.recorded_bytes;
         if self.left_out_bytes > 0 || self.recorded_bytes + bytes.len() > limit {
             self.left_out_bytes += bytes.len();
             return;
         }
         self.recorded_bytes += bytes.len();
-        self.finished.response_body.push(bytes.clone());
+        finished.response_body.push(bytes.clone());
     }
 
     pub fn add_notes(&mut self, notes: Notes) {
@@ -171,9 +175,12 @@ impl Exchange {
             if let Some(notes) = headers::notes(&self.notes) {
                 headers.insert("latimer-notes", notes);
             }
-            self.finished.response_headers = headers::pairs(headers);
+            if let Some(finished) = &mut self.finished {
+                finished.response_headers = headers::pairs(headers);
+                finished.status = Some(status.as_u16());
+            }
         }
-        self.finished.status = Some(status.as_u16());
+        self.status = Some(status);
         builder
     }
 
@@ -196,9 +203,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let usage = self.usage.unwrap_or_default();
         tracing::info!(
-            method = self.finished.method,
+            method = self.method.as_str(),
             path = self.path,
-            status = self.finished.status,
+            status = self.status.map(|status| status.as_u16()),
             outcome = self.outcome.name(),
             ms = self.began.elapsed().as_millis() as u64,
             input_tokens = usage.input,
@@ -209,9 +216,8 @@ impl Drop for Exchange {
             // The details are words of the request; they are in the record.
             tracing::debug!(code = note.code, "note");
         }
-        if let Some(recorder) = &self.gateway.recorder {
-            let extra = self.extra();
-            recorder.record(Finished { extra, ..std::mem::take(&mut self.finished) });
+        if let (Some(recorder), Some(finished)) = (&self.gateway.recorder, self.finished.take()) {
+            recorder.record(Finished { extra: self.extra(), ..finished });
         }
     }
 }

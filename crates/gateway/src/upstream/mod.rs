@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
@@ -41,6 +41,9 @@ pub(crate) type Embedded = Arc<dyn Fn() -> Box<dyn Stream> + Send + Sync>;
 /// One backend and the connections to it.
 pub(crate) struct Upstream {
     base: Uri,
+    /// Host and port, as the messages name the backend, and as a header.
+    host: String,
+    host_header: Option<HeaderValue>,
     tls: Option<TlsConnector>,
     embedded: Option<Embedded>,
     idle: Mutex<Vec<Line>>,
@@ -90,34 +93,34 @@ impl Upstream {
             Some("https") => Some(tls_connector()?),
             _ => None,
         };
-        Ok(Upstream {
+        Ok(Upstream { tls, ..Upstream::unopened(base, limits, timeouts) })
+    }
+
+    fn unopened(base: Uri, limits: &Limits, timeouts: &Timeouts) -> Self {
+        let authority = base.authority().map(|authority| authority.as_str());
+        let host = authority.and_then(|authority| authority.rsplit('@').next());
+        let host = host.unwrap_or_default().to_owned();
+        Upstream {
             base,
-            tls,
+            host_header: host.parse().ok(),
+            host,
+            tls: None,
             embedded: None,
             idle: Mutex::new(Vec::new()),
             idle_max: limits.idle_upstream_connections,
             timeouts: timeouts.clone(),
-        })
+        }
     }
 
     /// A backend in this process.
     pub(crate) fn embedded(open: Embedded, limits: &Limits, timeouts: &Timeouts) -> Self {
-        Upstream {
-            base: Uri::from_static("http://mock.embedded/v1"),
-            tls: None,
-            embedded: Some(open),
-            idle: Mutex::new(Vec::new()),
-            idle_max: limits.idle_upstream_connections,
-            timeouts: timeouts.clone(),
-        }
+        let base = Uri::from_static("http://mock.embedded/v1");
+        Upstream { embedded: Some(open), ..Upstream::unopened(base, limits, timeouts) }
     }
 
     /// Host and port, as the messages name the backend.
     pub fn host(&self) -> String {
-        match self.base.authority() {
-            Some(authority) => authority.as_str().rsplit('@').next().unwrap_or_default().to_owned(),
-            None => String::new(),
-        }
+        self.host.clone()
     }
 
     /// The address of `path` below the base.
@@ -140,8 +143,8 @@ impl Upstream {
             *request.method_mut() = ask.method.clone();
             *request.uri_mut() = self.path(ask.path).parse().unwrap_or_default();
             *request.headers_mut() = ask.headers.clone();
-            if let Ok(host) = self.host().parse() {
-                request.headers_mut().insert(header::HOST, host);
+            if let Some(host) = &self.host_header {
+                request.headers_mut().insert(header::HOST, host.clone());
             }
             request
         };

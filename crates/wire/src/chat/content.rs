@@ -36,6 +36,7 @@ pub(super) struct Part<'a> {
 }
 
 /// What a part has to say.
+#[derive(Clone, Copy)]
 enum Says<'a> {
     /// The member that holds its text, and what stands there.
     Text(&'static str, Option<Raw<'a>>),
@@ -126,20 +127,22 @@ impl<'a> Content<'a> {
         if self.given.is_string() {
             return Cow::Borrowed(self.given.inner());
         }
-        let mut texts = Vec::new();
+        let mut joined: Option<Cow<'a, str>> = None;
         for (index, part) in self.parts.iter().enumerate() {
-            match part.says {
-                Says::Text(_, text) => texts.extend(text.map(Raw::inner)),
-                Says::Seen => {}
-                Says::Nothing => {
+            match (part.says, &mut joined) {
+                (Says::Text(_, None) | Says::Seen, _) => {}
+                (Says::Text(_, Some(text)), None) => joined = Some(Cow::Borrowed(text.inner())),
+                (Says::Text(_, Some(text)), Some(joined)) => {
+                    let joined = joined.to_mut();
+                    joined.push_str("\\n");
+                    joined.push_str(text.inner());
+                }
+                (Says::Nothing, _) => {
                     notes.add("content_dropped", format!("{}: {}", path.index(index), part.kind()));
                 }
             }
         }
-        match texts.as_slice() {
-            [one] => Cow::Borrowed(one),
-            many => Cow::Owned(many.join("\\n")),
-        }
+        joined.unwrap_or_default()
     }
 }
 

@@ -69,14 +69,14 @@ pub(super) fn push_messages(
 }
 
 /// Where the outputs of calls stand, and which were used.
-struct Outputs {
+struct Outputs<'a> {
     /// By call id: the places of its outputs that were not used yet.
-    waiting: BTreeMap<String, VecDeque<usize>>,
+    waiting: BTreeMap<Cow<'a, str>, VecDeque<usize>>,
 }
 
-impl Outputs {
-    fn of(request: &Request<'_>) -> Result<Self, ApiError> {
-        let mut waiting: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
+impl<'a> Outputs<'a> {
+    fn of(request: &Request<'a>) -> Result<Self, ApiError> {
+        let mut waiting: BTreeMap<Cow<'a, str>, VecDeque<usize>> = BTreeMap::new();
         for (index, item) in request.input.iter().enumerate() {
             if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
                 let path = Path::INPUT.index(index);
@@ -112,13 +112,15 @@ fn extras(request: &Request<'_>) -> BTreeMap<String, String> {
     let opened = sealed.filter_map(|sealed| sealed::open(&sealed.text()?));
     let pairs = opened.flat_map(|list| {
         let details = Raw::trusted(&list).elements().into_iter().filter_map(sealed::of_call);
-        details.map(|(id, extra)| (text_of(id), extra.as_str().to_owned())).collect::<Vec<_>>()
+        details
+            .map(|(id, extra)| (text_of(id).into_owned(), extra.as_str().to_owned()))
+            .collect::<Vec<_>>()
     });
     pairs.collect()
 }
 
-fn text_of(literal: Raw<'_>) -> String {
-    literal.text().unwrap_or_default().into_owned()
+fn text_of(literal: Raw<'_>) -> Cow<'_, str> {
+    literal.text().unwrap_or_default()
 }
 
 /// What the assistant said and called without a break. All texts are insides of literals.
@@ -136,7 +138,7 @@ struct Call<'a> {
     /// Where it stands in the input.
     place: usize,
     /// Its id in the hub.
-    id: String,
+    id: Cow<'a, str>,
     /// Its id towards the backend.
     wire_id: String,
     name: String,
@@ -152,7 +154,7 @@ struct Messages<'o, 'a> {
     profile: &'o Profile,
     toolbox: &'o Toolbox,
     notes: &'o mut Notes,
-    outputs: Outputs,
+    outputs: Outputs<'a>,
     /// By call id: what the call came with.
     extras: BTreeMap<String, String>,
     turn: Turn<'a>,
@@ -398,7 +400,7 @@ impl<'a> Messages<'_, 'a> {
         self.begin("assistant");
         match turn.texts.as_slice() {
             [] => self.out.push_str(",\"content\":null"),
-            texts => self.content(&texts.join("\\n\\n")),
+            texts => self.joined_content(texts),
         }
         self.earlier_reasoning(&turn);
         if !turn.calls.is_empty() {
@@ -504,6 +506,18 @@ impl<'a> Messages<'_, 'a> {
         self.count += 1;
         self.out.push_str("{\"role\":\"");
         self.out.push_str(role);
+        self.out.push('"');
+    }
+
+    /// Writes the content of the message that is open, a paragraph for each text.
+    fn joined_content(&mut self, texts: &[Cow<'_, str>]) {
+        self.out.push_str(",\"content\":\"");
+        for (index, text) in texts.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str("\\n\\n");
+            }
+            self.out.push_str(text);
+        }
         self.out.push('"');
     }
 

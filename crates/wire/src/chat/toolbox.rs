@@ -37,31 +37,33 @@ pub(super) struct Known {
 pub struct Toolbox {
     known: BTreeMap<String, Known>,
     /// By namespace and name: what a tool is called towards the backend.
-    called: BTreeMap<(String, String), String>,
+    called: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Toolbox {
     /// Adds a tool and gives it a name towards the backend that no other has: whoever comes first
     /// has the plain one. `None` when the tool is there already.
     pub(super) fn add(&mut self, known: Known) -> Option<String> {
-        let key = key(known.namespace.as_deref(), &known.name);
-        if self.called.contains_key(&key) {
+        let (namespace, name) = key(known.namespace.as_deref(), &known.name);
+        let siblings = self.called.entry(namespace.to_owned()).or_default();
+        if siblings.contains_key(name) {
             return None;
         }
-        let plain = called(known.namespace.as_deref(), &known.name);
+        let plain = called(known.namespace.as_deref(), &known.name).into_owned();
         let wire = match self.known.contains_key(&plain) {
-            true => fitting(&format!("{}\0{}", key.0, key.1)).into_owned(),
+            true => fitting(&format!("{namespace}\0{name}")).into_owned(),
             false => plain,
         };
+        siblings.insert(name.to_owned(), wire.clone());
         self.known.insert(wire.clone(), known);
-        self.called.insert(key, wire.clone());
         Some(wire)
     }
 
     /// What a tool is called towards the backend, also one that is not there any more.
     pub(super) fn called(&self, namespace: Option<&str>, name: &str) -> String {
-        let wire = self.called.get(&key(namespace, name)).cloned();
-        wire.unwrap_or_else(|| called(namespace, name))
+        let (space, bare) = key(namespace, name);
+        let wire = self.called.get(space).and_then(|siblings| siblings.get(bare));
+        wire.cloned().unwrap_or_else(|| called(namespace, name).into_owned())
     }
 
     /// What the backend means by a name. Some models leave out the namespace, or write it with a
@@ -78,19 +80,20 @@ impl Toolbox {
 
 /// What makes a tool another one. Calls into the namespace `functions` come without it (Codex
 /// 0.169), so it is none.
-fn key(namespace: Option<&str>, name: &str) -> (String, String) {
+fn key<'k>(namespace: Option<&'k str>, name: &'k str) -> (&'k str, &'k str) {
     let namespace = namespace.filter(|namespace| *namespace != "functions");
-    (namespace.unwrap_or_default().to_owned(), name.to_owned())
+    (namespace.unwrap_or_default(), name)
 }
 
 /// A tool's plain name towards a backend: `namespace__name`, shortened where it is too long or
 /// holds what backends refuse.
-fn called(namespace: Option<&str>, name: &str) -> String {
+fn called<'n>(namespace: Option<&'n str>, name: &'n str) -> Cow<'n, str> {
     match key(namespace, name) {
-        (namespace, name) if namespace.is_empty() => fitting(&name).into_owned(),
+        ("", name) => fitting(name),
         // Codex 0.130 ends its namespaces in the separator.
         (namespace, name) => {
-            fitting(&format!("{}__{name}", namespace.trim_end_matches("__"))).into_owned()
+            let joined = format!("{}__{name}", namespace.trim_end_matches("__"));
+            Cow::Owned(fitting(&joined).into_owned())
         }
     }
 }

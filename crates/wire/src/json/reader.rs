@@ -271,20 +271,22 @@ impl<'a> Reader<'a> {
 /// In code and prose an escape comes every few words, so a run begins with eight bytes at a time; to
 /// call memchr costs more than most runs are long (measured: 56 instructions).
 pub(super) fn run_bytes(bytes: &[u8]) -> usize {
-    const SHORT: usize = 8;
-    let (eights, rest) = bytes.as_chunks::<8>();
-    for (index, eight) in eights.iter().take(SHORT).enumerate() {
+    const SHORT_BYTES: usize = 64;
+    let mut rest = bytes;
+    while let Some((eight, after)) = rest.split_first_chunk()
+        && bytes.len() - rest.len() < SHORT_BYTES
+    {
         let marks = marks(u64::from_le_bytes(*eight));
         if marks != 0 {
-            return index * 8 + marks.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + marks.trailing_zeros() as usize / 8;
         }
+        rest = after;
     }
-    if eights.len() <= SHORT {
+    let at = bytes.len() - rest.len();
+    if rest.len() < 8 {
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-        return eights.len() * 8 + rest.iter().position(ends).unwrap_or(rest.len());
+        return at + rest.iter().position(ends).unwrap_or(rest.len());
     }
-    let at = SHORT * 8;
-    let rest = bytes.get(at..).unwrap_or_default();
     let long = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     let plain = rest.get(..long).unwrap_or_default();
     let controlled = plain.iter().fold(false, |found, byte| found | (*byte < 0x20));
@@ -305,7 +307,7 @@ const fn marks(eight: u64) -> u64 {
 
 /// Decodes what stands between the quotes of a checked string.
 pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
-    let Some((plain, mut rest)) = inner.split_once('\\') else { return Cow::Borrowed(inner) };
+    let Some((plain, mut rest)) = at_backslash(inner) else { return Cow::Borrowed(inner) };
     let mut text = String::with_capacity(inner.len());
     text.push_str(plain);
     loop {
@@ -324,7 +326,7 @@ pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
             Some(other) => text.push(other),
             None => {}
         }
-        match chars.as_str().split_once('\\') {
+        match at_backslash(chars.as_str()) {
             Some((plain, next)) => {
                 text.push_str(plain);
                 rest = next;
@@ -335,6 +337,12 @@ pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
             }
         }
     }
+}
+
+/// What stands before and after the first backslash.
+fn at_backslash(text: &str) -> Option<(&str, &str)> {
+    let at = memchr::memchr(b'\\', text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The character that starts at the digits of a `\u` escape, and how many bytes it takes.

@@ -191,7 +191,10 @@ impl Envelope {
         }
         echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
         // Between the tokens of JSON a line end is as good as a space, and an event is one line.
-        Envelope { head, echo: echo.replace(['\n', '\r'], " "), sealed: request.includes(SEALED) }
+        if memchr::memchr2(b'\n', b'\r', echo.as_bytes()).is_some() {
+            echo = echo.replace(['\n', '\r'], " ");
+        }
+        Envelope { head, echo, sealed: request.includes(SEALED) }
     }
 
     /// Whether the client takes reasoning in a sealed form, to bring it back in the next turn.
