@@ -227,41 +227,46 @@ impl<'a> Reader<'a> {
 
     /// Passes a string, quotes included, and says whether it holds an escape.
     fn string(&mut self) -> Result<bool, Malformed> {
-        self.at += 1;
+        let bytes = self.text.as_bytes();
+        let mut at = self.at + 1;
         let mut escaped = false;
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let run = run_bytes(rest);
-            self.at += run;
-            match rest.get(run) {
+            at += run_bytes(bytes.get(at..).unwrap_or_default());
+            let what = match bytes.get(at) {
                 Some(b'"') => {
-                    self.at += 1;
+                    self.at = at + 1;
                     return Ok(escaped);
                 }
-                Some(b'\\') => {
-                    self.at += 1;
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return self.fail("control character inside a string"),
-                None => return self.fail("unexpected end inside a string"),
-            }
+                Some(b'\\') => match escape_bytes(bytes.get(at + 1..).unwrap_or_default()) {
+                    Ok(length) => {
+                        escaped = true;
+                        at += 1 + length;
+                        continue;
+                    }
+                    Err(what) => {
+                        at += 1;
+                        what
+                    }
+                },
+                Some(_) => "control character inside a string",
+                None => "unexpected end inside a string",
+            };
+            self.at = at;
+            return self.fail(what);
         }
     }
+}
 
-    fn escape(&mut self) -> Result<(), Malformed> {
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).unwrap_or_default();
-                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return self.fail("expected four hexadecimal digits after `\\u`");
-                }
-                self.at += 5;
-            }
-            _ => return self.fail("unknown escape inside a string"),
-        }
-        Ok(())
+/// How long an escape is, from the byte after its backslash.
+#[inline]
+fn escape_bytes(bytes: &[u8]) -> Result<usize, &'static str> {
+    match bytes.first() {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(1),
+        Some(b'u') => match bytes.get(1..5) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(5),
+            _ => Err("expected four hexadecimal digits after `\\u`"),
+        },
+        _ => Err("unknown escape inside a string"),
     }
 }
 
@@ -270,28 +275,36 @@ impl<'a> Reader<'a> {
 ///
 /// In code and prose an escape comes every few words, so a run begins with eight bytes at a time; to
 /// call memchr costs more than most runs are long (measured: 56 instructions).
+#[inline]
 pub(super) fn run_bytes(bytes: &[u8]) -> usize {
     const SHORT_BYTES: usize = 64;
-    let mut rest = bytes;
-    while let Some((eight, after)) = rest.split_first_chunk()
-        && bytes.len() - rest.len() < SHORT_BYTES
-    {
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let marks = marks(u64::from_le_bytes(*eight));
         if marks != 0 {
-            return bytes.len() - rest.len() + marks.trailing_zeros() as usize / 8;
+            return at + marks.trailing_zeros() as usize / 8;
         }
-        rest = after;
+        at += 8;
+        if at == SHORT_BYTES {
+            return at + long_run_bytes(bytes.get(at..).unwrap_or_default());
+        }
     }
-    let at = bytes.len() - rest.len();
-    if rest.len() < 8 {
-        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-        return at + rest.iter().position(ends).unwrap_or(rest.len());
-    }
-    let long = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-    let plain = rest.get(..long).unwrap_or_default();
+    at + last_run_bytes(bytes.get(at..).unwrap_or_default())
+}
+
+/// The same for a run that is long.
+fn long_run_bytes(bytes: &[u8]) -> usize {
+    let long = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    let plain = bytes.get(..long).unwrap_or_default();
     let controlled = plain.iter().fold(false, |found, byte| found | (*byte < 0x20));
     let control = controlled.then(|| plain.iter().position(|byte| *byte < 0x20)).flatten();
-    at + control.unwrap_or(long)
+    control.unwrap_or(long)
+}
+
+/// The same for fewer than eight bytes.
+fn last_run_bytes(bytes: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
 /// The highest bit of each of eight bytes that is not plain; above the lowest such byte others may
