@@ -3,6 +3,7 @@
 //! it is written. The queue is bounded: what does not fit is counted, and said when it happens.
 //! A file that was removed is made anew; a line that was cut off spoils no other.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -11,8 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
 use latimer_probe::record::{Body, Record};
 use latimer_wire::json::Raw;
 
@@ -26,6 +29,11 @@ pub const FILE_NAME: &str = "traffic.jsonl";
 /// always let in, so that a long one can be written at all.
 const QUEUE: usize = 1024;
 const QUEUE_BYTES: usize = 256 << 20;
+/// How long the writer rests when nothing waits any more: to be woken for each exchange costs as much
+/// as to write it.
+const REST: Duration = Duration::from_millis(5);
+/// How much memory the writer keeps for the next line.
+const LINE_BYTES: usize = 1 << 20;
 /// How much of a compressed body is recorded, made plain.
 const PLAIN_BYTES: usize = 64 << 20;
 
@@ -33,12 +41,14 @@ const PLAIN_BYTES: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
     pub timestamp_unix_ms: u64,
-    pub method: String,
+    pub method: Method,
     pub url: String,
-    pub request_headers: Vec<(String, String)>,
+    pub request_headers: HeaderMap,
     pub request_body: Bytes,
+    /// The body of the request was read as JSON on its way, all of it.
+    pub is_json: bool,
     pub status: Option<u16>,
-    pub response_headers: Vec<(String, String)>,
+    pub response_headers: HeaderMap,
     pub response_body: Vec<Bytes>,
     /// The object under the key `latimer`, as JSON.
     pub extra: String,
@@ -50,21 +60,49 @@ impl Finished {
         self.request_body.len() + self.response_body.iter().map(Bytes::len).sum::<usize>()
     }
 
+    /// The body of the request. A bare JSON string would read back as text, without its quotes.
+    fn request_body(&self) -> Body<'_> {
+        match self.request_body.trim_ascii_start().first() {
+            Some(b'{' | b'[') if self.is_json => Body::Json(&self.request_body),
+            _ => Body::of(&self.request_body),
+        }
+    }
+
     /// The body of the answer without its coding, as far as it came.
-    fn plain_response_body(&self) -> Vec<u8> {
-        let body = self.response_body.concat();
-        let coding = self.response_headers.iter().find(|(name, _)| name == "content-encoding");
-        match coding.and_then(|(_, coding)| Decoder::of(coding, PLAIN_BYTES)) {
-            Some(decoder) => coding::undo_beginning(decoder, &body),
+    fn plain_response_body(&self) -> Cow<'_, [u8]> {
+        let body = match self.response_body.as_slice() {
+            [whole] => Cow::Borrowed(&**whole),
+            pieces => Cow::Owned(pieces.concat()),
+        };
+        let coding = self.response_headers.get(header::CONTENT_ENCODING).map(text);
+        match coding.and_then(|coding| Decoder::of(&coding, PLAIN_BYTES)) {
+            Some(decoder) => Cow::Owned(coding::undo_beginning(decoder, &body)),
             None => body,
         }
     }
 
     /// The key the caller sent: a backend that refuses it may say it back.
     fn caller_key(&self) -> Secret {
-        let mut headers = self.request_headers.iter();
-        let value = headers.find(|(name, _)| name == "authorization").map(|(_, value)| value);
-        Secret::of(value.and_then(|value| value.split_whitespace().last()))
+        let value = self.request_headers.get(header::AUTHORIZATION).map(text);
+        Secret::of(value.as_deref().and_then(|value| value.split_whitespace().last()))
+    }
+
+    /// Appends its line.
+    fn write_line(&self, line: &mut Vec<u8>) {
+        let (request_headers, response_headers) =
+            (texts(&self.request_headers), texts(&self.response_headers));
+        Record {
+            timestamp_unix_ms: self.timestamp_unix_ms,
+            method: self.method.as_str(),
+            url: &self.url,
+            request_headers: &pairs(&request_headers),
+            request_body: self.request_body(),
+            status: self.status,
+            response_headers: &pairs(&response_headers),
+            response_body: Body::of(&self.plain_response_body()),
+            extra: Raw::parse(&self.extra).ok(),
+        }
+        .write_line(line);
     }
 }
 
@@ -157,7 +195,7 @@ impl Log {
         Ok(Log { path, file, torn: last != [b'\n'] })
     }
 
-    fn append(&mut self, line: &str) -> io::Result<()> {
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
         if self.file.metadata()?.nlink() == 0 {
             *self = Log::open(self.path.clone())?;
         }
@@ -165,7 +203,7 @@ impl Log {
             self.file.write_all(b"\n")?;
         }
         self.torn = true;
-        self.file.write_all(line.as_bytes())?;
+        self.file.write_all(line)?;
         self.torn = false;
         Ok(())
     }
@@ -178,10 +216,13 @@ fn write_all(
     lost: &AtomicU64,
     queued_bytes: &AtomicUsize,
 ) {
-    for exchange in finished {
-        let mut line = String::new();
-        write_line(&mut line, &exchange);
-        let line = exchange.caller_key().hide(secret.hide(line));
+    let mut line = Vec::new();
+    while let Some(exchange) = next(&finished) {
+        line.clear();
+        line.shrink_to(LINE_BYTES);
+        exchange.write_line(&mut line);
+        secret.erase(&mut line);
+        exchange.caller_key().erase(&mut line);
         if let Err(error) = log.append(&line) {
             let lost = lost.fetch_add(1, Ordering::Relaxed) + 1;
             tracing::error!(lost, %error, "an exchange was not recorded");
@@ -190,21 +231,23 @@ fn write_all(
     }
 }
 
-fn write_line(line: &mut String, exchange: &Finished) {
-    fn pairs(headers: &[(String, String)]) -> Vec<(&str, &str)> {
-        headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
-    }
-    let response_body = exchange.plain_response_body();
-    Record {
-        timestamp_unix_ms: exchange.timestamp_unix_ms,
-        method: &exchange.method,
-        url: &exchange.url,
-        request_headers: &pairs(&exchange.request_headers),
-        request_body: Body::of(&exchange.request_body),
-        status: exchange.status,
-        response_headers: &pairs(&exchange.response_headers),
-        response_body: Body::of(&response_body),
-        extra: Raw::parse(&exchange.extra).ok(),
-    }
-    .write_line(line);
+/// The next exchange; none when there will be no more.
+fn next(finished: &Receiver<Finished>) -> Option<Finished> {
+    finished.try_recv().ok().or_else(|| {
+        std::thread::sleep(REST);
+        finished.recv().ok()
+    })
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
+/// Headers as text.
+fn texts(headers: &HeaderMap) -> Vec<(&str, Cow<'_, str>)> {
+    headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+}
+
+fn pairs<'h>(headers: &'h [(&'h str, Cow<'h, str>)]) -> Vec<(&'h str, &'h str)> {
+    headers.iter().map(|(name, value)| (*name, &**value)).collect()
 }

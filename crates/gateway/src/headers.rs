@@ -84,12 +84,6 @@ pub(crate) fn coding(headers: &HeaderMap) -> Option<String> {
     Some(codings(headers).join(", ")).filter(|coding| !coding.is_empty())
 }
 
-/// Headers as text, for the record.
-pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
-}
-
 fn authorization(from: &HeaderMap, key: Option<&str>) -> Option<HeaderValue> {
     let Some(key) = key else { return from.get(header::AUTHORIZATION).cloned() };
     let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 
 use crate::answer::{Answer, build};
-use crate::capture::{Finished, Recorder};
+use crate::capture::Finished;
 use crate::clock::unix_milliseconds;
 use crate::gateway::Gateway;
 use crate::headers;
@@ -60,9 +60,7 @@ pub(crate) struct Exchange {
     /// Whether the client says that it is Codex.
     pub is_codex: bool,
     method: Method,
-    /// Without the query, which may hold secrets.
-    path: String,
-    status: Option<StatusCode>,
+    uri: Uri,
     began: Instant,
     first_byte_ms: Option<u64>,
     /// How often the backend was asked.
@@ -73,26 +71,19 @@ pub(crate) struct Exchange {
     pub notes: Notes,
     usage: Option<Usage>,
     outcome: Outcome,
-    /// What is recorded, where that is wanted.
+    status: Option<u16>,
+    /// What the record will hold; none where nothing is recorded.
     finished: Option<Finished>,
 }
 
 impl Exchange {
     pub fn new(gateway: &Arc<Gateway>, head: &http::request::Parts) -> Self {
-        let recorded = |_: &Recorder| Finished {
-            timestamp_unix_ms: unix_milliseconds(),
-            method: head.method.to_string(),
-            url: format!("http://{}{}", gateway.address, path_and_query(&head.uri)),
-            request_headers: headers::pairs(&head.headers),
-            ..Finished::default()
-        };
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
             is_codex: headers::is_codex(&head.headers),
             method: head.method.clone(),
-            path: head.uri.path().to_owned(),
-            status: None,
+            uri: head.uri.clone(),
             began: Instant::now(),
             first_byte_ms: None,
             attempts: 0,
@@ -101,7 +92,14 @@ impl Exchange {
             notes: Notes::default(),
             usage: None,
             outcome: Outcome::Cancelled,
-            finished: gateway.recorder.as_ref().map(recorded),
+            status: None,
+            finished: gateway.recorder.is_some().then(|| Finished {
+                timestamp_unix_ms: unix_milliseconds(),
+                method: head.method.clone(),
+                url: format!("http://{}{}", gateway.address, path_and_query(&head.uri)),
+                request_headers: head.headers.clone(),
+                ..Finished::default()
+            }),
         }
     }
 
@@ -109,6 +107,13 @@ impl Exchange {
     pub fn asked(&mut self, body: &Bytes) {
         if let Some(finished) = &mut self.finished {
             finished.request_body = body.clone();
+        }
+    }
+
+    /// The body of the request turned out to be JSON, to its last byte.
+    pub fn understood(&mut self) {
+        if let Some(finished) = &mut self.finished {
+            finished.is_json = true;
         }
     }
 
@@ -176,11 +181,10 @@ impl Exchange {
                 headers.insert("latimer-notes", notes);
             }
             if let Some(finished) = &mut self.finished {
-                finished.response_headers = headers::pairs(headers);
-                finished.status = Some(status.as_u16());
+                finished.response_headers = headers.clone();
             }
         }
-        self.status = Some(status);
+        self.status = Some(status.as_u16());
         builder
     }
 
@@ -204,8 +208,9 @@ impl Drop for Exchange {
         let usage = self.usage.unwrap_or_default();
         tracing::info!(
             method = self.method.as_str(),
-            path = self.path,
-            status = self.status.map(|status| status.as_u16()),
+            // Without the query, which may hold secrets.
+            path = self.uri.path(),
+            status = self.status,
             outcome = self.outcome.name(),
             ms = self.began.elapsed().as_millis() as u64,
             input_tokens = usage.input,
@@ -217,11 +222,11 @@ impl Drop for Exchange {
             tracing::debug!(code = note.code, "note");
         }
         if let (Some(recorder), Some(finished)) = (&self.gateway.recorder, self.finished.take()) {
-            recorder.record(Finished { extra: self.extra(), ..finished });
+            recorder.record(Finished { status: self.status, extra: self.extra(), ..finished });
         }
     }
 }
 
-fn path_and_query(uri: &http::Uri) -> &str {
-    uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+fn path_and_query(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |asked_for| asked_for.as_str())
 }

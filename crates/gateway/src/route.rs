@@ -138,6 +138,7 @@ fn lift(
     text: &str,
 ) -> Result<Plan, ApiError> {
     let request = Request::parse(text)?;
+    exchange.understood();
     let gateway = std::sync::Arc::clone(&exchange.gateway);
     let profile = gateway.profile();
     let backend = Backend { model: gateway.model(), profile };
@@ -164,6 +165,7 @@ fn lower(
     let options =
         LiftOptions { instructions: gateway.chat_clients().instructions, ..LiftOptions::default() };
     let lifted = lift_request(text, &options, &mut exchange.notes)?;
+    exchange.understood();
     let most = gateway.settings.limits.answers;
     if lifted.n > most {
         let message = format!(

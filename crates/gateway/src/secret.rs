@@ -2,6 +2,7 @@
 
 use latimer_probe::redact::REDACTED;
 use latimer_wire::json::push_string;
+use memchr::memmem;
 
 /// Shorter texts are no keys; taking them out would only garble what is shown.
 const SHORTEST: usize = 8;
@@ -18,6 +19,17 @@ impl Secret {
             push_string(&mut literal, key);
             literal.trim_matches('"').to_owned()
         }))
+    }
+
+    /// Takes the secret out of a text that is written down.
+    pub fn erase(&self, json: &mut Vec<u8>) {
+        let Some(key) = self.0.as_deref().map(str::as_bytes) else { return };
+        let mut from = 0;
+        while let Some(at) = json.get(from..).and_then(|rest| memmem::find(rest, key)) {
+            let place = from + at..from + at + key.len();
+            json.splice(place, REDACTED.bytes());
+            from += at + REDACTED.len();
+        }
     }
 
     /// The text without the secret.

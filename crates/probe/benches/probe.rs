@@ -20,13 +20,13 @@ fn main() {
 }
 
 /// An exchange as the gateway records it: a request of `bytes`, and the stream that answered it.
-fn write(request: &str, answer: &str, line: &mut String) {
+fn write(request: &str, answer: &str, line: &mut Vec<u8>) {
     let record = Record {
         timestamp_unix_ms: 1_700_000_000_000,
         method: "POST",
         url: "http://127.0.0.1:8300/v1/responses",
         request_headers: &[("content-type", "application/json"), ("authorization", "Bearer sk-1")],
-        request_body: Body::of(request.as_bytes()),
+        request_body: Body::Json(request.as_bytes()),
         status: Some(200),
         response_headers: &[("content-type", "text/event-stream")],
         response_body: Body::of(answer.as_bytes()),
@@ -45,16 +45,16 @@ fn exchange_of(bytes: usize) -> (String, String) {
 fn record(bencher: Bencher<'_, '_>, bytes: usize) {
     let (request, answer) = exchange_of(bytes);
     bencher.counter(BytesCount::new(request.len() + answer.len())).bench(|| {
-        let mut line = String::new();
+        let mut line = Vec::new();
         write(black_box(&request), black_box(&answer), &mut line);
         line
     });
 }
 
 /// A recording of [`EXCHANGES`] exchanges.
-fn recording() -> String {
+fn recording() -> Vec<u8> {
     let (request, answer) = exchange_of(SIZES[0]);
-    let mut recording = String::new();
+    let mut recording = Vec::new();
     (0..EXCHANGES).for_each(|_| write(&request, &answer, &mut recording));
     recording
 }
@@ -62,20 +62,20 @@ fn recording() -> String {
 #[divan::bench]
 fn read(bencher: Bencher<'_, '_>) {
     let recording = recording();
-    let bencher = bencher.counter(BytesCount::of_str(&recording));
+    let bencher = bencher.counter(BytesCount::of_slice(&recording));
     bencher
         .counter(ItemsCount::new(EXCHANGES))
-        .bench(|| exchange::read(black_box(recording.as_bytes())).map(Result::unwrap).count());
+        .bench(|| exchange::read(black_box(recording.as_slice())).map(Result::unwrap).count());
 }
 
 #[divan::bench]
 fn report(bencher: Bencher<'_, '_>) {
     let recording = recording();
     let options = Options { source: "traffic.jsonl", generated_unix_s: 0, layout: Layout::Default };
-    let bencher = bencher.counter(BytesCount::of_str(&recording));
+    let bencher = bencher.counter(BytesCount::of_slice(&recording));
     bencher.counter(ItemsCount::new(EXCHANGES)).bench(|| {
         let mut report = String::new();
-        render(exchange::read(black_box(recording.as_bytes())), &options, &mut report).unwrap();
+        render(exchange::read(black_box(recording.as_slice())), &options, &mut report).unwrap();
         report
     });
 }

@@ -8,6 +8,7 @@ pub mod record;
 pub mod redact;
 
 mod answer;
+mod escape;
 mod input;
 mod python;
 mod stream;

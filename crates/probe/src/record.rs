@@ -2,8 +2,9 @@
 //! bodies as text that was checked. Out: one line of JSON, appended. Bodies are copied, never
 //! built into a tree; headers and the URL pass through [`redact`], always.
 
-use latimer_wire::json::{Object, Raw, push_string, push_unquoted};
+use latimer_wire::json::{Object, Raw, push_unquoted};
 
+use crate::escape::push_escaped;
 use crate::redact;
 
 /// A body as it came.
@@ -11,8 +12,8 @@ use crate::redact;
 pub enum Body<'a> {
     /// There was none.
     None,
-    /// One JSON value, kept as it is written.
-    Json(Raw<'a>),
+    /// One JSON value that was checked; it is kept as it is written.
+    Json(&'a [u8]),
     /// Anything else; bytes that are not UTF-8 become U+FFFD.
     Text(&'a [u8]),
 }
@@ -26,7 +27,7 @@ impl<'a> Body<'a> {
         let json = std::str::from_utf8(bytes).ok().and_then(|text| Raw::parse(text).ok());
         // A bare JSON string would read back as text, without its quotes.
         match json.filter(|raw| raw.is_object() || raw.is_array()) {
-            Some(raw) => Body::Json(raw),
+            Some(_) => Body::Json(bytes),
             None => Body::Text(bytes),
         }
     }
@@ -65,45 +66,49 @@ impl Record<'_> {
     ///     request_headers: &[("authorization", "Bearer sk-1")], request_body: Body::None,
     ///     status: None, response_headers: &[], response_body: Body::None, extra: None,
     /// };
-    /// let mut line = String::new();
+    /// let mut line = Vec::new();
     /// record.write_line(&mut line);
-    /// assert_eq!(line, concat!(
+    /// assert_eq!(String::from_utf8(line)?, concat!(
     ///     r#"{"timestamp":1.500,"request":{"method":"GET","url":"/v1/models","#,
     ///     r#""headers":{"authorization":"[REDACTED]"},"body":null},"response":null}"#, "\n",
     /// ));
+    /// # Ok::<(), std::string::FromUtf8Error>(())
     /// ```
-    pub fn write_line(&self, out: &mut String) {
-        let seconds =
-            format!("{}.{:03}", self.timestamp_unix_ms / 1000, self.timestamp_unix_ms % 1000);
-        let record = Object::new(out)
-            .with("timestamp", |out| out.push_str(&seconds))
-            .with("request", |out| self.write_request(out))
-            .with("response", |out| self.write_response(out));
-        match self.extra {
-            Some(extra) => record.with("latimer", |out| push_on_one_line(out, extra)).end(),
-            None => record.end(),
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        let (seconds, milliseconds) =
+            (self.timestamp_unix_ms / 1000, self.timestamp_unix_ms % 1000);
+        let head = format!("{{\"timestamp\":{seconds}.{milliseconds:03},\"request\":");
+        out.extend_from_slice(head.as_bytes());
+        self.write_request(out);
+        out.extend_from_slice(b",\"response\":");
+        self.write_response(out);
+        if let Some(extra) = self.extra {
+            out.extend_from_slice(b",\"latimer\":");
+            push_on_one_line(out, extra.as_str().as_bytes());
         }
-        out.push('\n');
+        out.extend_from_slice(b"}\n");
     }
 
-    fn write_request(&self, out: &mut String) {
-        Object::new(out)
+    fn write_request(&self, out: &mut Vec<u8>) {
+        let mut head = String::new();
+        Object::new(&mut head)
             .text("method", self.method)
             .text("url", &redact::url(self.url))
             .with("headers", |out| push_headers(out, self.request_headers))
-            .with("body", |out| push_body(out, self.request_body))
-            .end();
+            .key("body");
+        push_with_body(out, &head, self.request_body);
     }
 
-    fn write_response(&self, out: &mut String) {
+    fn write_response(&self, out: &mut Vec<u8>) {
         let Some(status) = self.status else {
-            return out.push_str(Raw::NULL.as_str());
+            return out.extend_from_slice(b"null");
         };
-        Object::new(out)
+        let mut head = String::new();
+        Object::new(&mut head)
             .number("status_code", status.into())
             .with("headers", |out| push_headers(out, self.response_headers))
-            .with("body", |out| push_body(out, self.response_body))
-            .end();
+            .key("body");
+        push_with_body(out, &head, self.response_body);
     }
 }
 
@@ -127,22 +132,35 @@ fn push_headers(out: &mut String, headers: &[(&str, &str)]) {
     object.end();
 }
 
-fn push_body(out: &mut String, body: Body<'_>) {
+/// Appends an object that lacks only the value of its last member, the body.
+fn push_with_body(out: &mut Vec<u8>, head: &str, body: Body<'_>) {
+    out.extend_from_slice(head.as_bytes());
     match body {
-        Body::None => out.push_str(Raw::NULL.as_str()),
-        Body::Json(raw) => push_on_one_line(out, raw),
-        Body::Text(bytes) => push_string(out, &String::from_utf8_lossy(bytes)),
+        Body::None => out.extend_from_slice(b"null"),
+        Body::Json(json) => push_on_one_line(out, json),
+        Body::Text(bytes) => {
+            out.push(b'"');
+            // Nearly all text is valid, and the check alone is much faster.
+            match std::str::from_utf8(bytes) {
+                Ok(text) => push_escaped(out, text),
+                Err(_) => push_escaped(out, &String::from_utf8_lossy(bytes)),
+            }
+            out.push(b'"');
+        }
     }
+    out.push(b'}');
 }
 
 /// In checked JSON a line end can only stand between tokens, where a space does as well.
-fn push_on_one_line(out: &mut String, raw: Raw<'_>) {
-    let mut pieces = raw.as_str().split(['\n', '\r']);
-    out.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        out.push(' ');
-        out.push_str(piece);
+fn push_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
+    let mut rest = json;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        let (before, after) = rest.split_at(at);
+        out.extend_from_slice(before);
+        out.push(b' ');
+        rest = after.get(1..).unwrap_or_default();
     }
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
@@ -152,9 +170,9 @@ mod tests {
     use latimer_wire::json::Raw;
 
     fn line(record: &Record<'_>) -> String {
-        let mut line = String::new();
+        let mut line = Vec::new();
         record.write_line(&mut line);
-        line
+        String::from_utf8(line).expect("a line is text")
     }
 
     const EMPTY: Record<'_> = Record {

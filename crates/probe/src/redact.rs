@@ -98,10 +98,10 @@ const SECRET_WORDS: &[&str] = &[
 /// assert_eq!(header("Authorization", "Bearer sk-1"), "[REDACTED]");
 /// ```
 pub fn header<'v>(name: &str, value: &'v str) -> &'v str {
-    let name = name.trim().to_ascii_lowercase();
+    let name = name.trim();
     let shown = SHOWN_HEADERS.iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == *pattern,
+        Some(start) => name.get(..start.len()).is_some_and(|of| of.eq_ignore_ascii_case(start)),
+        None => name.eq_ignore_ascii_case(pattern),
     });
     if shown { value } else { REDACTED }
 }

@@ -237,12 +237,12 @@ fn finished(head: &Parts, body: Bytes, response: &Response<MockBody>) -> Finishe
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     Finished {
         timestamp_unix_ms: unix_milliseconds(),
-        method: head.method.to_string(),
+        method: head.method.clone(),
         url: format!("http://{}{}", host.unwrap_or_default(), head.uri),
-        request_headers: headers::pairs(&head.headers),
+        request_headers: head.headers.clone(),
         request_body: body,
         status: Some(response.status().as_u16()),
-        response_headers: headers::pairs(response.headers()),
+        response_headers: response.headers().clone(),
         ..Finished::default()
     }
 }
