@@ -17,7 +17,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::args::{self, Agent};
-use crate::{report, serve};
+use crate::report::Rendered;
+use crate::serve;
 
 /// The model an agent asks for when none is named.
 const DEFAULT_MODEL: &str = "mock";
@@ -58,7 +59,7 @@ pub fn run(args: args::Run) -> Result<ExitCode> {
 fn leave_report(directory: &Path) -> Result<()> {
     let recording = directory.join(FILE_NAME);
     let path = directory.join("report.md");
-    report::write(&path, &report::render(&recording, Layout::Default)?)?;
+    Rendered::of(&recording, Layout::Default)?.write(&path)?;
     eprintln!("latimer: recording {}, report {}", recording.display(), path.display());
     Ok(())
 }

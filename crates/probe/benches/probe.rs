@@ -74,8 +74,7 @@ fn report(bencher: Bencher<'_, '_>) {
     let options = Options { source: "traffic.jsonl", generated_unix_s: 0, layout: Layout::Default };
     let bencher = bencher.counter(BytesCount::of_slice(&recording));
     bencher.counter(ItemsCount::new(EXCHANGES)).bench(|| {
-        let mut report = String::new();
-        render(exchange::read(black_box(recording.as_slice())), &options, &mut report).unwrap();
-        report
+        let mut log = Vec::new();
+        (render(black_box(recording.as_slice()), &options, &mut log).unwrap(), log)
     });
 }

@@ -2,10 +2,12 @@
 //! Responses stream one by one, or a whole response object. Out: [`Answer`]. Reads what is there
 //! and never refuses: a recording is a witness, not a client.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use crate::input::string;
-use crate::tool_call::{ToolCalls, number};
+use latimer_wire::json::Raw;
+
+use crate::fields::{Fields, tree};
+use crate::tool_call::ToolCalls;
 
 /// The channels on which text arrives: the event's name without `.delta` or `.done`, and the
 /// channel. The names without `_text` are those of the Open Responses specification.
@@ -89,9 +91,9 @@ struct Piece {
 
 impl Answer {
     /// The answer in a JSON body; of a body that is no response, only the error it may hold.
-    pub(crate) fn of_body(body: &Value) -> Self {
+    pub(crate) fn of_body(body: &Fields<'_>) -> Self {
         let mut answer = Answer::default();
-        if body.get("output").is_some_and(Value::is_array) {
+        if body.get("output").is_some_and(Raw::is_array) {
             answer.end(body, None);
         } else {
             answer.failure = body.get("error").and_then(failure);
@@ -100,19 +102,20 @@ impl Answer {
     }
 
     /// Takes the next event of a stream.
-    pub(crate) fn event(&mut self, kind: &str, event: &Value) {
+    pub(crate) fn event(&mut self, kind: &str, event: &Fields<'_>) {
         self.started |= kind.starts_with("response.");
         if let Some((_, status)) = ENDS.iter().find(|(end, _)| *end == kind) {
             // Should a stream end twice, the first end counts.
             if self.status.is_none() {
-                self.end(event.get("response").unwrap_or(&Value::Null), Some(status));
+                self.end(&event.fields("response"), Some(status));
             }
         } else if kind == "response.output_item.added" || kind == "response.output_item.done" {
             self.item(event, kind.ends_with(".done"));
         } else if let Some((channel, is_done)) = channel_of(kind) {
             self.text(channel, event, is_done);
-        } else if kind == "error" || event.get("error").is_some_and(Value::is_object) {
-            self.failure = failure(event.get("error").unwrap_or(event)).or(self.failure.take());
+        } else if kind == "error" || event.get("error").is_some_and(Raw::is_object) {
+            let failure = event.get("error").map_or_else(|| failure_of(event, None), failure);
+            self.failure = failure.or(self.failure.take());
         } else {
             self.calls.event(kind, event);
         }
@@ -131,59 +134,59 @@ impl Answer {
         self.started && self.status.is_none() && self.failure.is_none()
     }
 
-    fn text(&mut self, channel: Channel, event: &Value, is_done: bool) {
-        let part_at = number(event, "content_index").or_else(|| number(event, "summary_index"));
+    fn text(&mut self, channel: Channel, event: &Fields<'_>, is_done: bool) {
+        let part_at = event.number("content_index").or_else(|| event.number("summary_index"));
         let field = match (is_done, channel) {
             (false, _) => "delta",
             (true, Channel::Refusal) => "refusal",
             (true, _) => "text",
         };
-        let Some(text) = string(event, field) else { return };
-        let item_at = number(event, "output_index");
+        let Some(text) = event.text(field) else { return };
+        let item_at = event.number("output_index");
         let place = (channel, item_at, part_at);
         let is_here = |piece: &Piece| (piece.channel, piece.item_at, piece.part_at) == place;
         match self.texts.iter_mut().rev().find(|piece| is_here(piece)) {
-            Some(piece) if is_done => text.clone_into(&mut piece.text),
-            Some(piece) => piece.text.push_str(text),
+            Some(piece) if is_done => piece.text = text.into_owned(),
+            Some(piece) => piece.text.push_str(&text),
             None => {
-                let text = text.to_owned();
+                let text = text.into_owned();
                 self.texts.push(Piece { channel, item_at, part_at, is_streamed: true, text });
             }
         }
     }
 
-    fn item(&mut self, event: &Value, is_done: bool) {
-        let Some(item) = event.get("item") else { return };
-        let item_at = number(event, "output_index");
-        self.calls.item(item, item_at, is_done);
+    fn item(&mut self, event: &Fields<'_>, is_done: bool) {
+        let Some(item) = event.get("item").map(Fields::of) else { return };
+        let item_at = event.number("output_index");
+        self.calls.item(&item, item_at, is_done);
         let may_be_same = |at: Option<u64>| at.is_none() || item_at.is_none() || at == item_at;
         let is_known = |piece: &Piece| piece.is_streamed && may_be_same(piece.item_at);
         if is_done {
-            self.item_texts(item, item_at, is_known);
+            self.item_texts(&item, item_at, is_known);
         }
     }
 
     /// Takes the texts of a whole item, except on channels where they are known already.
     fn item_texts(
         &mut self,
-        item: &Value,
+        item: &Fields<'_>,
         item_at: Option<u64>,
         is_known: impl Fn(&Piece) -> bool,
     ) {
         for (kind, list, part_kind, field, channel) in PARTS {
             let is_here = |piece: &Piece| piece.channel == *channel && is_known(piece);
-            if string(item, "type") != Some(kind) || self.texts.iter().any(is_here) {
+            if item.text("type").as_deref() != Some(kind) || self.texts.iter().any(is_here) {
                 continue;
             }
-            let parts = item.get(list).and_then(Value::as_array);
-            for (part, part_at) in parts.into_iter().flatten().zip(0..) {
-                if string(part, "type") == Some(part_kind) {
+            let parts = item.get(list).map(Raw::elements).unwrap_or_default();
+            for (part, part_at) in parts.into_iter().map(Fields::of).zip(0..) {
+                if part.text("type").as_deref() == Some(part_kind) {
                     self.texts.push(Piece {
                         channel: *channel,
                         item_at,
                         part_at: Some(part_at),
                         is_streamed: false,
-                        text: string(part, field).unwrap_or_default().to_owned(),
+                        text: part.text(field).unwrap_or_default().into_owned(),
                     });
                 }
             }
@@ -191,19 +194,17 @@ impl Answer {
     }
 
     /// Takes the whole response: what only it knows, and what the events before did not bring.
-    fn end(&mut self, response: &Value, status: Option<&str>) {
-        self.status = string(response, "status").or(status).map(str::to_owned);
+    fn end(&mut self, response: &Fields<'_>, status: Option<&str>) {
+        self.status = response.text("status").or(status.map(Cow::Borrowed)).map(Cow::into_owned);
         self.failure = response.get("error").and_then(failure).or(self.failure.take());
-        self.incomplete_reason = response
-            .get("incomplete_details")
-            .and_then(|details| string(details, "reason"))
-            .map(str::to_owned);
-        self.tokens = response.get("usage").and_then(tokens);
+        let details = response.fields("incomplete_details");
+        self.incomplete_reason = details.text("reason").map(Cow::into_owned);
+        self.tokens = tokens(&response.fields("usage"));
         let known: Vec<_> = self.texts.iter().map(|piece| piece.channel).collect();
-        let output = response.get("output").and_then(Value::as_array);
-        for (item, at) in output.into_iter().flatten().zip(0..) {
-            self.calls.item(item, Some(at), true);
-            self.item_texts(item, Some(at), |piece| known.contains(&piece.channel));
+        let output = response.get("output").map(Raw::elements).unwrap_or_default();
+        for (item, at) in output.into_iter().map(Fields::of).zip(0..) {
+            self.calls.item(&item, Some(at), true);
+            self.item_texts(&item, Some(at), |piece| known.contains(&piece.channel));
         }
     }
 }
@@ -216,23 +217,28 @@ fn channel_of(kind: &str) -> Option<(Channel, bool)> {
     CHANNELS.iter().find(|(known, _)| *known == name).map(|(_, channel)| (*channel, is_done))
 }
 
-fn failure(error: &Value) -> Option<Failure> {
-    let code = error.get("code").filter(|code| !code.is_null()).or_else(|| error.get("type"));
+fn failure(error: Raw<'_>) -> Option<Failure> {
+    failure_of(&Fields::of(error), error.text())
+}
+
+/// What an error says; one that is only a text is its own message.
+fn failure_of(error: &Fields<'_>, text: Option<Cow<'_, str>>) -> Option<Failure> {
+    let code = error.get("code").and_then(Raw::non_null).or_else(|| error.get("type"));
     let failure = Failure {
-        code: code.filter(|code| !code.is_null()).map(crate::python::display),
-        message: string(error, "message").or(error.as_str()).map(str::to_owned),
+        code: code.and_then(Raw::non_null).map(|code| crate::python::display(&tree(code))),
+        message: error.text("message").or(text).map(Cow::into_owned),
     };
     (failure.code.is_some() || failure.message.is_some()).then_some(failure)
 }
 
-fn tokens(usage: &Value) -> Option<Tokens> {
-    let detail = |list: &str, field: &str| usage.get(list).and_then(|list| number(list, field));
-    let (input, output) = (number(usage, "input_tokens")?, number(usage, "output_tokens")?);
+fn tokens(usage: &Fields<'_>) -> Option<Tokens> {
+    let detail = |list: &str, field: &str| usage.fields(list).number(field).unwrap_or_default();
+    let (input, output) = (usage.number("input_tokens")?, usage.number("output_tokens")?);
     Some(Tokens {
         input,
         output,
-        total: number(usage, "total_tokens").unwrap_or(input.saturating_add(output)),
-        cached: detail("input_tokens_details", "cached_tokens").unwrap_or_default(),
-        reasoning: detail("output_tokens_details", "reasoning_tokens").unwrap_or_default(),
+        total: usage.number("total_tokens").unwrap_or(input.saturating_add(output)),
+        cached: detail("input_tokens_details", "cached_tokens"),
+        reasoning: detail("output_tokens_details", "reasoning_tokens"),
     })
 }

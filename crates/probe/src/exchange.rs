@@ -1,105 +1,77 @@
 //! One recorded request and its answer, read from JSON Lines: an object a line with `timestamp`,
-//! `request` and `response`. In: any buffered reader. Out: [`Exchange`]s, and for each line that
-//! is none an [`Unreadable`] with its number. Unknown keys are passed over; nothing is hidden
-//! here, whoever shows an exchange does that.
+//! `request` and `response`. In: lines in memory. Out: [`Exchange`]s that borrow from them, and for
+//! each line that is none an [`Unreadable`] with its number. Unknown keys are passed over; nothing
+//! is hidden here, whoever shows an exchange does that.
 
-use std::io::{self, BufRead};
+use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::Value;
+use latimer_wire::json::{Malformed, Raw, Reader};
+
+use crate::fields::tree;
 
 /// One recorded request and its answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Exchange {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchange<'a> {
     /// When the request began: milliseconds since 1970 (UTC).
-    #[serde(rename = "timestamp", default, deserialize_with = "unix_ms")]
     pub timestamp_unix_ms: Option<i64>,
     /// What was asked.
-    pub request: RecordedRequest,
+    pub request: RecordedRequest<'a>,
     /// What was answered; `None` when the client left or no answer came.
-    #[serde(default)]
-    pub response: Option<RecordedResponse>,
+    pub response: Option<RecordedResponse<'a>>,
     /// What Latimer itself noted down about the exchange.
-    #[serde(default)]
-    pub latimer: Option<Value>,
+    pub latimer: Option<Raw<'a>>,
 }
 
 /// The request of an [`Exchange`].
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct RecordedRequest {
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedRequest<'a> {
     /// The HTTP method.
-    pub method: String,
+    pub method: Cow<'a, str>,
     /// The URL as it was recorded, absolute or a path.
-    pub url: String,
+    pub url: Cow<'a, str>,
     /// The headers in their order.
-    #[serde(default)]
-    pub headers: Headers,
+    pub headers: Headers<'a>,
     /// The body.
-    #[serde(default)]
-    pub body: Payload,
+    pub body: Payload<'a>,
 }
 
 /// The response of an [`Exchange`].
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct RecordedResponse {
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedResponse<'a> {
     /// The HTTP status.
     pub status_code: Option<u16>,
     /// The headers in their order.
-    #[serde(default)]
-    pub headers: Headers,
+    pub headers: Headers<'a>,
     /// The body; an event stream is text.
-    #[serde(default)]
-    pub body: Payload,
+    pub body: Payload<'a>,
 }
 
 /// Header names and values in the order of the record.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Option<serde_json::Map<String, Value>>")]
-pub struct Headers(pub Vec<(String, String)>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Headers {
+impl Headers<'_> {
     /// The value of a header, its name compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-impl From<Option<serde_json::Map<String, Value>>> for Headers {
-    fn from(map: Option<serde_json::Map<String, Value>>) -> Self {
-        let text = |value| match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        Headers(map.into_iter().flatten().map(|(name, value)| (name, text(value))).collect())
+        found.map(|(_, value)| &**value)
     }
 }
 
 /// A recorded body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(from = "Value")]
-pub enum Payload {
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Payload<'a> {
     /// There was none.
     #[default]
     None,
     /// Text of any kind, an event stream for one.
-    Text(String),
-    /// A JSON body.
-    Json(Value),
-}
-
-impl From<Value> for Payload {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Payload::None,
-            Value::String(text) => Payload::Text(text),
-            json => Payload::Json(json),
-        }
-    }
+    Text(Cow<'a, str>),
+    /// A JSON body, as it is written.
+    Json(Raw<'a>),
 }
 
 /// A line of a recording that gave no exchange.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// The line is not a record.
     #[error("line {line} is not a recorded exchange: {source}")]
@@ -107,7 +79,7 @@ pub enum Unreadable {
         /// Counted from 1.
         line: u64,
         /// What was wrong with it.
-        source: serde_json::Error,
+        source: Malformed,
     },
     /// The last line was cut off while it was written; what came before it is whole.
     #[error("line {line} ends in the middle of a record")]
@@ -115,17 +87,9 @@ pub enum Unreadable {
         /// Counted from 1.
         line: u64,
     },
-    /// The recording could not be read any further.
-    #[error("reading stopped at line {line}: {source}")]
-    Io {
-        /// Counted from 1.
-        line: u64,
-        /// Why.
-        source: io::Error,
-    },
 }
 
-/// Reads a recording line by line, holding one at a time; blank lines are passed over.
+/// Reads the lines of a recording; blank ones are passed over.
 ///
 /// ```
 /// let lines = r#"{"timestamp": 1.5, "request": {"method": "GET", "url": "/v1/models"}}"#;
@@ -133,37 +97,129 @@ pub enum Unreadable {
 /// assert_eq!(first?.timestamp_unix_ms, Some(1500));
 /// # Ok::<(), latimer_probe::exchange::Unreadable>(())
 /// ```
-pub fn read<R: BufRead>(mut input: R) -> impl Iterator<Item = Result<Exchange, Unreadable>> {
-    let (mut buffer, mut line, mut stopped) = (Vec::new(), 0, false);
-    std::iter::from_fn(move || {
-        while !stopped {
-            buffer.clear();
-            line += 1;
-            match input.read_until(b'\n', &mut buffer) {
-                Ok(0) => stopped = true,
-                Ok(_) if buffer.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(parse(&buffer, line)),
-                Err(source) => {
-                    stopped = true;
-                    return Some(Err(Unreadable::Io { line, source }));
-                }
-            }
-        }
-        None
+pub fn read(lines: &[u8]) -> impl Iterator<Item = Result<Exchange<'_>, Unreadable>> {
+    let ends = memchr::memchr_iter(b'\n', lines).map(|at| at + 1).chain([lines.len()]);
+    let lines = ends.scan(0, |from, end| lines.get(std::mem::replace(from, end)..end));
+    (1..).zip(lines).filter(|(_, bytes)| !bytes.trim_ascii().is_empty()).map(|(line, bytes)| {
+        exchange(bytes).map_err(|source| match bytes.ends_with(b"\n") {
+            true => Unreadable::Malformed { line, source },
+            false => Unreadable::Torn { line },
+        })
     })
 }
 
-fn parse(bytes: &[u8], line: u64) -> Result<Exchange, Unreadable> {
-    serde_json::from_slice(bytes).map_err(|source| match bytes.ends_with(b"\n") {
-        true => Unreadable::Malformed { line, source },
-        false => Unreadable::Torn { line },
+fn exchange(line: &[u8]) -> Result<Exchange<'_>, Malformed> {
+    let text = std::str::from_utf8(line)
+        .map_err(|error| Malformed { what: "not UTF-8", at: error.valid_up_to() })?;
+    let mut reader = Reader::new(text);
+    let (mut timestamp, mut asked, mut answered, mut latimer) = (None, None, None, None);
+    reader.object(|key, reader| match &*key {
+        "timestamp" => once(&mut timestamp, reader, |reader| reader.value()),
+        "request" => once(&mut asked, reader, request),
+        "response" => once(&mut answered, reader, response),
+        "latimer" => once(&mut latimer, reader, |reader| reader.value()),
+        _ => reader.value().map(drop),
+    })?;
+    let at = reader.position();
+    reader.finish()?;
+    Ok(Exchange {
+        timestamp_unix_ms: timestamp.and_then(Raw::non_null).map(unix_ms).transpose()?,
+        request: asked.ok_or(Malformed { what: "there is no `request`", at })?,
+        response: answered.flatten(),
+        latimer: latimer.and_then(Raw::non_null),
+    })
+}
+
+fn request<'a>(reader: &mut Reader<'a>) -> Result<RecordedRequest<'a>, Malformed> {
+    let (mut method, mut url, mut sent, mut body) = (None, None, None, None);
+    reader.object(|key, reader| match &*key {
+        "method" => once(&mut method, reader, text),
+        "url" => once(&mut url, reader, text),
+        "headers" => once(&mut sent, reader, headers),
+        "body" => once(&mut body, reader, payload),
+        _ => reader.value().map(drop),
+    })?;
+    let at = reader.position();
+    Ok(RecordedRequest {
+        method: method.ok_or(Malformed { what: "there is no `method`", at })?,
+        url: url.ok_or(Malformed { what: "there is no `url`", at })?,
+        headers: sent.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+    })
+}
+
+fn response<'a>(reader: &mut Reader<'a>) -> Result<Option<RecordedResponse<'a>>, Malformed> {
+    if reader.peek_value() == Some(b'n') {
+        return reader.value().map(|_| None);
+    }
+    let (mut status_code, mut sent, mut body) = (None, None, None);
+    reader.object(|key, reader| match &*key {
+        "status_code" => once(&mut status_code, reader, status),
+        "headers" => once(&mut sent, reader, headers),
+        "body" => once(&mut body, reader, payload),
+        _ => reader.value().map(drop),
+    })?;
+    Ok(Some(RecordedResponse {
+        status_code: status_code.flatten(),
+        headers: sent.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+    }))
+}
+
+/// Takes the value of a member which may be there only once.
+fn once<'a, T>(
+    slot: &mut Option<T>,
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>,
+) -> Result<(), Malformed> {
+    match slot {
+        Some(_) => Err(Malformed { what: "a member is there twice", at: reader.position() }),
+        None => read(reader).map(|value| *slot = Some(value)),
+    }
+}
+
+fn text<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, Malformed> {
+    let wrong = Malformed { what: "expected a string", at: reader.position() };
+    reader.value()?.text().ok_or(wrong)
+}
+
+fn status(reader: &mut Reader<'_>) -> Result<Option<u16>, Malformed> {
+    let wrong = Malformed { what: "expected a status", at: reader.position() };
+    let code = reader.value()?.non_null();
+    code.map(|code| code.as_str().parse().map_err(|_| wrong)).transpose()
+}
+
+fn headers<'a>(reader: &mut Reader<'a>) -> Result<Headers<'a>, Malformed> {
+    if reader.peek_value() == Some(b'n') {
+        return reader.value().map(|_| Headers::default());
+    }
+    let mut headers: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+    reader.object(|name, reader| {
+        let value = reader.value()?;
+        let value = value.text().unwrap_or_else(|| tree(value).to_string().into());
+        match headers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, earlier)) => *earlier = value,
+            None => headers.push((name, value)),
+        }
+        Ok(())
+    })?;
+    Ok(Headers(headers))
+}
+
+fn payload<'a>(reader: &mut Reader<'a>) -> Result<Payload<'a>, Malformed> {
+    let value = reader.value()?;
+    Ok(match value.text() {
+        Some(text) => Payload::Text(text),
+        None if value.is_null() => Payload::None,
+        None => Payload::Json(value),
     })
 }
 
 /// Seconds with a fraction, as the records have them, to whole milliseconds.
-fn unix_ms<'de, D: serde::Deserializer<'de>>(seconds: D) -> Result<Option<i64>, D::Error> {
-    let seconds = Option::<f64>::deserialize(seconds)?;
-    Ok(seconds.map(|seconds| (seconds * 1000.0).round() as i64))
+fn unix_ms(seconds: Raw<'_>) -> Result<i64, Malformed> {
+    let number: Option<f64> = serde_json::from_str(seconds.as_str()).ok();
+    let seconds = number.ok_or(Malformed { what: "expected a time in seconds", at: 0 })?;
+    Ok((seconds * 1000.0).round() as i64)
 }
 
 #[cfg(test)]

@@ -4,17 +4,19 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use latimer_wire::json::Raw;
+
+use crate::fields::{Fields, tree};
 
 /// One row of the input table.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct InputItem {
+pub(crate) struct InputItem<'a> {
     /// Who speaks; items that are no messages have none.
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<Cow<'a, str>>,
     /// The item's `type`; a message may leave it out.
-    pub(crate) kind: String,
+    pub(crate) kind: Cow<'a, str>,
     /// What it says.
-    pub(crate) text: String,
+    pub(crate) text: Cow<'a, str>,
     /// Whether `text` is the item's own words, rather than JSON that stands for them.
     pub(crate) is_spoken: bool,
 }
@@ -34,16 +36,12 @@ const CALLS: &[(&str, &str)] = &[
 ];
 
 /// What is called, and with what: a tool without a name of its own goes by the kind of its call.
-pub(crate) fn call(item: &Value) -> Option<(&str, String)> {
-    let kind = string(item, "type")?;
-    let (_, field) = CALLS.iter().find(|(call, _)| *call == kind)?;
-    let name = string(item, "name").unwrap_or(kind.trim_end_matches("_call"));
-    let arguments = match item.get(field) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-    };
-    Some((name, arguments))
+pub(crate) fn call<'a>(item: &Fields<'a>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+    let kind = item.text("type")?;
+    let (kind, field) = CALLS.iter().find(|(call, _)| *call == kind)?;
+    let name = item.text("name").unwrap_or(Cow::Borrowed(kind.trim_end_matches("_call")));
+    let arguments = item.get(field).and_then(Raw::non_null).map(text_or_json);
+    Some((name, arguments.unwrap_or_default()))
 }
 
 /// Parts of a message that are not text, and what is shown in their place.
@@ -59,45 +57,46 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
 ];
 
 /// The input items of a request; `None` when it has no input at all.
-pub(crate) fn items(body: &Value) -> Option<Vec<InputItem>> {
-    match body.get("input").or_else(|| body.get("messages"))? {
-        Value::Array(items) => Some(items.iter().map(item).collect()),
-        Value::Null => None,
-        words => Some(vec![InputItem {
-            role: Some("user".into()),
-            kind: "message".into(),
-            text: content(words).into_owned(),
-            is_spoken: true,
-        }]),
+pub(crate) fn items<'a>(body: &Fields<'a>) -> Option<Vec<InputItem<'a>>> {
+    let input = body.get("input").or_else(|| body.get("messages"))?.non_null()?;
+    if input.is_array() {
+        return Some(input.elements().into_iter().map(item).collect());
     }
+    Some(vec![InputItem {
+        role: Some("user".into()),
+        kind: "message".into(),
+        text: content(input),
+        is_spoken: true,
+    }])
 }
 
-fn item(item: &Value) -> InputItem {
-    let role = string(item, "role").map(str::to_owned);
-    let kind = string(item, "type").unwrap_or("message").to_owned();
-    match words(item, &kind) {
+fn item(item: Raw<'_>) -> InputItem<'_> {
+    let fields = Fields::of(item);
+    let role = fields.text("role");
+    let kind = fields.text("type").unwrap_or("message".into());
+    match words(&fields, &kind) {
         Some(text) => InputItem { role, kind, text, is_spoken: true },
-        None => InputItem { role, kind, text: item.to_string(), is_spoken: false },
+        None => InputItem { role, kind, text: tree(item).to_string().into(), is_spoken: false },
     }
 }
 
-fn words(item: &Value, kind: &str) -> Option<String> {
+fn words<'a>(item: &Fields<'a>, kind: &str) -> Option<Cow<'a, str>> {
     if let Some((name, arguments)) = call(item) {
-        return Some(format!("{name}({arguments})"));
+        return Some(format!("{name}({arguments})").into());
     }
     if kind == "reasoning" {
         return Some(reasoning(item));
     }
     let field = if kind.ends_with("_output") { "output" } else { "content" };
-    item.get(field).filter(|value| !value.is_null()).map(|value| content(value).into_owned())
+    item.get(field).and_then(Raw::non_null).map(content)
 }
 
-fn reasoning(item: &Value) -> String {
+fn reasoning<'a>(item: &Fields<'a>) -> Cow<'a, str> {
     let texts = ["summary", "content"].map(|field| item.get(field).map(content));
     let said = texts.into_iter().flatten().find(|text| !text.is_empty());
     match said {
-        Some(text) => text.into_owned(),
-        None if item.get("encrypted_content").is_some_and(Value::is_string) => {
+        Some(text) => text,
+        None if item.get("encrypted_content").is_some_and(Raw::is_string) => {
             "[encrypted reasoning]".into()
         }
         None => "[empty]".into(),
@@ -105,35 +104,37 @@ fn reasoning(item: &Value) -> String {
 }
 
 /// The text of a message's content: a string, or parts, each on lines of its own.
-pub(crate) fn content(content: &Value) -> Cow<'_, str> {
-    match content {
-        Value::String(text) => Cow::Borrowed(text),
-        Value::Array(parts) => {
-            let parts: Vec<_> = parts.iter().map(part).collect();
-            Cow::Owned(parts.join("\n"))
-        }
-        Value::Null => Cow::Borrowed(""),
-        part_or_other => part(part_or_other),
+pub(crate) fn content(content: Raw<'_>) -> Cow<'_, str> {
+    if content.is_null() {
+        return Cow::Borrowed("");
+    }
+    if !content.is_array() {
+        return part(content);
+    }
+    match content.elements().as_slice() {
+        [one] => part(*one),
+        parts => parts.iter().map(|one| part(*one)).collect::<Vec<_>>().join("\n").into(),
     }
 }
 
-fn part(part: &Value) -> Cow<'_, str> {
-    let kind = match part {
-        Value::String(text) => return Cow::Borrowed(text),
-        other => string(other, "type"),
-    };
-    if let Some(text) = string(part, "text").or_else(|| string(part, "refusal")) {
-        return Cow::Borrowed(text);
+fn part(part: Raw<'_>) -> Cow<'_, str> {
+    if let Some(text) = part.text() {
+        return text;
     }
-    let placeholder = PLACEHOLDERS.iter().find(|(name, _)| Some(*name) == kind);
+    let fields = Fields::of(part);
+    if let Some(text) = fields.text("text").or_else(|| fields.text("refusal")) {
+        return text;
+    }
+    let kind = fields.text("type");
+    let placeholder = PLACEHOLDERS.iter().find(|(name, _)| Some(*name) == kind.as_deref());
     match (placeholder, kind) {
         (Some((_, placeholder)), _) => Cow::Borrowed(placeholder),
         (None, Some(kind)) => Cow::Owned(format!("[{kind}]")),
-        (None, None) => Cow::Owned(part.to_string()),
+        (None, None) => Cow::Owned(tree(part).to_string()),
     }
 }
 
-/// A member that is a string.
-pub(crate) fn string<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
-    value.get(key).and_then(Value::as_str)
+/// A string's text, the JSON of any other value.
+fn text_or_json(value: Raw<'_>) -> Cow<'_, str> {
+    value.text().unwrap_or_else(|| tree(value).to_string().into())
 }

@@ -8,7 +8,9 @@ pub mod record;
 pub mod redact;
 
 mod answer;
+mod blocks;
 mod escape;
+mod fields;
 mod input;
 mod python;
 mod stream;

@@ -4,14 +4,82 @@
 
 use std::fmt::{self, Write};
 
+use latimer_wire::json::Raw;
 use serde_json::Value;
 
-/// How many bytes `json.dumps(value)` has.
-pub(crate) fn json_bytes(value: &Value) -> u64 {
-    let mut counter = Counter(0);
-    // Neither a counter nor a string refuses to be written to.
-    let _ = write_json(value, &mut counter);
-    counter.0
+/// How many bytes `json.dumps(value)` has, from a value as it is written: its own bytes, more for
+/// what Python spells longer, less for what it leaves out.
+pub(crate) fn json_bytes(value: Raw<'_>) -> u64 {
+    let text = value.as_str().as_bytes();
+    let (mut at, mut more) = (0, beyond_ascii(text));
+    while let Some((next, rest)) = text.get(at..).and_then(<[u8]>::split_first) {
+        let (taken, longer) = match next {
+            b'"' => string(rest),
+            b',' | b':' => (1, 1),
+            b' ' | b'\t' | b'\n' | b'\r' => (1, -1),
+            b'-' | b'0'..=b'9' => number(text.get(at..).unwrap_or_default()),
+            _ => (1, 0),
+        };
+        at += taken;
+        more += longer;
+    }
+    text.len().saturating_add_signed(more) as u64
+}
+
+/// How many bytes more all characters take that are escaped because they are not printable ASCII:
+/// `\uXXXX` instead of two or three bytes or of one, two of them instead of four.
+fn beyond_ascii(text: &[u8]) -> isize {
+    const fn more(byte: &u8) -> u8 {
+        match byte {
+            0x7f => 5,
+            0xc0..0xe0 => 4,
+            0xe0..0xf0 => 3,
+            0xf0.. => 8,
+            _ => 0,
+        }
+    }
+    // The sum over so few bytes is a byte, so that many are added at once.
+    text.chunks(32).map(|few| few.iter().map(more).sum::<u8>() as isize).sum()
+}
+
+/// The length of the string literal whose first quote stands before `rest`, and how many bytes more
+/// its escapes take.
+fn string(rest: &[u8]) -> (usize, isize) {
+    let (mut at, mut more) = (0, 0);
+    while let Some(found) = rest.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found + 2;
+        match rest.get(at - 2..) {
+            Some([b'"', ..]) => break,
+            Some([_, b'u', digits @ ..]) => more += unicode_escape(digits),
+            Some([_, b'/', ..]) => more -= 1,
+            _ => {}
+        }
+    }
+    (at, more)
+}
+
+/// How many bytes more an escape takes than the `\uXXXX` it is written as.
+fn unicode_escape(digits: &[u8]) -> isize {
+    let digits = digits.get(..4).and_then(|hex| std::str::from_utf8(hex).ok());
+    let unit = digits.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    match unit.and_then(char::from_u32) {
+        Some('"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}') => -4,
+        Some(' '..='~') => -5,
+        _ => 0,
+    }
+}
+
+/// The length of the number at the beginning, and how many bytes more Python makes of it.
+fn number(text: &[u8]) -> (usize, isize) {
+    let goes_on = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+    let bytes = text.iter().take_while(goes_on).count();
+    let written = text.get(..bytes).unwrap_or_default();
+    // So many digits are a whole number that stays as it is.
+    if bytes < 19 && written.iter().all(u8::is_ascii_digit) {
+        return (bytes, 0);
+    }
+    let printed_bytes = serde_json::from_slice(written).map(|number| display(&number).len());
+    (bytes, printed_bytes.map_or(0, |printed| printed as isize - bytes as isize))
 }
 
 /// `str(value)` for strings and booleans, `json.dumps(value)` for the rest.
@@ -22,22 +90,14 @@ pub(crate) fn display(value: &Value) -> String {
         Value::Bool(false) => "False".into(),
         other => {
             let mut text = String::new();
+            // A string does not refuse to be written to.
             let _ = write_json(other, &mut text);
             text
         }
     }
 }
 
-struct Counter(u64);
-
-impl Write for Counter {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 += text.len() as u64;
-        Ok(())
-    }
-}
-
-fn write_json(value: &Value, out: &mut impl Write) -> fmt::Result {
+fn write_json(value: &Value, out: &mut String) -> fmt::Result {
     match value {
         Value::Null => out.write_str("null"),
         Value::Bool(flag) => write!(out, "{flag}"),
@@ -66,7 +126,7 @@ fn write_json(value: &Value, out: &mut impl Write) -> fmt::Result {
 
 /// Python's `repr` of a float turns to exponents at the same sizes as Rust's `Debug`, but writes
 /// them with a sign and two digits.
-fn write_number(number: &serde_json::Number, out: &mut impl Write) -> fmt::Result {
+fn write_number(number: &serde_json::Number, out: &mut String) -> fmt::Result {
     let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
         return write!(out, "{number}");
     };
@@ -77,7 +137,7 @@ fn write_number(number: &serde_json::Number, out: &mut impl Write) -> fmt::Resul
     }
 }
 
-fn write_string(text: &str, out: &mut impl Write) -> fmt::Result {
+fn write_string(text: &str, out: &mut String) -> fmt::Result {
     out.write_char('"')?;
     let mut rest = text;
     while let Some(at) = rest.find(|c| !matches!(c, ' '..='~') || matches!(c, '"' | '\\')) {
@@ -93,7 +153,7 @@ fn write_string(text: &str, out: &mut impl Write) -> fmt::Result {
     out.write_char('"')
 }
 
-fn write_escape(special: char, out: &mut impl Write) -> fmt::Result {
+fn write_escape(special: char, out: &mut String) -> fmt::Result {
     match special {
         '"' => out.write_str("\\\""),
         '\\' => out.write_str("\\\\"),
@@ -112,6 +172,7 @@ fn write_escape(special: char, out: &mut impl Write) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::{display, json_bytes};
+    use latimer_wire::json::Raw;
 
     /// Left: JSON as recorded. Right: what CPython 3 makes of it with `json.dumps(json.loads(..))`.
     const DUMPS: &[(&str, &str)] = &[
@@ -130,6 +191,10 @@ mod tests {
             "[18446744073709551615,-9223372036854775808]",
             "[18446744073709551615, -9223372036854775808]",
         ),
+        (
+            r#"["\u0041\u00e9\u0022\u000a\u0001\u2028", "\ud83d\ude00" , -0, 12345678901234567]"#,
+            r#"["A\u00e9\"\n\u0001\u2028", "\ud83d\ude00", -0.0, 12345678901234567]"#,
+        ),
         ("[]", "[]"),
     ];
 
@@ -138,7 +203,8 @@ mod tests {
         for (recorded, printed) in DUMPS {
             let value = serde_json::from_str(recorded).expect("valid JSON");
             assert_eq!(display(&value), *printed);
-            assert_eq!(json_bytes(&value), printed.len() as u64);
+            let raw = Raw::parse(recorded).expect("valid JSON");
+            assert_eq!(json_bytes(raw), printed.len() as u64, "{recorded}");
         }
     }
 }

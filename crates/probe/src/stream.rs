@@ -1,12 +1,13 @@
 //! The summary of a recorded event stream. In: the body as text, with any line ends, its last
 //! event perhaps cut off. Out: [`StreamSummary`]: which events came, and the answer they make.
 
+use std::borrow::Cow;
+
 use latimer_wire::sse::{Decoder, Frame};
-use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::exchange::{Headers, Payload};
-use crate::input::string;
+use crate::fields::Fields;
 use crate::tally::Tally;
 
 /// A recorded stream, read to its end.
@@ -21,7 +22,7 @@ pub(crate) struct StreamSummary {
 }
 
 /// The text of a body that is an event stream, by its headers or by its looks.
-pub(crate) fn text_of<'p>(headers: &Headers, body: &'p Payload) -> Option<&'p str> {
+pub(crate) fn text_of<'p>(headers: &Headers<'_>, body: &'p Payload<'_>) -> Option<&'p str> {
     let Payload::Text(text) = body else { return None };
     let media_type = headers.get("content-type").unwrap_or_default().to_ascii_lowercase();
     let start = text.trim_start_matches('\u{feff}');
@@ -47,7 +48,7 @@ pub(crate) fn summarize(body: &str) -> StreamSummary {
     if let Ok(Some(frame)) = decoder.next() {
         match read(&frame) {
             (kind, Some(event)) => summary.take(&kind, &event),
-            (kind, None) if kind == DONE => summary.take(&kind, &Value::Null),
+            (kind, None) if kind == DONE => summary.take(&kind, &Fields::default()),
             _ => summary.cut_off_bytes = rest_bytes,
         }
     }
@@ -55,7 +56,7 @@ pub(crate) fn summarize(body: &str) -> StreamSummary {
 }
 
 impl StreamSummary {
-    fn take(&mut self, kind: &str, event: &Value) {
+    fn take(&mut self, kind: &str, event: &Fields<'_>) {
         self.events.add(kind);
         self.answer.event(kind, event);
     }
@@ -66,10 +67,11 @@ const DONE: &str = "[DONE]";
 
 /// An event's type and JSON. The type is the one in the JSON, else the frame's name, else what
 /// kind of object it is; `message` is what the SSE standard calls the rest.
-fn read(frame: &Frame<'_>) -> (String, Option<Value>) {
-    let event = serde_json::from_str::<Value>(&frame.data).ok();
-    let inner = |key| event.as_ref().and_then(|event| string(event, key));
-    let kind = inner("type").or(frame.event.as_deref()).or_else(|| inner("object"));
-    let kind = kind.unwrap_or(if frame.data == DONE { DONE } else { "message" }).to_owned();
-    (kind, event)
+fn read<'f>(frame: &'f Frame<'_>) -> (Cow<'f, str>, Option<Fields<'f>>) {
+    let event = Fields::parse(&frame.data).ok();
+    let inner = |key| event.as_ref().and_then(|event| event.text(key));
+    let named = || frame.event.as_deref().map(Cow::Borrowed);
+    let kind = inner("type").or_else(named).or_else(|| inner("object"));
+    let other = if frame.data == DONE { DONE } else { "message" };
+    (kind.unwrap_or(Cow::Borrowed(other)), event)
 }

@@ -1,10 +1,12 @@
 //! Which keys JSON bodies have: `model`, `input[].role`, ... In: one body after another. Out: a
-//! bounded table of key paths, their types, and in how many bodies each occurred. An array is
-//! described by its first element.
+//! table of key paths, their types, and in how many bodies each occurred; merged, tables are bounded.
+//! An array is described by its first element.
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use latimer_wire::json::Raw;
+
+use crate::fields::Fields;
 
 /// A table holds the paths that appeared first.
 const PATHS_MAX: usize = 30;
@@ -30,8 +32,19 @@ pub(crate) struct KeyPath {
 
 impl KeyPaths {
     /// Adds one body.
-    pub(crate) fn add(&mut self, body: &Value) {
-        self.descend("", body, 0);
+    pub(crate) fn add(&mut self, body: &Fields<'_>) {
+        self.members(&mut String::new(), body, 0);
+    }
+
+    /// Adds what was seen later; what then is too much is left out.
+    pub(crate) fn merge(&mut self, later: KeyPaths) {
+        for row in later.rows {
+            let Some(known) = self.row(&row.path, PATHS_MAX) else { continue };
+            known.occurrences += row.occurrences;
+            for name in row.types {
+                known.add_type(name);
+            }
+        }
     }
 
     /// The rows in the order of their first appearance.
@@ -39,54 +52,68 @@ impl KeyPaths {
         &self.rows
     }
 
-    fn descend(&mut self, path: &str, value: &Value, depth: usize) {
-        match value {
-            Value::Object(members) if depth < DEPTH_MAX => {
-                for (key, member) in members {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    self.count(&path, type_name(member));
-                    self.descend(&path, member, depth + 1);
-                }
+    /// Counts the members of an object at `path`, which is left as it was.
+    fn members(&mut self, path: &mut String, members: &Fields<'_>, depth: usize) {
+        for (key, member) in members.iter() {
+            let path_bytes = path.len();
+            if !path.is_empty() {
+                path.push('.');
             }
-            Value::Array(elements) => {
-                if let Some(first) = elements.first() {
-                    self.descend(&format!("{path}[]"), first, depth);
-                }
+            path.push_str(key);
+            if let Some(row) = self.row(path, usize::MAX) {
+                row.occurrences += 1;
+                row.add_type(type_name(member));
             }
-            _ => {}
+            self.descend(path, member, depth + 1);
+            path.truncate(path_bytes);
         }
     }
 
-    fn count(&mut self, path: &str, type_name: &'static str) {
-        let row = match self.by_path.get(path) {
-            Some(at) => self.rows.get_mut(*at),
-            None if self.rows.len() < PATHS_MAX => {
-                self.by_path.insert(path.to_owned(), self.rows.len());
+    fn descend(&mut self, path: &mut String, value: Raw<'_>, depth: usize) {
+        if depth >= DEPTH_MAX {
+            return;
+        }
+        if value.is_object() {
+            self.members(path, &Fields::of(value), depth);
+        } else if let Some(first) = value.first_element() {
+            let path_bytes = path.len();
+            path.push_str("[]");
+            self.descend(path, first, depth);
+            path.truncate(path_bytes);
+        }
+    }
+
+    /// The row of a path; none for a new one where there are `most` already.
+    fn row(&mut self, path: &str, most: usize) -> Option<&mut KeyPath> {
+        let at = match self.by_path.get(path) {
+            Some(at) => *at,
+            None if self.rows.len() >= most => return None,
+            None => {
+                let at = self.rows.len();
+                self.by_path.insert(path.to_owned(), at);
                 self.rows.push(KeyPath {
                     path: path.to_owned(),
                     types: Vec::new(),
                     occurrences: 0,
                 });
-                self.rows.last_mut()
+                at
             }
-            None => None,
         };
-        if let Some(row) = row {
-            row.occurrences += 1;
-            if !row.types.contains(&type_name) {
-                row.types.push(type_name);
-            }
+        self.rows.get_mut(at)
+    }
+}
+
+impl KeyPath {
+    fn add_type(&mut self, name: &'static str) {
+        if !self.types.contains(&name) {
+            self.types.push(name);
         }
     }
 }
 
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+fn type_name(value: Raw<'_>) -> &'static str {
+    match value.kind() {
+        "boolean" => "bool",
+        kind => kind,
     }
 }

@@ -19,6 +19,16 @@ impl Tally {
         }
     }
 
+    /// Adds what was counted later.
+    pub(crate) fn merge(&mut self, later: Tally) {
+        let mut entries: Vec<_> = later.counts.into_iter().collect();
+        entries.sort_by_key(|(_, (first_seen, _))| *first_seen);
+        for (name, (_, count)) in entries {
+            let first_seen = self.counts.len();
+            self.counts.entry(name).or_insert((first_seen, 0)).1 += count;
+        }
+    }
+
     /// All names with their counts, in order.
     pub(crate) fn sorted(&self) -> Vec<(&str, u64)> {
         let mut entries: Vec<_> = self.counts.iter().collect();

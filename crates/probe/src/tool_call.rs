@@ -2,9 +2,10 @@
 //! name and call id, the `done` event the arguments, the deltas what arrived before a stream was
 //! cut. In: events and items. Out: [`ToolCall`]s in their order.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use crate::input::{call, string};
+use crate::fields::Fields;
+use crate::input::call;
 
 /// The events that bring arguments: the name without `.delta` or `.done`, and the field of the
 /// `done` event.
@@ -38,36 +39,36 @@ impl ToolCalls {
     }
 
     /// Takes an event that may bring arguments; any other is passed over.
-    pub(crate) fn event(&mut self, kind: &str, event: &Value) {
+    pub(crate) fn event(&mut self, kind: &str, event: &Fields<'_>) {
         let Some((name, end)) = kind.rsplit_once('.') else { return };
         let Some((_, field)) = ARGUMENT_EVENTS.iter().find(|(known, _)| *known == name) else {
             return;
         };
         let mut seen = ToolCall {
-            name: string(event, "name").map(str::to_owned),
-            call_id: string(event, "call_id").map(str::to_owned),
-            item_id: string(event, "item_id").map(str::to_owned),
-            item_at: number(event, "output_index"),
+            name: event.text("name").map(Cow::into_owned),
+            call_id: event.text("call_id").map(Cow::into_owned),
+            item_id: event.text("item_id").map(Cow::into_owned),
+            item_at: event.number("output_index"),
             ..ToolCall::default()
         };
         if end == "done" {
-            seen.arguments = string(event, field).unwrap_or_default().to_owned();
+            seen.arguments = event.text(field).unwrap_or_default().into_owned();
             seen.is_done = true;
             self.merge(seen);
-        } else if let (Some(call), Some(delta)) = (self.find(&seen), string(event, "delta")) {
-            call.arguments.push_str(delta);
+        } else if let (Some(call), Some(delta)) = (self.find(&seen), event.text("delta")) {
+            call.arguments.push_str(&delta);
         }
     }
 
     /// Takes an item that may be a call; `is_done` when it is whole.
-    pub(crate) fn item(&mut self, item: &Value, item_at: Option<u64>, is_done: bool) {
+    pub(crate) fn item(&mut self, item: &Fields<'_>, item_at: Option<u64>, is_done: bool) {
         if let Some((name, arguments)) = call(item) {
             self.merge(ToolCall {
-                name: Some(name.to_owned()),
-                call_id: string(item, "call_id").map(str::to_owned),
-                arguments,
+                name: Some(name.into_owned()),
+                call_id: item.text("call_id").map(Cow::into_owned),
+                arguments: arguments.into_owned(),
                 is_done,
-                item_id: string(item, "id").map(str::to_owned),
+                item_id: item.text("id").map(Cow::into_owned),
                 item_at,
             });
         }
@@ -96,9 +97,4 @@ impl ToolCalls {
         let at = self.0.iter().position(by_item).or_else(|| self.0.iter().position(by_place))?;
         self.0.get_mut(at)
     }
-}
-
-/// A member that is a whole number.
-pub(crate) fn number(value: &Value, key: &str) -> Option<u64> {
-    value.get(key).and_then(Value::as_u64)
 }

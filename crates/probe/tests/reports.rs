@@ -5,15 +5,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use latimer_probe::exchange::read;
 use latimer_probe::markdown::{Layout, Options, render};
 
 fn report(recording: &[u8], source: &str, layout: Layout) -> String {
     let options = Options { source, generated_unix_s: 1_770_884_779, layout };
-    let mut report = String::new();
-    let rendered = render(read(recording), &options, &mut report);
-    assert!(rendered.is_ok(), "reading from memory does not stop");
-    report
+    let mut log = Vec::new();
+    let head = render(recording, &options, &mut log);
+    let log = String::from_utf8(log);
+    assert!(head.is_ok() && log.is_ok(), "reading from memory does not stop, and gives text");
+    head.unwrap_or_default() + &log.unwrap_or_default()
 }
 
 fn shared() -> Option<PathBuf> {
@@ -60,4 +60,35 @@ fn every_fixture_gives_its_report() {
         assert_eq!(report, expected, "{name}");
     }
     assert!(cases > 0, "the fixtures are found");
+}
+
+#[test]
+fn a_long_recording_is_one_report() {
+    const EXCHANGES: usize = 60;
+    const MALFORMED_LINE: usize = 55;
+    let exchange = |number: usize| {
+        let text = "long ".repeat(20_000);
+        let body = format!(r#"{{"input":"{text}","key_{number}":{number},"last":1.0}}"#);
+        let request = format!(r#"{{"method":"POST","url":"/{}","body":{body}}}"#, number % 7);
+        format!("{{\"timestamp\":{number},\"request\":{request}}}\n")
+    };
+    let mut lines: Vec<String> = (1..=EXCHANGES).map(exchange).collect();
+    lines.insert(MALFORMED_LINE - 1, "{}\n".to_owned());
+    let report = report(lines.concat().as_bytes(), "long.jsonl", Layout::Default);
+
+    let numbers = report.lines().filter_map(|line| line.strip_prefix("### Request "));
+    let numbers: Vec<usize> =
+        numbers.filter_map(|line| line.split(':').next()?.parse().ok()).collect();
+    assert_eq!(numbers, (1..=EXCHANGES).collect::<Vec<_>>());
+    for line in [
+        "**Total requests:** 60",
+        "**Capture duration:** 59.0s",
+        "**Skipped lines:** 1 malformed (first: line 55), 0 torn at the end",
+        "| `/1` | POST | 9 |",
+        "| `last` | number | 60 |",
+        "| `key_28` | number | 1 |",
+    ] {
+        assert!(report.lines().any(|of| of == line), "{line}");
+    }
+    assert!(!report.contains("`key_29`"), "a table has thirty rows");
 }

@@ -306,7 +306,7 @@ async fn chat_to_chat_passes_byte_for_byte() {
     let recording = gateway.stop().await;
     assert_eq!(recording.outcomes(), ["completed", "completed"]);
     let recorded = recording.exchanges[0].response.as_ref().unwrap();
-    assert_eq!(recorded.body, Payload::Text(ODD_CHUNKS.to_owned()));
+    assert_eq!(recorded.body, Payload::Text(ODD_CHUNKS.into()));
 }
 
 #[tokio::test]

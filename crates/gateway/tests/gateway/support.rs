@@ -36,8 +36,8 @@ pub struct Gateway {
 
 /// What a gateway has recorded.
 pub struct Recording {
-    pub text: String,
-    pub exchanges: Vec<Exchange>,
+    pub text: &'static str,
+    pub exchanges: Vec<Exchange<'static>>,
 }
 
 impl Gateway {
@@ -63,7 +63,7 @@ impl Gateway {
         let _ = self.stop.send(());
         within("the gateway stops", self.running).await.unwrap();
         let text = std::fs::read_to_string(self.directory.path().join("traffic.jsonl"));
-        let text = text.unwrap_or_default();
+        let text: &'static str = text.unwrap_or_default().leak();
         let exchanges = exchange::read(text.as_bytes()).map(Result::unwrap).collect();
         Recording { text, exchanges }
     }
@@ -72,8 +72,13 @@ impl Gateway {
 impl Recording {
     /// How each exchange ended.
     pub fn outcomes(&self) -> Vec<String> {
-        let extra = self.exchanges.iter().map(|exchange| exchange.latimer.clone().unwrap());
-        extra.map(|extra| extra["outcome"].as_str().unwrap().to_owned()).collect()
+        self.extras().map(|extra| extra["outcome"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What Latimer noted down about each exchange.
+    pub fn extras(&self) -> impl Iterator<Item = Value> {
+        let extras = self.exchanges.iter().map(|exchange| exchange.latimer.unwrap());
+        extras.map(|extra| serde_json::from_str(extra.as_str()).unwrap())
     }
 }
 

@@ -1,29 +1,29 @@
 //! One exchange in full: its heading, then request and response, each with headers and body. In:
-//! an exchange and its number. Out: its chapter of the log.
+//! an exchange. Out: its chapter of the log, from behind its number.
 
 use super::page::Page;
+use super::parts::Parts;
 use super::text::{code, time_with_ms};
 use super::{request, response, totals};
 use crate::exchange::{Exchange, Headers};
 use crate::redact;
 
 /// Writes the chapter of one exchange.
-pub(super) fn write_exchange(page: &mut Page<'_>, number: u64, exchange: &Exchange) {
+pub(super) fn write_exchange(page: &mut Page<'_>, exchange: &Exchange<'_>, parts: &Parts<'_>) {
     let request = &exchange.request;
     let asked = code(&format!("{} {}", request.method, redact::url(&request.url)));
-    page.gap();
-    page.line(format!("### Request {number}: {asked} → {}", totals::status_of(exchange)));
+    page.line(format!("{asked} → {}", totals::status_of(exchange)));
     let time = exchange.timestamp_unix_ms.map(|at| format!("{} UTC", time_with_ms(at)));
     page.paragraph(format!("**Time:** {}", time.as_deref().unwrap_or("unknown")));
     write_headers(page, "Request Headers", &request.headers);
     page.paragraph("#### Request Body");
-    request::write_body(page, &request.body);
+    request::write_body(page, &request.body, &parts.request);
     page.gap();
     match &exchange.response {
         Some(response) => {
             write_headers(page, "Response Headers", &response.headers);
             page.paragraph("#### Response Body");
-            response::write_body(page, response);
+            response::write_body(page, response, &parts.response);
         }
         None => {
             page.paragraph("#### Response Body");
@@ -34,7 +34,7 @@ pub(super) fn write_exchange(page: &mut Page<'_>, number: u64, exchange: &Exchan
     page.line("---");
 }
 
-fn write_headers(page: &mut Page<'_>, title: &str, headers: &Headers) {
+fn write_headers(page: &mut Page<'_>, title: &str, headers: &Headers<'_>) {
     let lines: Vec<_> = headers
         .0
         .iter()

@@ -1,18 +1,24 @@
 //! The report on a recording as Markdown: totals and tables first, then every exchange in full.
-//! In: exchanges, one after another, and [`Options`]. Out: one text. One pass, one exchange in
-//! memory at a time; what is quoted cannot leave the place it is quoted in, and headers and URLs
-//! are shown as [`crate::redact`] allows.
+//! In: a recording, and [`Options`]. Out: the chapters as they are written, and at last the head. One
+//! pass over the lines, by all cores, a few megabytes in memory at a time; what is quoted cannot leave
+//! the place it is quoted in, and headers and URLs are shown as [`crate::redact`] allows.
 
 mod log;
 mod page;
+mod parts;
 mod request;
 mod response;
 mod text;
 mod totals;
 
-use crate::exchange::{Exchange, Unreadable};
+use std::io::{self, Read, Write};
+
 use page::Page;
+use parts::Parts;
 use totals::Totals;
+
+use crate::blocks;
+use crate::exchange::{self, Unreadable};
 
 /// How the report looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,41 +42,80 @@ pub struct Options<'a> {
     pub layout: Layout,
 }
 
-/// Appends the report on `exchanges`, as [`crate::exchange::read`] gives them. Lines that were
-/// malformed or torn are counted in the report's head.
+/// Writes the chapters of a report to `log`, and returns what stands above them, which is only known
+/// when all exchanges are: the report is the head and then the log. Lines that were malformed or torn
+/// are counted in the head.
 ///
 /// # Errors
-/// [`Unreadable::Io`] when reading stopped; nothing is appended then.
+/// When `recording` cannot be read or `log` not be written; what `log` holds is to be dropped then.
 ///
 /// ```
-/// use latimer_probe::{exchange::read, markdown::{Layout, Options, render}};
+/// use latimer_probe::markdown::{Layout, Options, render};
 /// let recording = r#"{"request": {"method": "GET", "url": "/v1/models"}}"#;
 /// let options = Options { source: "a.jsonl", generated_unix_s: 0, layout: Layout::Default };
-/// let mut report = String::new();
-/// render(read(recording.as_bytes()), &options, &mut report)?;
-/// assert!(report.contains("| `/v1/models` | GET | 1 |"));
-/// # Ok::<(), latimer_probe::exchange::Unreadable>(())
+/// let mut log = Vec::new();
+/// let head = render(recording.as_bytes(), &options, &mut log)?;
+/// assert!(head.contains("| `/v1/models` | GET | 1 |"));
+/// assert!(log.starts_with(b"\n### Request 1: `GET /v1/models`"));
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn render(
-    exchanges: impl IntoIterator<Item = Result<Exchange, Unreadable>>,
+    recording: impl Read,
     options: &Options<'_>,
-    out: &mut String,
-) -> Result<(), Unreadable> {
+    log: &mut impl Write,
+) -> io::Result<String> {
     let mut totals = Totals::default();
-    let mut log = String::new();
-    let mut page = Page::new(&mut log, options.layout);
-    for exchange in exchanges {
-        match exchange {
-            Ok(exchange) => {
-                totals.add(&exchange);
-                log::write_exchange(&mut page, totals.requests(), &exchange);
+    blocks::in_order(
+        recording,
+        |lines| Chapters::of(lines, options.layout),
+        |chapters| {
+            chapters.write(totals.requests(), log)?;
+            totals.merge(chapters.totals);
+            Ok(())
+        },
+    )?;
+    let mut head = String::new();
+    totals.write(&mut Page::new(&mut head, options.layout), options);
+    Ok(head)
+}
+
+/// The chapters of some exchanges, without their numbers: those are not known before all lines
+/// above were read.
+struct Chapters {
+    text: String,
+    /// Where in the text each chapter ends.
+    ends: Vec<usize>,
+    totals: Totals,
+}
+
+impl Chapters {
+    fn of(lines: &[u8], layout: Layout) -> Self {
+        let mut text = String::with_capacity(lines.len());
+        let (mut ends, mut totals) = (Vec::new(), Totals::default());
+        for exchange in exchange::read(lines) {
+            match exchange {
+                Ok(exchange) => {
+                    let parts = Parts::of(&exchange);
+                    totals.add(&exchange, &parts);
+                    log::write_exchange(&mut Page::new(&mut text, layout), &exchange, &parts);
+                    ends.push(text.len());
+                }
+                Err(Unreadable::Malformed { line, .. }) => totals.add_malformed(line),
+                Err(Unreadable::Torn { .. }) => totals.add_torn(),
             }
-            Err(Unreadable::Malformed { line, .. }) => totals.add_malformed(line),
-            Err(Unreadable::Torn { .. }) => totals.add_torn(),
-            Err(stopped @ Unreadable::Io { .. }) => return Err(stopped),
         }
+        totals.add_lines(memchr::memchr_iter(b'\n', lines).count() as u64);
+        Chapters { text, ends, totals }
     }
-    totals.write(&mut Page::new(out, options.layout), options);
-    out.push_str(&log);
-    Ok(())
+
+    /// Writes them, numbered from the one after `last_number`.
+    fn write(&self, last_number: u64, out: &mut impl Write) -> io::Result<()> {
+        let mut from = 0;
+        for (number, end) in (last_number + 1..).zip(&self.ends) {
+            write!(out, "\n### Request {number}: ")?;
+            out.write_all(self.text.get(from..*end).unwrap_or_default().as_bytes())?;
+            from = *end;
+        }
+        Ok(())
+    }
 }

@@ -2,7 +2,8 @@
 //! is ready for its place, except for what is quoted, which may be anything. Out: Markdown,
 //! appended.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::{Display, Write};
 
 use super::Layout;
 use super::text::longest_run_of_backticks;
@@ -37,24 +38,25 @@ impl<'o> Page<'o> {
     }
 
     /// A table and an empty line. Cells must be escaped.
-    pub(super) fn table<const N: usize>(
+    pub(super) fn table<'c, const N: usize>(
         &mut self,
         head: [&str; N],
-        rows: impl IntoIterator<Item = [String; N]>,
+        rows: impl IntoIterator<Item = [Cow<'c, str>; N]>,
     ) {
         self.line(format!("| {} |", head.join(" | ")));
         let dashes = head.map(|name| "-".repeat(name.len() + 2));
         self.line(format!("|{}|", dashes.join("|")));
         for row in rows {
-            self.line(format!("| {} |", row.join(" | ")));
+            row.iter().for_each(|cell| self.out.extend(["| ", cell, " "]));
+            self.line("|");
         }
         self.gap();
     }
 
     /// A part that is folded away under its summary, which must be HTML on one line.
     pub(super) fn folded(&mut self, summary: impl Display, content: impl FnOnce(&mut Self)) {
-        self.line("<details>");
-        self.paragraph(format!("<summary>{summary}</summary>"));
+        // A string does not refuse to be written to.
+        let _ = write!(self.out, "<details>\n<summary>{summary}</summary>\n\n");
         content(self);
         self.paragraph("</details>");
     }

@@ -3,10 +3,11 @@
 //! of the report.
 
 use super::page::Page;
+use super::parts::Body;
 use super::request::write_as_it_is;
 use super::text::{chars, code, code_cell, cut, grouped, inline};
 use crate::answer::{Answer, Channel, Tokens};
-use crate::exchange::{Payload, RecordedResponse};
+use crate::exchange::RecordedResponse;
 use crate::stream::{self, StreamSummary};
 use crate::tool_call::ToolCall;
 
@@ -21,14 +22,14 @@ const TEXTS: &[(Channel, &str)] = &[
 const ARGUMENTS_MAX_CHARS: usize = 300;
 
 /// Writes a response's body.
-pub(super) fn write_body(page: &mut Page<'_>, response: &RecordedResponse) {
+pub(super) fn write_body(page: &mut Page<'_>, response: &RecordedResponse<'_>, parts: &Body<'_>) {
     if let Some(body) = stream::text_of(&response.headers, &response.body) {
         let summary = stream::summarize(body);
         write_stream(page, body, &summary);
         return write_answer(page, &summary.answer);
     }
-    write_as_it_is(page, "Response Body", &response.body);
-    if let Payload::Json(json) = &response.body {
+    write_as_it_is(page, "Response Body", &response.body, parts.size_bytes);
+    if let Some(json) = &parts.json {
         write_answer(page, &Answer::of_body(json));
     }
 }
@@ -38,7 +39,8 @@ fn write_stream(page: &mut Page<'_>, body: &str, summary: &StreamSummary) {
     page.paragraph(format!("**SSE Stream** ({size} bytes, {count} events)"));
     let events = summary.events.sorted();
     if !events.is_empty() {
-        let rows = events.into_iter().map(|(kind, count)| [code_cell(kind), grouped(count)]);
+        let rows =
+            events.into_iter().map(|(kind, count)| [code_cell(kind).into(), grouped(count).into()]);
         page.table(["Event Type", "Count"], rows);
     }
     if summary.cut_off_bytes > 0 {
@@ -81,7 +83,10 @@ fn ending(answer: &Answer) -> Vec<String> {
     }
     if let Some(failure) = &answer.failure {
         let (code, message) = (failure.code.as_deref().map(code), &failure.message);
-        let words: Vec<_> = code.into_iter().chain(message.as_deref().map(inline)).collect();
+        let words: Vec<_> = code
+            .into_iter()
+            .chain(message.as_deref().map(|text| inline(text).into_owned()))
+            .collect();
         parts.push(format!("**error:** {}", words.join(" ")));
     }
     parts

@@ -1,11 +1,13 @@
 //! Text made fit for a place in the report: cut, escaped, grouped, fenced, dated. In: anything a
 //! recording may hold. Out: text that stays where it is put.
 
+use std::borrow::Cow;
+
 /// The first `limit` characters, with `...` when that is not all.
-pub(super) fn cut(text: &str, limit: usize) -> String {
+pub(super) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     match text.char_indices().nth(limit) {
-        Some((end, _)) => [text.get(..end).unwrap_or_default(), "..."].concat(),
-        None => text.to_owned(),
+        Some((end, _)) => Cow::Owned([text.get(..end).unwrap_or_default(), "..."].concat()),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -15,24 +17,34 @@ const INLINE_ESCAPES: &[(&str, &str)] =
     &[("\\|", "\\&#124;"), ("|", "\\|"), ("<", "&lt;"), ("![", "!\\["), ("\n", " "), ("\r", " ")];
 
 /// Text for a line or a table's cell.
-pub(super) fn inline(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let escape = INLINE_ESCAPES.iter().find(|(plain, _)| rest.starts_with(plain));
+pub(super) fn inline(text: &str) -> Cow<'_, str> {
+    let special = |byte| matches!(byte, b'\\' | b'|' | b'<' | b'!' | b'\n' | b'\r');
+    if !text.bytes().any(special) {
+        return Cow::Borrowed(text);
+    }
+    let (mut escaped, mut rest) = (String::with_capacity(text.len() + 16), text);
+    while let Some(at) = rest.bytes().position(special) {
+        let (before, tail) = rest.split_at(at);
+        let escape = INLINE_ESCAPES.iter().find(|(plain, _)| tail.starts_with(plain));
         let (taken, shown) = match escape {
             Some((plain, shown)) => (plain.len(), *shown),
-            None => (next.len_utf8(), rest.get(..next.len_utf8()).unwrap_or_default()),
+            None => (1, tail.get(..1).unwrap_or_default()),
         };
+        escaped.push_str(before);
         escaped.push_str(shown);
-        rest = rest.get(taken..).unwrap_or_default();
+        rest = tail.get(taken..).unwrap_or_default();
     }
-    escaped
+    escaped.push_str(rest);
+    Cow::Owned(escaped)
 }
 
 /// Text for the inside of an HTML element.
-pub(super) fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\r'], " ")
+pub(super) fn html(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| matches!(byte, b'&' | b'<' | b'>' | b'\n' | b'\r')) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    Cow::Owned(escaped.replace(['\n', '\r'], " "))
 }
 
 /// A code span for a line.
@@ -54,7 +66,13 @@ pub(super) fn code_cell(text: &str) -> String {
 
 /// The longest run of backticks in a text.
 pub(super) fn longest_run_of_backticks(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
+    let (mut longest, mut run, mut last) = (0, 0, None);
+    for at in memchr::memchr_iter(b'`', text.as_bytes()) {
+        run = if last.is_some_and(|last| last + 1 == at) { run + 1 } else { 1 };
+        longest = longest.max(run);
+        last = Some(at);
+    }
+    longest
 }
 
 /// A number with a comma between each three digits.

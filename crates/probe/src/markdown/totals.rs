@@ -1,18 +1,20 @@
 //! The head of the report: what all exchanges have in sum. In: exchanges, one by one. Out: the
 //! counts and tables above the log.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::{code, code_cell, date_and_time, grouped, inline};
-use super::{Options, page::Page};
-use crate::exchange::{Exchange, Payload};
+use super::{Options, page::Page, parts::Parts};
+use crate::exchange::Exchange;
+use crate::redact;
 use crate::structure::KeyPaths;
 use crate::tally::Tally;
-use crate::{python, redact};
 
 /// Sums over the exchanges so far.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
+    lines: u64,
     requests: u64,
     first_unix_ms: Option<i64>,
     last_unix_ms: Option<i64>,
@@ -36,28 +38,55 @@ impl Totals {
     }
 
     /// Adds one exchange.
-    pub(super) fn add(&mut self, exchange: &Exchange) {
+    pub(super) fn add(&mut self, exchange: &Exchange<'_>, parts: &Parts<'_>) {
         let request = &exchange.request;
         self.requests += 1;
-        if let Some(at) = exchange.timestamp_unix_ms {
-            self.first_unix_ms = Some(self.first_unix_ms.map_or(at, |first| first.min(at)));
-            self.last_unix_ms = Some(self.last_unix_ms.map_or(at, |last| last.max(at)));
-        }
+        self.widen(exchange.timestamp_unix_ms, exchange.timestamp_unix_ms);
         let path = path_of(&redact::url(&request.url));
         self.endpoints.add(&path);
-        self.methods_by_path.entry(path).or_default().insert(request.method.clone());
+        self.methods_by_path.entry(path).or_default().insert(request.method.to_string());
         self.methods.add(&request.method);
         self.statuses.add(&status_of(exchange));
-        self.request_bytes += size_bytes(&request.body);
-        if let Payload::Json(body) = &request.body {
+        self.request_bytes += parts.request.size_bytes;
+        self.response_bytes += parts.response.size_bytes;
+        if let Some(body) = &parts.request.json {
             self.request_keys.add(body);
         }
-        if let Some(response) = &exchange.response {
-            self.response_bytes += size_bytes(&response.body);
-            if let Payload::Json(body) = &response.body {
-                self.response_keys.add(body);
-            }
+        if let Some(body) = &parts.response.json {
+            self.response_keys.add(body);
         }
+    }
+
+    /// Adds the sums over the lines that follow.
+    pub(super) fn merge(&mut self, later: Totals) {
+        let malformed_line = later.first_malformed_line.map(|line| self.lines + line);
+        self.first_malformed_line = self.first_malformed_line.or(malformed_line);
+        self.lines += later.lines;
+        self.requests += later.requests;
+        self.malformed += later.malformed;
+        self.torn += later.torn;
+        self.widen(later.first_unix_ms, later.last_unix_ms);
+        self.request_bytes += later.request_bytes;
+        self.response_bytes += later.response_bytes;
+        self.endpoints.merge(later.endpoints);
+        for (path, methods) in later.methods_by_path {
+            self.methods_by_path.entry(path).or_default().extend(methods);
+        }
+        self.methods.merge(later.methods);
+        self.statuses.merge(later.statuses);
+        self.request_keys.merge(later.request_keys);
+        self.response_keys.merge(later.response_keys);
+    }
+
+    /// Takes two times into the time that is covered.
+    fn widen(&mut self, first_unix_ms: Option<i64>, last_unix_ms: Option<i64>) {
+        self.first_unix_ms = self.first_unix_ms.into_iter().chain(first_unix_ms).min();
+        self.last_unix_ms = self.last_unix_ms.max(last_unix_ms);
+    }
+
+    /// Counts lines, whatever they hold.
+    pub(super) fn add_lines(&mut self, lines: u64) {
+        self.lines += lines;
     }
 
     /// Counts a line that is no record.
@@ -78,7 +107,7 @@ impl Totals {
         let rows = self.endpoints.sorted().into_iter().map(|(path, count)| {
             let methods = self.methods_by_path.get(path).into_iter().flatten();
             let methods: Vec<_> = methods.map(|method| inline(method)).collect();
-            [code_cell(path), methods.join(", "), grouped(count)]
+            [code_cell(path).into(), methods.join(", ").into(), grouped(count).into()]
         });
         section(page, "Endpoints", ["Endpoint", "Methods", "Count"], rows);
         section(page, "HTTP Methods", ["Method", "Count"], counts(&self.methods));
@@ -116,18 +145,9 @@ impl Totals {
 }
 
 /// How the answer's status is called: its number, or that there was no answer.
-pub(super) fn status_of(exchange: &Exchange) -> String {
+pub(super) fn status_of(exchange: &Exchange<'_>) -> String {
     let status = exchange.response.as_ref().and_then(|response| response.status_code);
     status.map_or_else(|| "no response".to_owned(), |code| code.to_string())
-}
-
-/// How large a body is: text in bytes, JSON as Python would print it.
-pub(super) fn size_bytes(body: &Payload) -> u64 {
-    match body {
-        Payload::None => 0,
-        Payload::Text(text) => text.len() as u64,
-        Payload::Json(value) => python::json_bytes(value),
-    }
 }
 
 fn path_of(url: &str) -> String {
@@ -139,24 +159,25 @@ fn path_of(url: &str) -> String {
     }
 }
 
-fn counts(tally: &Tally) -> impl Iterator<Item = [String; 2]> {
-    tally.sorted().into_iter().map(|(name, count)| [inline(name), grouped(count)])
+fn counts(tally: &Tally) -> impl Iterator<Item = [Cow<'_, str>; 2]> {
+    tally.sorted().into_iter().map(|(name, count)| [inline(name), grouped(count).into()])
 }
 
 fn key_paths(page: &mut Page<'_>, side: &str, keys: &KeyPaths) {
     let rows = keys.rows().iter();
-    let rows =
-        rows.map(|row| [code_cell(&row.path), row.types.join(", "), grouped(row.occurrences)]);
+    let rows = rows.map(|row| {
+        [code_cell(&row.path), row.types.join(", "), grouped(row.occurrences)].map(Cow::Owned)
+    });
     let heading = format!("{side} Payload Structure (Top Keys)");
     section(page, &heading, ["Key Path", "Type", "Occurrences"], rows);
 }
 
 /// A table under its heading; nothing at all when it has no rows.
-fn section<const N: usize>(
+fn section<'c, const N: usize>(
     page: &mut Page<'_>,
     heading: &str,
     head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
+    rows: impl Iterator<Item = [Cow<'c, str>; N]>,
 ) {
     let mut rows = rows.peekable();
     if rows.peek().is_some() {

@@ -166,6 +166,11 @@ impl<'a> Raw<'a> {
         self.is_array().then(|| Steps::into(self)).into_iter().flatten().collect()
     }
 
+    /// The first element of an array, where there is one.
+    pub fn first_element(self) -> Option<Raw<'a>> {
+        self.is_array().then(|| Steps::into(self))?.next()
+    }
+
     /// The member of an object by its key (the last one, if it is there twice).
     pub fn member(self, key: &str) -> Option<Raw<'a>> {
         let is_wanted = |name: Raw<'a>| match name.inner() {

@@ -1,0 +1,41 @@
+//! What of an exchange both the totals and its chapter show, found once: the members of JSON bodies,
+//! and the sizes of bodies.
+
+use crate::exchange::{Exchange, Payload};
+use crate::fields::Fields;
+use crate::python;
+
+/// The two bodies of an exchange.
+pub(super) struct Parts<'a> {
+    pub(super) request: Body<'a>,
+    /// Empty where there is no response.
+    pub(super) response: Body<'a>,
+}
+
+/// A body, looked into.
+#[derive(Default)]
+pub(super) struct Body<'a> {
+    /// Text in bytes, JSON as Python would print it.
+    pub(super) size_bytes: u64,
+    /// The members of a JSON body.
+    pub(super) json: Option<Fields<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(exchange: &Exchange<'a>) -> Self {
+        let response = exchange.response.as_ref().map(|response| Body::of(&response.body));
+        Parts { request: Body::of(&exchange.request.body), response: response.unwrap_or_default() }
+    }
+}
+
+impl<'a> Body<'a> {
+    fn of(body: &Payload<'a>) -> Self {
+        match body {
+            Payload::None => Body::default(),
+            Payload::Text(text) => Body { size_bytes: text.len() as u64, json: None },
+            Payload::Json(json) => {
+                Body { size_bytes: python::json_bytes(*json), json: Some(Fields::of(*json)) }
+            }
+        }
+    }
+}
