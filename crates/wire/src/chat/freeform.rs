@@ -12,9 +12,9 @@ pub(super) const PARAMETERS: &str = r#"{"type":"object","properties":{"input":{"
 
 /// The arguments that carry `input`, a string literal: the inside of a literal again.
 pub(super) fn arguments(input: Raw<'_>) -> String {
-    let mut object = String::new();
+    let mut object = String::with_capacity(input.as_str().len() + 16);
     Object::new(&mut object).raw(MEMBER, input).end();
-    let mut literal = String::new();
+    let mut literal = String::with_capacity(object.len() + object.len() / 8);
     push_string(&mut literal, &object);
     literal
 }

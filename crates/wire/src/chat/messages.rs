@@ -7,7 +7,7 @@
 //! history that holds one, and would refuse it again in every later turn.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::content::{Content, Part, is_original, push_inner, push_seen};
 use super::freeform;
@@ -71,12 +71,12 @@ pub(super) fn push_messages(
 /// Where the outputs of calls stand, and which were used.
 struct Outputs<'a> {
     /// By call id: the places of its outputs that were not used yet.
-    waiting: BTreeMap<Cow<'a, str>, VecDeque<usize>>,
+    waiting: HashMap<Cow<'a, str>, VecDeque<usize>>,
 }
 
 impl<'a> Outputs<'a> {
     fn of(request: &Request<'a>) -> Result<Self, ApiError> {
-        let mut waiting: BTreeMap<Cow<'a, str>, VecDeque<usize>> = BTreeMap::new();
+        let mut waiting: HashMap<Cow<'a, str>, VecDeque<usize>> = HashMap::new();
         for (index, item) in request.input.iter().enumerate() {
             if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
                 let path = Path::INPUT.index(index);

@@ -137,7 +137,7 @@ impl Tools {
         let Some(wire) = self.toolbox.add(known) else {
             return notes.add("tool_repeated", name);
         };
-        let mut definition = String::new();
+        let mut definition = String::with_capacity(512);
         write(&mut definition, &wire);
         self.definitions.push((wire, definition));
     }
