@@ -129,6 +129,29 @@ fn item() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(config())]
 
+    /// Chunks that differ in their text alone are read by what they have in common.
+    #[test]
+    fn a_chunk_is_read_the_same_whatever_came_before_it(
+        texts in prop::collection::vec(text(), 1..8),
+        rest in prop::sample::select(vec![
+            "", r#","logprobs":null"#, r#","finish_reason":"stop""#, r#","message":{"content":"x"}"#,
+        ]),
+    ) {
+        let events = |varied: bool| {
+            let mut lift = lift_from(r#"{"input":"Hi","stream":true}"#, &Profile::default());
+            printed(|sink| {
+                for (number, text) in texts.iter().enumerate() {
+                    let number = if varied { number } else { 0 };
+                    let text = json!(text);
+                    let delta = format!(r#"{{"index":0,"delta":{{"content":{text}}}{rest}}}"#);
+                    lift.push(&format!(r#"{{"n":{number},"choices":[{delta}]}}"#), NOW, sink);
+                }
+                lift.push("[DONE]", NOW, sink);
+            })
+        };
+        prop_assert_eq!(events(false), events(true));
+    }
+
     #[test]
     fn a_freeform_text_streams_as_it_is(text in text(), escaped in any::<bool>(), cuts in cuts()) {
         let request = json!({"input":"x","stream":true,"tools":[{"type":"custom","name":"c"}]});

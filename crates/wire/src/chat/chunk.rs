@@ -9,7 +9,6 @@ use crate::json::{Malformed, Raw, Reader};
 /// What a chunk says. A whole completion is a chunk whose delta is its message.
 #[derive(Debug, Default)]
 pub(super) struct Chunk<'a> {
-    pub model: Option<Raw<'a>>,
     pub error: Option<Raw<'a>>,
     pub usage: Option<Raw<'a>>,
     pub finish_reason: Option<Raw<'a>>,
@@ -44,6 +43,37 @@ pub(super) struct Call<'a> {
     pub arguments: Option<Raw<'a>>,
 }
 
+/// What the chunks of a stream have in common: most differ from the one before in their text alone, so
+/// that only the text has to be read.
+#[derive(Debug, Default)]
+pub(super) struct Mould {
+    before: String,
+    after: String,
+}
+
+impl Mould {
+    /// The chunk, where it is one more of the same with another text.
+    pub fn cast<'a>(&self, data: &'a str) -> Option<Chunk<'a>> {
+        let rest = data.strip_prefix(&*self.before).filter(|_| !self.before.is_empty())?;
+        let text =
+            Raw::parse(rest.strip_suffix(&*self.after)?).ok().filter(|text| text.is_string());
+        Some(Chunk { content: Some(text?), recognised: true, ..Chunk::default() })
+    }
+
+    /// Takes the mould of a chunk that says a text and nothing else.
+    pub fn take(&mut self, data: &str, chunk: &Chunk<'_>) {
+        let Some(text) = chunk.content.filter(|text| text.is_string() && chunk.is_plain()) else {
+            return;
+        };
+        let from = text.as_str().as_ptr() as usize - data.as_ptr() as usize;
+        let around = data.get(..from).zip(data.get(from + text.as_str().len()..));
+        if let Some((before, after)) = around {
+            before.clone_into(&mut self.before);
+            after.clone_into(&mut self.after);
+        }
+    }
+}
+
 /// Members of a message that are no content: who speaks, and what a backend keeps for itself.
 const NOT_CONTENT: &[&str] = &["name", "provider_specific_fields", "role", "token_ids"];
 
@@ -53,6 +83,25 @@ fn says_something(value: Raw<'_>) -> bool {
 }
 
 impl<'a> Chunk<'a> {
+    /// Whether it says nothing but its content.
+    fn is_plain(&self) -> bool {
+        let others = [
+            self.error,
+            self.usage,
+            self.finish_reason,
+            self.reasoning,
+            self.refusal,
+            self.annotations,
+            self.logprobs,
+            self.reasoning_details,
+        ];
+        others.iter().all(Option::is_none)
+            && self.calls.is_empty()
+            && self.lost.is_empty()
+            && self.recognised
+            && !self.whole
+    }
+
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let mut chunk = Chunk::default();
         // What is taken over as it is stands up to two levels deeper in an event.
@@ -79,7 +128,6 @@ impl<'a> Chunk<'a> {
             }
             ("error", _) => self.error = reader.value()?.non_null(),
             ("usage", _) => self.usage = reader.value()?.non_null(),
-            ("model", _) => self.model = reader.value()?.non_null(),
             // What was read on the web (Perplexity), without a place in the text.
             ("citations" | "search_results", _) => {
                 if says_something(reader.value()?) {
@@ -120,9 +168,9 @@ impl<'a> Chunk<'a> {
         })?;
         if index == 0 {
             let error = self.error.or(choice.error);
-            let (model, usage) = (self.model, self.usage);
+            let usage = self.usage;
             choice.lost.append(&mut self.lost);
-            *self = Chunk { error, model, usage, recognised: true, ..choice };
+            *self = Chunk { error, usage, recognised: true, ..choice };
         } else {
             self.lost.push(Cow::Borrowed("a choice beside the first"));
         }

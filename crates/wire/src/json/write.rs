@@ -91,10 +91,15 @@ impl<'o> Object<'o> {
 
     /// Writes a key and leaves the value to the caller, who must append exactly one.
     pub fn key(&mut self, key: &str) -> &mut String {
+        self.out.reserve(key.len() + 4);
         self.out.push(self.separator);
         self.separator = ',';
-        push_string(self.out, key);
-        self.out.push(':');
+        self.out.push('"');
+        match run_bytes(key.as_bytes()) == key.len() {
+            true => self.out.push_str(key),
+            false => push_unquoted(self.out, key),
+        }
+        self.out.push_str("\":");
         self.out
     }
 

@@ -9,7 +9,7 @@ mod line;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::chunk::{Call, Chunk};
+use super::chunk::{Call, Chunk, Mould};
 use super::item::{Content, Item, agree};
 use super::sealed::Details;
 use super::think::Think;
@@ -67,6 +67,7 @@ pub struct Lift {
     think: Option<Think>,
     refusals_as_text: bool,
     failure: Option<Failure>,
+    mould: Mould,
     /// The backend speaks in messages, not in deltas.
     by_messages: bool,
     /// Reasoning to be kept that came when no reasoning was being said.
@@ -94,6 +95,7 @@ impl Lift {
             think: None,
             refusals_as_text: false,
             failure: None,
+            mould: Mould::default(),
             by_messages: false,
             details: Details::default(),
             notes: Notes::default(),
@@ -167,8 +169,14 @@ impl Lift {
             }
             return self.end(now, sink);
         }
+        if let Some(chunk) = self.mould.cast(data) {
+            return self.chunk(&chunk, now, sink);
+        }
         match Chunk::parse(data) {
-            Ok(chunk) => self.chunk(&chunk, now, sink),
+            Ok(chunk) => {
+                self.mould.take(data, &chunk);
+                self.chunk(&chunk, now, sink);
+            }
             Err(error) => {
                 let message = format!("The backend sent a chunk that is not JSON: {error}.");
                 self.fail(server_error(message), sink);
