@@ -5,6 +5,7 @@ mod args;
 mod report;
 mod run;
 mod serve;
+mod translate;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Mock(mock) => serve::mock(mock),
         Command::Run(run) => run::run(run),
         Command::Report(report) => report::report(report),
+        Command::Translate(translate) => translate::translate(translate),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("latimer: {error:#}");

@@ -260,3 +260,63 @@ fn a_recording_becomes_a_report() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+const CHAT_STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n\
+    data: {\"choices\":[{\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+const RESPONSE: &str = r#"{"status":"completed","output":[{"type":"message","id":"m","role":"assistant",
+    "content":[{"type":"output_text","text":"Hello"}]}]}"#;
+const CHAT_REQUEST: &str =
+    r#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"logit_bias":{"1":2}}"#;
+
+#[test]
+fn what_is_translated_is_seen_from_its_beginning() {
+    // from, to, input, what stands in the output, what is said on standard error
+    let cases = [
+        ("chat", "responses", CHAT_REQUEST, r#""input":[{"type":"message""#, "parameter_dropped"),
+        ("chat", "chat", CHAT_REQUEST, r#""messages":[{"role":"user","content":"Hi"}]"#, ""),
+        ("responses", "chat", r#"{"model":"m","input":"Hi"}"#, r#""messages":[{"role":"user""#, ""),
+        ("responses", "chat", RESPONSE, r#""message":{"role":"assistant","content":"Hello""#, ""),
+        ("chat", "responses", CHAT_STREAM, "event: response.completed\n", "usage_missing"),
+        ("chat", "chat", CHAT_STREAM, "data: [DONE]\n", ""),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("input");
+    for (from, to, input, wanted, said) in cases {
+        std::fs::write(&file, input).unwrap();
+        let done = run(directory.path(), &["translate", "--from", from, "--to", to, "input"]);
+        let (out, err) = (text(&done.stdout), text(&done.stderr));
+        assert!(done.status.success() && out.contains(wanted), "{from} to {to}: {out}{err}");
+        assert!(err.contains(said), "{from} to {to}: {err}");
+    }
+    for (input, said) in [("", "empty"), ("{", "neither JSON nor"), (r#"{"input":7}"#, "`input`")] {
+        std::fs::write(&file, input).unwrap();
+        let done =
+            run(directory.path(), &["translate", "--from", "responses", "--to", "chat", "input"]);
+        assert!(!done.status.success() && text(&done.stderr).contains(said), "{input}");
+    }
+}
+
+#[test]
+fn a_stream_is_translated_as_it_arrives() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = latimer(directory.path())
+        .args(["translate", "--from", "chat", "--to", "responses"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (first, rest) = CHAT_STREAM.split_at(CHAT_STREAM.find("\n\n").unwrap() + 2);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    input.write_all(first.as_bytes()).unwrap();
+    let mut line = String::new();
+    while !line.contains("output_text.delta") {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0, "the first delta did not come");
+    }
+    input.write_all(rest.as_bytes()).unwrap();
+    drop(input);
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert!(text.contains("response.completed") && child.wait().unwrap().success(), "{text}");
+}
