@@ -15,6 +15,7 @@ use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
+use latimer_wire::json::Raw;
 
 use crate::answer::{Answer, build};
 use crate::body::Received;
@@ -91,8 +92,7 @@ async fn answer(
     let form = plan.form;
     let answers = send(exchange, plan).await?;
     let form = match (form, answers.first()) {
-        (Form::OfBackend, Some((reply, _))) if is_events(reply) => Form::Stream,
-        (Form::OfBackend, _) => Form::Whole,
+        (Form::OfBackend, Some((reply, _))) => form_of(reply, &body.plain),
         (wanted, _) => wanted,
     };
     match form {
@@ -141,10 +141,14 @@ fn is_json(reply: &Reply) -> bool {
     content_type(reply).contains("json")
 }
 
-/// Whether a backend says that it sends events, or at least not how long its answer is.
-fn is_events(reply: &Reply) -> bool {
-    let length = reply.head.headers.get(header::CONTENT_LENGTH);
-    content_type(reply).contains("event-stream") || (!is_json(reply) && length.is_none())
+/// The form of an answer that is passed on: as the backend says, or as it was asked for.
+fn form_of(reply: &Reply, asked: &[u8]) -> Form {
+    if content_type(reply).contains("event-stream") {
+        return Form::Stream;
+    }
+    let asked = Raw::unchecked(std::str::from_utf8(asked).unwrap_or_default());
+    let stream = asked.member("stream").and_then(Raw::boolean) == Some(true);
+    if stream && !is_json(reply) { Form::Stream } else { Form::Whole }
 }
 
 fn content_type(reply: &Reply) -> &str {
