@@ -49,6 +49,20 @@ async fn bytes_pass_through_untouched() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_type_comes_in_the_form_that_was_asked_for() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    for (asked, said) in [(ASK_WHOLE, r#"{"status":"completed"}"#), (ODD, PASSED)] {
+        let client = Client::send(gateway.address, &post("", asked)).await;
+        let (mut line, _) = backend.heard().await;
+        line.say([HEAD, &piece(said), &piece("")].concat()).await;
+        assert_eq!(client.finish().await.text(), said);
+    }
+    assert_eq!(gateway.stop().await.outcomes(), ["completed", "completed"]);
+}
+
+#[tokio::test]
 async fn the_operator_can_choose_the_model() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(with_model(before_responses(backend.address))).await;
