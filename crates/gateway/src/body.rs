@@ -1,13 +1,13 @@
 //! A request body: read within its limits and decompressed. In: the body as it streams in. Out: all
 //! its bytes, as they came and plain, or an error in OpenAI's shape that says which limit it broke.
 
+use std::fmt::Display;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
 
 use crate::coding::{self, Decoder, Undecodable};
@@ -28,13 +28,17 @@ pub(crate) struct Received {
     pub plain: Bytes,
 }
 
+/// A body that comes in: from a client's connection, or one that was read already.
+pub(crate) trait Incoming: Body<Data = Bytes, Error: Display> + Unpin + Send {}
+impl<B: Body<Data = Bytes, Error: Display> + Unpin + Send> Incoming for B {}
+
 /// Reads a whole body as it came over the wire.
 ///
 /// # Errors
 /// 413 when it is too long, 408 when it stops coming, 400 when it breaks off.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    mut incoming: Incoming,
+    mut incoming: impl Incoming,
     limits: &Limits,
     timeouts: &Timeouts,
 ) -> Result<Bytes, ApiError> {
@@ -89,7 +93,7 @@ pub(crate) async fn read(
 
 /// Reads on for a moment and keeps nothing: to close with bytes unread resets the connection, and
 /// a reset takes the answer with it before the sender has seen it.
-async fn discard(mut incoming: Incoming, limits: &Limits) {
+async fn discard(mut incoming: impl Incoming, limits: &Limits) {
     let mut left_bytes = limits.body_bytes.saturating_mul(DISCARD_TIMES);
     while left_bytes > 0 {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx));

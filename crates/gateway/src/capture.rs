@@ -123,7 +123,14 @@ impl Recorder {
     /// # Errors
     /// When that is not possible.
     pub(crate) fn open(directory: &Path, secret: Secret) -> io::Result<Recorder> {
-        let path = directory.join(FILE_NAME);
+        Recorder::open_file(directory.join(FILE_NAME), secret)
+    }
+
+    /// The same, for a file of any name.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub(crate) fn open_file(path: PathBuf, secret: Secret) -> io::Result<Recorder> {
         let (queue, finished) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let queued_bytes = Arc::new(AtomicUsize::new(0));

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
-use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 
 use crate::answer::{Answer, build};
-use crate::body::Received;
+use crate::body::{Incoming, Received};
 use crate::clock::unix_seconds;
 use crate::coding;
 use crate::config::Timeouts;
@@ -50,7 +49,7 @@ enum Given {
 pub(crate) async fn ask(
     gateway: &Arc<Gateway>,
     door: Door,
-    request: http::Request<Incoming>,
+    request: http::Request<impl Incoming>,
 ) -> Response<Answer> {
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
@@ -61,7 +60,7 @@ pub(crate) async fn ask(
 /// `GET /v1/models`: what the backend offers, in the shapes of OpenAI and of Codex.
 pub(crate) async fn list_models(
     gateway: &Arc<Gateway>,
-    request: http::Request<Incoming>,
+    request: http::Request<impl Incoming>,
 ) -> Response<Answer> {
     let (head, _) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head);
@@ -85,7 +84,7 @@ async fn answer(
     exchange: &mut Exchange,
     door: Door,
     head: &http::request::Parts,
-    incoming: Incoming,
+    incoming: impl Incoming,
 ) -> Result<Given, Refusal> {
     let body = read(exchange, head, incoming).await?;
     let plan = route::plan(exchange, door, head, &body)?;
@@ -105,7 +104,7 @@ async fn answer(
 async fn read(
     exchange: &mut Exchange,
     head: &http::request::Parts,
-    incoming: Incoming,
+    incoming: impl Incoming,
 ) -> Result<Received, Refusal> {
     let gateway = Arc::clone(&exchange.gateway);
     let (limits, timeouts) = (&gateway.settings.limits, &gateway.settings.timeouts);

@@ -15,6 +15,7 @@
 //! | [`ledger`], [`capture`], [`secret`] | keep the account of an exchange, and record it |
 //! | [`config`] | what can be set |
 //! | [`mock`] | a model backend from a script |
+//! | [`replay`] | a model backend from a recording |
 //!
 //! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
 //! no key is logged; a caller never chooses where a request goes.
@@ -34,6 +35,7 @@ pub(crate) mod listener;
 pub mod mock;
 pub mod models;
 pub(crate) mod refusal;
+pub mod replay;
 pub(crate) mod route;
 pub(crate) mod secret;
 pub mod server;

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
 use latimer_wire::error::ApiError;
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 
 use crate::access::refuse_strangers;
 use crate::answer::{Answer, refusal};
+use crate::body::Incoming;
 use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
 use crate::exchange;
@@ -116,7 +116,7 @@ impl Server {
 /// Lets go of backend connections that lay idle for too long, for ever. It is also what keeps the
 /// clock ticking: with a timer due within the second, the much longer ones of each request need not
 /// wake the system's poll to be seen (measured: two system calls a request).
-async fn sweep(upstream: Arc<Upstream>) {
+pub(crate) async fn sweep(upstream: Arc<Upstream>) {
     let mut tick = tokio::time::interval(SWEEP_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -148,17 +148,15 @@ const PATHS: &[(&str, Method, Room)] = &[
     ("/v1/embeddings", Method::POST, Room::Model(Door::Plain("/embeddings"))),
 ];
 
-async fn respond(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Answer> {
-    if let Err(error) = refuse_strangers(gateway.address, request.headers()) {
+/// Answers a request that has come to the gateway.
+pub(crate) async fn respond(
+    gateway: Arc<Gateway>,
+    request: Request<impl Incoming>,
+) -> Response<Answer> {
+    if let Err(error) = at_the_door(gateway.address, &request) {
         return refusal(&error);
     }
     let (method, path) = (request.method(), request.uri().path());
-    if path == "/v1/responses" && asks_for_websocket(request.headers()) {
-        let message =
-            "Latimer: no WebSocket here yet; use POST /v1/responses with server-sent events.";
-        let error = ApiError::invalid("", "websocket_not_supported", message);
-        return refusal(&ApiError { status: 426, ..error });
-    }
     match PATHS.iter().find(|(known, by, _)| *known == path && by == method) {
         Some((.., Room::Health)) => healthy(),
         Some((.., Room::Models)) => exchange::list_models(&gateway, request).await,
@@ -167,12 +165,26 @@ async fn respond(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<
     }
 }
 
+/// Refuses what comes from elsewhere than this machine, and what nobody here can do. `address` is
+/// where it is listened.
+pub(crate) fn at_the_door<B>(address: SocketAddr, request: &Request<B>) -> Result<(), ApiError> {
+    refuse_strangers(address, request.headers())?;
+    if request.uri().path() == "/v1/responses" && asks_for_websocket(request.headers()) {
+        let message =
+            "Latimer: no WebSocket here yet; use POST /v1/responses with server-sent events.";
+        let error = ApiError::invalid("", "websocket_not_supported", message);
+        return Err(ApiError { status: 426, ..error });
+    }
+    Ok(())
+}
+
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
     upgrade.is_some_and(|value| value.to_ascii_lowercase().contains("websocket"))
 }
 
-fn healthy() -> Response<Answer> {
+/// That someone is there.
+pub(crate) fn healthy() -> Response<Answer> {
     let mut response =
         Response::new(Answer::Whole(Some(Bytes::from_static(b"{\"status\":\"ok\"}"))));
     let json = HeaderValue::from_static("application/json");

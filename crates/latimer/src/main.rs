@@ -2,6 +2,7 @@
 //! wrong in a sentence. What it does is in the libraries.
 
 mod args;
+mod replay;
 mod report;
 mod run;
 mod serve;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Serve(serve) => serve::serve(serve),
         Command::Mock(mock) => serve::mock(mock),
+        Command::Replay(replay) => replay::replay(replay),
         Command::Run(run) => run::run(run),
         Command::Report(report) => report::report(report),
         Command::Translate(translate) => translate::translate(translate),

@@ -83,6 +83,7 @@ fn help_shows_how_to_begin() {
         (vec!["run", "--help"], vec!["--program", "thrown away"]),
         (vec!["report", "--help"], vec!["--layout"]),
         (vec!["mock", "--help"], vec!["--script", "[[rule]]"]),
+        (vec!["replay", "--help"], vec!["--speed", "--record-missing", "evenly", "404"]),
         (vec!["--version"], vec!["latimer 0"]),
     ] {
         let output = run(here.path(), &arguments);
@@ -107,6 +108,9 @@ fn what_is_wrong_is_said_in_a_sentence() {
         (&["serve", "--record", "bad.toml/x"], &["bad.toml/x", "--no-record"]),
         (&["mock", "--script", "bad-script.toml"], &["bad-script.toml", "anwser", "line 2"]),
         (&["report", "none.jsonl"], &["none.jsonl"]),
+        (&["replay", "none.jsonl"], &["none.jsonl"]),
+        (&["replay", "bad.toml"], &["bad.toml", "nothing to play", "line 1"]),
+        (&["replay", "bad.toml", "--listen", "0.0.0.0:0"], &["0.0.0.0:0", "--open"]),
         (&["run", "codex", "--program", "no-such-codex", "--", "x"], &["no-such-codex", "install"]),
     ];
     for (arguments, words) in cases {

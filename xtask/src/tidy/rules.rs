@@ -46,6 +46,7 @@ const NOT_IN_WIRE: &[&str] =
 const SHARED_NAMES: &[(&str, &str)] = &[
     ("Layout", "the command line's word for the report's layouts, with its help texts"),
     ("Mock", "the command line's options of the mock; the mock"),
+    ("Replay", "the command line's options of a replay; the recording that is replayed"),
     ("Rule", "a rule of the mock's script; a rule of the grammar"),
 ];
 

@@ -17,6 +17,7 @@ mod leaving;
 mod passing;
 mod pool;
 mod recording;
+mod replaying;
 mod streaming;
 mod support;
 mod surface;

@@ -1,0 +1,195 @@
+//! A recording that answers in place of the model that was recorded.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use latimer_gateway::Config;
+use latimer_gateway::replay::{Playing, Replay, ReplayError};
+
+use crate::support::*;
+
+const SCRIPT: &str = "rule = [
+    { when = { user = 'again', times = 1 }, refuse = { status = 429, message = 'Slow.', retry_after_s = 7 } },
+    { when = { user = 'cut' }, answer = { text = 'Half.' }, fault = { kind = 'half', after = 4 } },
+    { answer = { text = 'You said {user}.', reasoning = 'Hm.' } },
+]";
+
+fn asking(path: &str, text: &str, stream: bool) -> Vec<u8> {
+    let body = match path {
+        "/v1/responses" => format!(r#"{{"model":"m","input":"{text}","stream":{stream}}}"#),
+        _ => format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}],"stream":{stream}}}"#
+        ),
+    };
+    post_to(path, "", body)
+}
+
+/// What a gateway before the mock answered, and its recording.
+async fn recorded(requests: &[Vec<u8>]) -> (Vec<Answered>, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start_in(directory, before_responses(mock(SCRIPT).await)).await;
+    let mut answers = Vec::new();
+    for request in requests {
+        answers.push(ask(gateway.address, request).await);
+    }
+    let _ = gateway.stop.send(());
+    within("the gateway stops", gateway.running).await.unwrap();
+    (answers, gateway.directory)
+}
+
+fn play(directory: &Path) -> Playing {
+    Replay::open(directory.join("traffic.jsonl")).unwrap().start().unwrap()
+}
+
+/// What is told while a recording plays.
+type Told = Arc<Mutex<String>>;
+
+fn told(replay: Replay) -> (Replay, Told) {
+    let told = Told::default();
+    let kept = Arc::clone(&told);
+    (replay.telling(move |line| *kept.lock().unwrap() += line), told)
+}
+
+#[tokio::test]
+async fn what_was_answered_is_answered_again() {
+    let paths = ["/v1/responses", "/v1/chat/completions"];
+    let form =
+        |path| [asking(path, "Hi", true), asking(path, "Hi", false), asking(path, "cut", true)];
+    let requests: Vec<_> = paths.into_iter().flat_map(form).collect();
+    let (answers, directory) = recorded(&requests).await;
+    assert!(answers.iter().any(|answer| !answer.whole), "one of them broke off");
+    let slowly = Replay::open(directory.path().join("traffic.jsonl")).unwrap().at_speed(1e6);
+    let slowly = slowly.start().unwrap();
+    for (request, recorded) in requests.iter().zip(&answers) {
+        for address in [play(directory.path()).address(), slowly.address()] {
+            let replayed = ask(address, request).await;
+            assert_eq!(replayed.text(), recorded.text());
+            assert_eq!((replayed.status, replayed.whole), (recorded.status, recorded.whole));
+            for name in ["content-type", "x-request-id"] {
+                assert_eq!(replayed.header(name), recorded.header(name));
+            }
+        }
+    }
+    let paced = ask(slowly.address(), &requests[0]).await;
+    assert_eq!(paced.pieces.len(), paced.events().len() + 1, "an event each, and the end");
+}
+
+#[tokio::test]
+async fn equal_requests_are_answered_in_their_order_in_each_session() {
+    let request = asking("/v1/responses", "again", false);
+    let (_, directory) = recorded(&[request.clone(), request.clone()]).await;
+    let playing = play(directory.path());
+    let ask_in = async |session: &str| {
+        let body = format!(
+            r#"{{"input":"again","stream":false,"prompt_cache_key":"{session}","model":"m"}}"#
+        );
+        ask(playing.address(), &post("", body)).await
+    };
+    let first = ask_in("one").await;
+    assert_eq!((first.status, first.header("retry-after")), (429, Some("7")));
+    let statuses =
+        [ask_in("one").await, ask_in("two").await, ask_in("one").await].map(|a| a.status);
+    assert_eq!(statuses, [200, 429, 200], "the last is given again");
+    let header = post("session-id: three\r\n", r#"{"model":"m","input":"again","stream":false}"#);
+    assert_eq!(ask(playing.address(), &header).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_miss_shows_what_comes_nearest_and_where_it_differs() {
+    let path = "/v1/responses";
+    let (_, directory) =
+        recorded(&[asking(path, "Something else", true), asking(path, "Say hello", true)]).await;
+    let (replay, told) = told(Replay::open(directory.path().join("traffic.jsonl")).unwrap());
+    let playing = replay.start().unwrap();
+    let missed = ask(playing.address(), &asking(path, "Say hallo", true)).await;
+    assert_eq!((missed.status, &missed.error()["code"]), (404, &"no_recording".into()));
+    assert_eq!(missed.error()["param"], "input");
+    let message = missed.error()["message"].to_string();
+    for words in ["line 2;", "`input`", "Say hello", "Say hallo", "--record-missing", "--lenient"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let told = told.lock().unwrap().clone();
+    assert!(told.contains("line 2") && !told.contains("hallo"), "texts are not told: {told}");
+    let elsewhere =
+        ask(playing.address(), b"GET /v1/models HTTP/1.0\r\nhost: localhost\r\n\r\n").await;
+    assert_eq!((elsewhere.status, &elsewhere.error()["code"]), (404, &"no_recording".into()));
+}
+
+#[tokio::test]
+async fn lenient_takes_the_nearest_of_the_same_form_and_says_what_differs() {
+    let path = "/v1/responses";
+    let (answers, directory) = recorded(&[asking(path, "Say hello", true)]).await;
+    let replay = Replay::open(directory.path().join("traffic.jsonl")).unwrap().lenient();
+    let (replay, told) = told(replay);
+    let playing = replay.start().unwrap();
+    let near = ask(playing.address(), &asking(path, "Say hallo", true)).await;
+    assert_eq!(near.text(), answers[0].text());
+    let told = told.lock().unwrap().clone();
+    assert!(told.contains("- \"Say hello\"\n    + \"Say hallo\""), "{told}");
+    assert_eq!(ask(playing.address(), &asking(path, "Say hello", false)).await.status, 404);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_recorded_once_and_then_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.jsonl");
+    let backend = Backend::start().await;
+    let mut config = before(backend.address);
+    config.upstream.as_mut().unwrap().api_key_env = Some("KEY".to_owned());
+    let settings = config.resolve(|_| Some(OPERATOR_KEY.to_owned())).unwrap();
+    // What a gateway does on its way to a backend of the other dialect is done here too.
+    let first = {
+        let (tell, address) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let replay = Replay::recording(&path, settings.clone()).unwrap();
+        let serving = tokio::spawn(replay.serve(
+            LOCAL,
+            |address| tell.send(address).unwrap(),
+            async { _ = stopped.await },
+        ));
+        let client = Client::send(address.await.unwrap(), &post("", ASK_STREAM)).await;
+        let (mut line, heard) = backend.heard().await;
+        assert!(heard.head.contains(OPERATOR_KEY) && heard.head.contains("/v1/chat/completions"));
+        line.say(EVENTS_HEAD.to_owned() + &piece(&delta("Hello")) + &piece(STOP) + &piece(""))
+            .await;
+        let answered = client.finish().await;
+        stop.send(()).unwrap();
+        within("it stops", serving).await.unwrap().unwrap();
+        answered
+    };
+    assert!(first.text().contains("Hello") && first.whole);
+    let known = Replay::recording(&path, settings).unwrap().start().unwrap();
+    let again = ask(known.address(), &post("session-id: 2\r\n", ASK_STREAM)).await;
+    assert_eq!(again.text(), first.text());
+    backend.assert_quiet().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.lines().count() == 1 && !text.contains(OPERATOR_KEY));
+    let none = Config::default().resolve(|_| None).unwrap();
+    assert!(matches!(Replay::recording(&path, none), Err(ReplayError::NoUpstream)));
+}
+
+#[tokio::test]
+async fn a_recording_of_another_program_gives_no_secret_and_says_what_it_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("traffic.jsonl");
+    let answer = "{\"status_code\":200,\"headers\":{\"set-cookie\":\"canary\",\"Content-Type\":\
+        \"text/event-stream\",\"content-encoding\":\"gzip\",\"content-length\":\"9\"},\
+        \"body\":\"data: {}\\n\\n\"}";
+    let line = |answer: &str| {
+        format!(
+            "{{\"timestamp\":1,\"request\":{{\"method\":\"POST\",\"url\":\"/v1/responses\",\"body\":\
+             {ASK_STREAM}}},\"response\":{answer}}}\n"
+        )
+    };
+    std::fs::write(&path, line("null") + &line(answer) + "{\"time").unwrap();
+    let replay = Replay::open(&path).unwrap();
+    let (answers, holes) = replay.inventory();
+    assert_eq!((answers, holes.len()), (1, 3), "{holes:?}");
+    assert!(holes[0].starts_with("line 1: left out: no answer") && holes[2].starts_with("line 3:"));
+    let answered = ask(replay.start().unwrap().address(), &post("", ASK_STREAM)).await;
+    assert_eq!((answered.text().as_str(), answered.whole), ("data: {}\n\n", false));
+    assert!(!answered.head.contains("canary") && answered.header("content-encoding").is_none());
+    std::fs::write(&path, line("null")).unwrap();
+    let nothing = Replay::open(&path).err().unwrap().to_string();
+    assert!(nothing.contains("line 1: no answer was recorded"), "{nothing}");
+}
