@@ -39,6 +39,14 @@ pub fn mock(site: &Site, script: &Path, place: &Place) -> Result<Backend> {
     Ok(Backend { url: process.address()?, process })
 }
 
+/// Plays a recording in place of what was recorded.
+pub fn replay(site: &Site, recording: &Path, place: &Place) -> Result<Backend> {
+    let mut command = command(&site.latimer, &place.home);
+    command.args(["replay", "--listen", "127.0.0.1:0"]).arg(recording);
+    let mut process = Process::start(&mut command, "replay", &place.logs)?;
+    Ok(Backend { url: process.address()?, process })
+}
+
 /// Starts LiteLLM's proxy with a configuration, and waits until it is ready. `name` is what its
 /// directories are called.
 pub fn litellm(site: &Site, name: &str, configuration: &Path) -> Result<Backend> {

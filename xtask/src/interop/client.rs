@@ -115,13 +115,41 @@ impl Client {
                 through_serve(site, run, place, url, agent)
             }
             Kind::Node(sdk, file, mode) => {
-                let mut agent = command("node".as_ref(), &place.home);
-                agent.env("SDK", sdk.program(&site.tools()));
-                agent.arg(site.client(file)).args(mode.split(' '));
-                through_serve(site, run, place, url, agent)
+                through_serve(site, run, place, url, node(sdk, site, place, file, mode))
             }
         }
     }
+
+    /// Sends the client to a recording of itself at `url`: Codex through `latimer run`, an SDK as it
+    /// is.
+    pub fn send_to_replay(
+        &self,
+        site: &Site,
+        run: &Run<'_>,
+        place: &Place,
+        url: &str,
+    ) -> Result<()> {
+        let agent = match self.kind {
+            Kind::Codex(_) => {
+                return self.send(site, &Run { dialect: "responses", ..*run }, place, url);
+            }
+            Kind::Python(sdk, file, mode) => python(sdk, site, place, file, mode),
+            Kind::Node(sdk, file, mode) => node(sdk, site, place, file, mode),
+            Kind::Proxied(sdk, file, mode) => {
+                let mut agent = python(sdk, site, place, file, mode);
+                agent.env("PROXY_URL", site.proxy()?);
+                agent
+            }
+        };
+        ask(run, place, url, agent)
+    }
+}
+
+fn node(sdk: &Tool, site: &Site, place: &Place, file: &str, mode: &str) -> Command {
+    let mut agent = command("node".as_ref(), &place.home);
+    agent.env("SDK", sdk.program(&site.tools()));
+    agent.arg(site.client(file)).args(mode.split(' '));
+    agent
 }
 
 fn python(sdk: &Tool, site: &Site, place: &Place, file: &str, mode: &str) -> Command {
@@ -136,13 +164,18 @@ fn through_serve(
     run: &Run<'_>,
     place: &Place,
     url: &str,
-    mut agent: Command,
+    agent: Command,
 ) -> Result<()> {
     let (gateway, base_url) = serve(site, run, place, url)?;
+    ask(run, place, &base_url, agent)?;
+    gateway.stop()
+}
+
+/// Runs an agent that asks at `base_url`, and looks at what it says.
+fn ask(run: &Run<'_>, place: &Place, base_url: &str, mut agent: Command) -> Result<()> {
     agent.current_dir(&place.work).env("BASE_URL", base_url).arg(&run.scenario.prompt);
     agent.args(&run.scenario.agent_arguments);
     let printed = Process::start(&mut agent, "agent", &place.logs)?.succeed(DEADLINE)?;
-    gateway.stop()?;
     let said: Said = serde_json::from_str(&printed).context("the agent printed no result")?;
     said.as_expected(run.scenario)
 }

@@ -224,19 +224,35 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     let backend = shared.or(own.as_ref()).context("nobody answers in this scenario")?;
     git_init(&place)?;
     run.client.send(site, run, &place, &backend.url)?;
+    files_are_made(run, &place)?;
+    recording::check(run.scenario, &place.record())?;
+    if let Some(mock) = own {
+        mock.stop()?;
+        // A client that is stopped may have begun a request that never came to the backend.
+        if run.scenario.breaks.is_none() {
+            recording::compare(&place.record(), &place.backend_record())?;
+        }
+    }
+    if run.scenario.replay { replay(site, run, &place).context("replayed") } else { Ok(()) }
+}
+
+/// Sends the client once more, in another place, to what was recorded of it. Nothing else answers.
+fn replay(site: &Site, run: &Run<'_>, recorded: &Place) -> Result<()> {
+    let place = Place::make(site, &format!("{}/replay", run.name()))?;
+    git_init(&place)?;
+    let backend = backend::replay(site, &recorded.record(), &place)?;
+    run.client.send_to_replay(site, run, &place, &backend.url)?;
+    files_are_made(run, &place)?;
+    backend.stop()
+}
+
+fn files_are_made(run: &Run<'_>, place: &Place) -> Result<()> {
     for (name, content) in &run.scenario.files {
         let made = fs::read_to_string(place.work.join(name));
         let made = made.with_context(|| format!("no command made the file {name}"))?;
         ensure!(made == *content, "the file {name} holds {made:?}");
     }
-    recording::check(run.scenario, &place.record())?;
-    let Some(mock) = own else { return Ok(()) };
-    mock.stop()?;
-    match run.scenario.breaks {
-        None => recording::compare(&place.record(), &place.backend_record()),
-        // A client that is stopped may have begun a request that never came to the backend.
-        Some(_) => Ok(()),
-    }
+    Ok(())
 }
 
 /// An agent looks for instructions up to the root of its repository; this one ends the search

@@ -42,6 +42,9 @@ pub struct Scenario {
     pub agent_arguments: Vec<String>,
     /// How the session breaks off, and what is asked when it goes on. Only Codex has sessions.
     pub breaks: Option<Break>,
+    /// Whether the client is sent once more, to what Latimer recorded of it, and has to see the same.
+    #[serde(default)]
+    pub replay: bool,
     /// Every request it makes, and how it is answered.
     pub exchanges: Vec<Exchange>,
     /// What the backend speaks, one run each.
