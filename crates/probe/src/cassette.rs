@@ -35,7 +35,7 @@ pub struct Take {
     /// From the request to the end, in milliseconds.
     pub duration_ms: u64,
     /// The client left before the end: the answer says nothing about the model.
-    was_left: bool,
+    pub was_left: bool,
 }
 
 /// Something that a recording lacks.

@@ -44,8 +44,8 @@ pub(super) fn missing(asked: &Asked, nearest: Option<&Nearest>) -> (ApiError, St
             };
             let at = place_of(path);
             let quoted = format!(
-                "The nearest recorded request is line {line}; of {all} differences the first is at \
-                 {at}: recorded {recorded}, asked {asked}."
+                "The nearest recorded request is line {line}, which differs first at {at}: recorded \
+                 {recorded}, asked {asked} (differences in all: {all})."
             );
             let told = format!("the nearest is line {line}, which differs first at {at}");
             (Some(path.to_owned()), quoted, told)

@@ -399,7 +399,10 @@ impl Player {
         if recorded.is_none() && !records {
             return self.find_like(&mut reel, &session, asked);
         }
-        let (key, takes) = recorded.unwrap_or((key, Vec::new()));
+        let (key, mut takes) = recorded.unwrap_or((key, Vec::new()));
+        if records {
+            takes.retain(|take| !take.was_left);
+        }
         let before = reel.sessions.count(&session, &key);
         let again = takes.last().filter(|_| !records);
         match takes.get(before).or(again) {

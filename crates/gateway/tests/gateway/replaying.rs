@@ -105,7 +105,7 @@ async fn a_miss_shows_what_comes_nearest_and_where_it_differs() {
     assert_eq!((missed.status, &missed.error()["code"]), (404, &"no_recording".into()));
     assert_eq!(missed.error()["param"], "input");
     let message = missed.error()["message"].to_string();
-    for words in ["line 2;", "`input`", "Say hello", "Say hallo", "--record-missing", "--lenient"] {
+    for words in ["line 2,", "`input`", "Say hello", "Say hallo", "--record-missing", "--lenient"] {
         assert!(message.contains(words), "{words}: {message}");
     }
     let told = told.lock().unwrap().clone();
@@ -137,6 +137,14 @@ async fn what_is_missing_is_recorded_once_and_then_known() {
     let mut config = before(backend.address);
     config.upstream.as_mut().unwrap().api_key_env = Some("KEY".to_owned());
     let settings = config.resolve(|_| Some(OPERATOR_KEY.to_owned())).unwrap();
+    assert!(Replay::recording(&path, settings.clone()).is_ok(), "there need not be a file");
+    // An answer that its client left is as good as missing.
+    let left = format!(
+        "{{\"request\":{{\"method\":\"POST\",\"url\":\"/v1/responses\",\"body\":{ASK_STREAM}}},\
+         \"response\":{{\"status_code\":200,\"body\":\"Hel\"}},\
+         \"latimer\":{{\"outcome\":\"cancelled\"}}}}\n"
+    );
+    std::fs::write(&path, left).unwrap();
     // What a gateway does on its way to a backend of the other dialect is done here too.
     let first = {
         let (tell, address) = tokio::sync::oneshot::channel();
@@ -163,7 +171,7 @@ async fn what_is_missing_is_recorded_once_and_then_known() {
     assert_eq!(again.text(), first.text());
     backend.assert_quiet().await;
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.lines().count() == 1 && !text.contains(OPERATOR_KEY));
+    assert!(text.lines().count() == 2 && !text.contains(OPERATOR_KEY));
     let none = Config::default().resolve(|_| None).unwrap();
     assert!(matches!(Replay::recording(&path, none), Err(ReplayError::NoUpstream)));
 }
