@@ -30,7 +30,9 @@ Examples:
   latimer run codex --upstream http://127.0.0.1:8080/v1 --model qwen3 -- exec \"Explain this folder\"
       one turn of the Codex CLI against that server, with a recording and a report
   latimer report latimer/traffic.jsonl
-      what was said, as Markdown";
+      what was said, as Markdown
+  latimer check latimer/traffic.jsonl
+      what in the answers breaks a rule that clients rely on";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -50,6 +52,9 @@ pub enum Command {
     /// Translate a request or an answer from one dialect into another.
     #[command(after_help = TRANSLATE_EXAMPLES)]
     Translate(Translate),
+    /// Judge answers: of a recording, of a stream in a file, or of a server.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -297,4 +302,39 @@ pub struct Form {
     /// A stream of server-sent events.
     #[arg(long)]
     pub stream: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  latimer check latimer/traffic.jsonl
+  latimer check stream.sse --format json
+  latimer check --explain                   all rules
+  latimer check --explain no-terminal       one rule: what has to hold, and why it matters
+
+Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.";
+
+/// A judgement.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// A recording (`traffic.jsonl`, or the directory it is in), a stream (`.sse`, or its events as
+    /// JSON lines), or one whole answer (JSON).
+    #[arg(value_name = "FILE", required_unless_present = "explain")]
+    pub target: Option<String>,
+    /// Explain a rule; without a name, list all.
+    #[arg(long, value_name = "RULE", num_args = 0..=1)]
+    pub explain: Option<Option<String>>,
+    /// How the findings are written.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Forms of the findings.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// For people: grouped by answer, with place and quote.
+    Text,
+    /// One JSON object.
+    Json,
+    /// JUnit's XML, which CI systems show: a test for each answer.
+    Junit,
 }

@@ -83,6 +83,7 @@ fn help_shows_how_to_begin() {
         (vec!["run", "--help"], vec!["--program", "thrown away"]),
         (vec!["report", "--help"], vec!["--layout"]),
         (vec!["mock", "--help"], vec!["--script", "[[rule]]"]),
+        (vec!["check", "--help"], vec!["--explain", "Exit code"]),
         (vec!["--version"], vec!["latimer 0"]),
     ] {
         let output = run(here.path(), &arguments);
@@ -190,6 +191,66 @@ fn no_secret_is_logged_however_much_is_logged() {
     assert_eq!(recorded.lines().count(), 4);
     for word in ["sk-canary", "canary-a", "canary-b", "canary-c", "canary-d", "canary-e"] {
         assert!(!recorded.contains(word), "{word}: {recorded}");
+    }
+}
+
+const EXPLAINED: &str = "\
+no-terminal (breaks)
+The stream has no terminal event
+
+  What holds:  A stream ends in `response.completed`, `response.incomplete` or `response.failed`; after an `error` it may just end.
+  Why:         ollama#17118, ollama#14600, codex#41340: `stream closed before response.completed`; Codex asks again.
+";
+
+#[test]
+fn a_file_is_judged() {
+    let here = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/fixtures/check");
+    for name in ["good.sse", "no-terminal.sse", "sequence-order.sse"] {
+        std::fs::copy(fixtures.join(name), here.path().join(name)).unwrap();
+    }
+    std::fs::write(here.path().join("empty.sse"), "\n").unwrap();
+    let stream = std::fs::read_to_string(fixtures.join("limit-as-completed.sse")).unwrap();
+    let exchange = serde_json::json!({"request": {"method": "POST", "url": "/v1/responses",
+        "body": {"max_output_tokens": 2}}, "response": {"status_code": 200, "body": stream}});
+    std::fs::write(here.path().join("traffic.jsonl"), format!("\n{exchange}\n{{\"torn")).unwrap();
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["good.sse"], 0, &["No findings in 1 answer."]),
+        (&["no-terminal.sse"], 1, &["no-terminal.sse\n  breaks no-terminal: ", "line 25, event 8"]),
+        (
+            &["sequence-order.sse", "--format", "json"],
+            1,
+            &["\"rule\": \"sequence-order\"", "\"line\": 13"],
+        ),
+        (
+            &["sequence-order.sse", "--format", "junit"],
+            1,
+            &["failures=\"1\"", "<failure type=\"sequence-order\""],
+        ),
+        (&["good.sse", "--format", "junit"], 0, &["tests=\"1\" failures=\"0\""]),
+        (
+            &["."],
+            1,
+            &[
+                "traffic.jsonl:2 POST /v1/responses",
+                "limit-as-completed",
+                "line 3 ends in the middle",
+            ],
+        ),
+        (&["empty.sse"], 2, &["there is no answer to judge"]),
+        (&["none.sse"], 2, &["cannot read none.sse"]),
+        (&["--explain"], 0, &["no-terminal ", "call-kind ", "not-json "]),
+        (&["--explain", "no-terminal"], 0, &[EXPLAINED]),
+        (&["--explain", "nothing"], 2, &["no rule `nothing`", "--explain"]),
+        (&[], 2, &["FILE"]),
+    ];
+    for (arguments, code, words) in cases {
+        let output = run(here.path(), &[&["check"], *arguments].concat());
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {said}");
+        for word in *words {
+            assert!(said.contains(word), "{arguments:?}: {word:?} is missing in: {said}");
+        }
     }
 }
 
