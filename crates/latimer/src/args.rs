@@ -52,7 +52,7 @@ pub enum Command {
     /// Translate a request or an answer from one dialect into another.
     #[command(after_help = TRANSLATE_EXAMPLES)]
     Translate(Translate),
-    /// Judge answers: of a recording, of a stream in a file, or of a server.
+    /// Judge answers: of a recording, of a stream in a file, or of a server that is asked.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
 }
@@ -308,6 +308,8 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   latimer check latimer/traffic.jsonl
   latimer check stream.sse --format json
+  latimer check http://127.0.0.1:8080/v1 --model qwen3
+  latimer check https://api.example.com/v1 --dialect responses --api-key-env EXAMPLE_KEY
   latimer check --explain                   all rules
   latimer check --explain no-terminal       one rule: what has to hold, and why it matters
 
@@ -317,8 +319,9 @@ Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.";
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// A recording (`traffic.jsonl`, or the directory it is in), a stream (`.sse`, or its events as
-    /// JSON lines), or one whole answer (JSON).
-    #[arg(value_name = "FILE", required_unless_present = "explain")]
+    /// JSON lines), one whole answer (JSON); or the address of a server, which then is sent about
+    /// thirty small requests.
+    #[arg(value_name = "URL|FILE", required_unless_present = "explain")]
     pub target: Option<String>,
     /// Explain a rule; without a name, list all.
     #[arg(long, value_name = "RULE", num_args = 0..=1)]
@@ -326,6 +329,15 @@ pub struct Check {
     /// How the findings are written.
     #[arg(long, default_value = "text")]
     pub format: Format,
+    /// What the server has to speak [default: whichever of the two it answers].
+    #[arg(long)]
+    pub dialect: Option<DialectName>,
+    /// The model to ask the server for [default: default].
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The environment variable with the server's key.
+    #[arg(long, value_name = "VAR")]
+    pub api_key_env: Option<String>,
 }
 
 /// Forms of the findings.

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use latimer_gateway::capture::FILE_NAME;
+use latimer_gateway::examine::{Examined, examine};
+use latimer_gateway::{Config, UpstreamConfig};
 use latimer_probe::check;
-use latimer_wire::check::Rule;
+use latimer_wire::check::{Api, Rule};
 
 use crate::args;
 use crate::findings::{Judged, write};
+use crate::serve;
 
 /// The exit codes that say what came of it.
 const FOUND: u8 = 1;
@@ -26,11 +29,14 @@ pub fn check(args: args::Check) -> Result<ExitCode> {
 }
 
 fn judged(args: args::Check) -> Result<ExitCode> {
-    let target = match (args.explain, args.target) {
-        (Some(rule), _) => return explain(rule.as_deref()),
-        (None, target) => target.unwrap_or_default(),
+    if let Some(rule) = args.explain {
+        return explain(rule.as_deref());
+    }
+    let target = args.target.clone().unwrap_or_default();
+    let (judged, unjudged) = match target.starts_with("http://") || target.starts_with("https://") {
+        true => (server(&target, &args)?, Vec::new()),
+        false => file(Path::new(&target))?,
     };
-    let (judged, unjudged) = file(Path::new(&target))?;
     print(&write(&judged, args.format, &target))?;
     for reason in &unjudged {
         eprintln!("latimer: {target}: {reason}");
@@ -59,9 +65,31 @@ fn file(path: &Path) -> Result<(Vec<Judged>, Vec<String>)> {
     let judged = verdicts.into_iter().map(|verdict| {
         let line = verdict.line.map(|line| format!(":{line} ")).unwrap_or_default();
         let name = format!("{}{line}{}", path.display(), verdict.asked);
-        Judged { name, findings: verdict.findings }
+        Judged { name, findings: verdict.findings, skipped: None }
     });
     Ok((judged.collect(), unjudged))
+}
+
+fn server(url: &str, args: &args::Check) -> Result<Vec<Judged>> {
+    let upstream = UpstreamConfig {
+        url: Some(url.to_owned()),
+        api_key_env: args.api_key_env.clone(),
+        model: args.model.clone(),
+        ..UpstreamConfig::default()
+    };
+    let config = Config { upstream: Some(upstream), ..Config::default() };
+    let settings = config.resolve(|name| std::env::var(name).ok())?;
+    let api = args.dialect.map(|dialect| match dialect {
+        args::DialectName::Chat => Api::Chat,
+        args::DialectName::Responses => Api::Responses,
+    });
+    let examined = serve::runtime()?.block_on(examine(settings, api))?;
+    let judged = examined.into_iter().map(|Examined { name, findings, skipped }| Judged {
+        name,
+        findings,
+        skipped,
+    });
+    Ok(judged.collect())
 }
 
 fn explain(rule: Option<&str>) -> Result<ExitCode> {

@@ -13,6 +13,8 @@ pub struct Judged {
     pub name: String,
     /// What it breaks.
     pub findings: Vec<Finding>,
+    /// Why it was not judged.
+    pub skipped: Option<String>,
 }
 
 /// All findings in one of the forms. `target` is what was named on the command line.
@@ -30,7 +32,8 @@ fn count(judged: &[Judged]) -> usize {
 
 fn text(judged: &[Judged]) -> String {
     let mut out = String::new();
-    for Judged { name, findings } in judged.iter().filter(|judged| !judged.findings.is_empty()) {
+    for Judged { name, findings, .. } in judged.iter().filter(|judged| !judged.findings.is_empty())
+    {
         let _ = writeln!(out, "{name}");
         for finding in findings {
             let rule = finding.rule;
@@ -39,7 +42,11 @@ fn text(judged: &[Judged]) -> String {
         }
         out.push('\n');
     }
-    let answers = match judged.len() {
+    let skipped = judged.iter().filter_map(|judged| Some((&judged.name, judged.skipped.as_ref()?)));
+    for (name, reason) in skipped.clone() {
+        let _ = writeln!(out, "skipped: {name}: {reason}");
+    }
+    let answers = match judged.len() - skipped.count() {
         1 => "1 answer".to_owned(),
         more => format!("{more} answers"),
     };
@@ -77,7 +84,7 @@ fn json(judged: &[Judged], target: &str) -> Value {
             "detail": finding.detail, "times": finding.times})
     };
     let answer = |judged: &Judged| {
-        json!({"name": judged.name,
+        json!({"name": judged.name, "skipped": judged.skipped,
             "findings": judged.findings.iter().map(finding).collect::<Vec<_>>()})
     };
     json!({"target": target, "findings": count(judged),
@@ -86,13 +93,15 @@ fn json(judged: &[Judged], target: &str) -> Value {
 
 fn junit(judged: &[Judged], target: &str) -> String {
     let failed = judged.iter().filter(|judged| !judged.findings.is_empty()).count();
+    let skipped = judged.iter().filter(|judged| judged.skipped.is_some()).count();
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <testsuite name=\"latimer check {}\" tests=\"{}\" failures=\"{failed}\">\n",
+         <testsuite name=\"latimer check {}\" tests=\"{}\" failures=\"{failed}\" \
+         skipped=\"{skipped}\">\n",
         escaped(target),
         judged.len()
     );
-    for Judged { name, findings } in judged {
+    for Judged { name, findings, skipped } in judged {
         let _ =
             writeln!(out, "  <testcase classname=\"latimer.check\" name=\"{}\">", escaped(name));
         if let Some(first) = findings.first() {
@@ -107,6 +116,9 @@ fn junit(judged: &[Judged], target: &str) -> String {
                 escaped(first.rule.title()),
                 escaped(&lines.join("\n"))
             );
+        }
+        if let Some(reason) = skipped {
+            let _ = writeln!(out, "    <skipped message=\"{}\"/>", escaped(reason));
         }
         out.push_str("  </testcase>\n");
     }

@@ -212,7 +212,7 @@ fn a_file_is_judged() {
     std::fs::write(here.path().join("empty.sse"), "\n").unwrap();
     let stream = std::fs::read_to_string(fixtures.join("limit-as-completed.sse")).unwrap();
     let exchange = serde_json::json!({"request": {"method": "POST", "url": "/v1/responses",
-        "body": {"max_output_tokens": 2}}, "response": {"status_code": 200, "body": stream}});
+        "body": {"max_output_tokens": 2, "stream": true}}, "response": {"status_code": 200, "body": stream}});
     std::fs::write(here.path().join("traffic.jsonl"), format!("\n{exchange}\n{{\"torn")).unwrap();
     let cases: &[(&[&str], i32, &[&str])] = &[
         (&["good.sse"], 0, &["No findings in 1 answer."]),
@@ -252,6 +252,32 @@ fn a_file_is_judged() {
             assert!(said.contains(word), "{arguments:?}: {word:?} is missing in: {said}");
         }
     }
+}
+
+#[test]
+fn a_server_is_judged() {
+    let here = tempfile::tempdir().unwrap();
+    let script = "[[rule]]\nanswer = { text = 'Hello', input_tokens = 1, output_tokens = 1 }";
+    std::fs::write(here.path().join("script.toml"), script).unwrap();
+    let arguments = ["mock", "--script", "script.toml", "--listen", "127.0.0.1:0"];
+    let mock = Listening::start(latimer(here.path()).args(arguments));
+    let url = format!("http://{}/v1", mock.address);
+    let output = run(here.path(), &["check", &url, "--dialect", "chat"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("chat: forced call, streamed\n  breaks tool-choice-ignored"), "{said}");
+    assert!(!said.contains("responses"), "only what was asked for: {said}");
+    let output = run(here.path(), &["check", &url, "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["target"], url);
+    assert!(report["findings"].as_u64() > Some(0) && report["answers"].is_array());
+    let output = run(here.path(), &["check", &format!("http://{}/nowhere", mock.address)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("usually ends in /v1"), "{}", text(&output.stderr));
+    mock.stop();
+    let output = run(here.path(), &["check", &url]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Is the server running"), "{}", text(&output.stderr));
 }
 
 #[test]

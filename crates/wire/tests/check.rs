@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{expect, recordings, streams};
-use latimer_wire::check::{Exhibit, Finding, Rule, judge};
+use latimer_wire::check::{Exhibit, Finding, Rule, compare, judge};
 use latimer_wire::json::Raw;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -38,6 +38,9 @@ fn found(path: &Path) -> Vec<Finding> {
     })
 }
 
+/// Rules that no single answer can break; the test below and the gateway's tests break them.
+const BY_SERVERS: [Rule; 3] = [Rule::WholeUnlikeStream, Rule::NotAnswered, Rule::RefusalMissing];
+
 #[test]
 fn each_rule_has_an_answer_that_breaks_it_and_only_it() {
     let (mut broken, mut wrong) = (BTreeSet::new(), Vec::new());
@@ -52,8 +55,26 @@ fn each_rule_has_an_answer_that_breaks_it_and_only_it() {
         broken.extend(findings.iter().map(|finding| finding.rule));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    broken.extend(BY_SERVERS);
     let all: Vec<_> = broken.into_iter().collect();
     assert_eq!(all, Rule::ALL, "a rule without a fixture");
+}
+
+#[test]
+fn streamed_and_whole_are_compared() {
+    let [stream, whole] = ["good.sse", "good.whole.json"]
+        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/check").join(name))
+        .map(|path| fs::read_to_string(path).unwrap());
+    assert_eq!(compare(stream.as_bytes(), whole.as_bytes()), vec![]);
+    let findings = compare(stream.as_bytes(), whole.replace("\"role\"", "\"rolle\"").as_bytes());
+    let details: Vec<_> = findings.iter().map(|finding| finding.detail.as_str()).collect();
+    assert_eq!(
+        details,
+        [
+            "`message.role` is only in the answer that is streamed",
+            "`message.rolle` is only in the answer that is whole",
+        ]
+    );
 }
 
 /// Findings in answers that are not broken on purpose: where, the rule, why it is so.

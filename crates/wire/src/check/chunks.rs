@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::call::{Call, Calls};
 use super::frames::{DONE, Frames};
 use super::shape::{self, Member, require};
-use super::{Exhibit, Findings, Place, Rule, quote, text};
+use super::{Exhibit, Findings, Place, Rule, promise, quote, text};
 use crate::json::Raw;
 
 const CHUNK: &[Member] = &[
@@ -177,6 +177,10 @@ impl Stream<'_> {
         }
         for choice in self.choices.values() {
             let finish = choice.finish.as_deref().unwrap_or_default();
+            if matches!(finish, "stop" | "tool_calls") {
+                let called: Vec<_> = choice.calls.values().map(|call| call.name.clone()).collect();
+                promise::kept(request, &choice.said, &called, place, self.findings);
+            }
             limit(finish, usage, request, place, self.findings);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::call::{Call, Calls};
 use super::compare::difference;
 use super::frames::{DONE, Framed, Frames};
-use super::{Exhibit, Findings, Place, Rule, quote, shape, text};
+use super::{Exhibit, Findings, Place, Rule, promise, quote, shape, text};
 use crate::json::Raw;
 use crate::responses::{Breach, Event, Field, Grammar, Index, Kind, Role, State, Status};
 
@@ -427,10 +427,34 @@ pub(super) fn finished(
     if matches!(&*status, "completed" | "incomplete") {
         shape::usage(response, place, findings);
     }
+    if status == "completed" {
+        let (said, called) = said(response);
+        promise::kept(request, &said, &called, place, findings);
+    }
     let limit = request.and_then(|request| request.member("max_output_tokens")?.count());
     let made = response.member("usage").and_then(|usage| usage.member("output_tokens")?.count());
     if status == "completed" && limit.is_some_and(|limit| made.is_some_and(|made| made >= limit)) {
         let detail = format!("{} tokens of {}", made.unwrap_or(0), limit.unwrap_or(0));
         findings.add(Rule::LimitAsCompleted, "", place, detail);
     }
+}
+
+/// The text of a response, and the names of the tools that it calls.
+fn said(response: Raw<'_>) -> (String, Vec<String>) {
+    let (mut said, mut called) = (String::new(), Vec::new());
+    for item in response.member("output").map(Raw::elements).unwrap_or_default() {
+        match item.member_text("type").as_deref() {
+            Some("message") => {
+                let parts = item.member("content").map(Raw::elements).unwrap_or_default();
+                parts.iter().filter_map(|part| part.member_text("text")).for_each(|text| {
+                    said.push_str(&text);
+                });
+            }
+            Some("function_call" | "custom_tool_call") => {
+                called.extend(item.member_text("name").map(|name| name.into_owned()));
+            }
+            _ => {}
+        }
+    }
+    (said, called)
 }

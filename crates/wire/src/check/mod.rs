@@ -11,11 +11,14 @@ mod chunks;
 mod compare;
 mod events;
 mod frames;
+mod pair;
+mod promise;
 mod rules;
 mod shape;
 mod text;
 mod whole;
 
+pub use pair::compare;
 pub use rules::{Rule, Severity};
 
 use std::collections::BTreeMap;
@@ -103,6 +106,12 @@ pub fn judge(exhibit: &Exhibit<'_>) -> Vec<Finding> {
         body if frames::are_lines(body) => Some(frames::of_lines(body)),
         _ => None,
     };
+    let asked = exhibit.request.filter(|request| request.is_object() && !refused);
+    let asked = asked.map(|request| request.member("stream").and_then(Raw::boolean) == Some(true));
+    if let Some(asked) = asked.filter(|asked| *asked != frames.is_some()) {
+        let form = if asked { "the request has `stream: true`" } else { "no stream was asked for" };
+        findings.add(Rule::StreamIgnored, "", &Place::default(), form.to_owned());
+    }
     match frames {
         None => whole::judge(exhibit, &mut findings),
         Some(frames) => {
@@ -119,6 +128,20 @@ pub fn judge(exhibit: &Exhibit<'_>) -> Vec<Finding> {
         }
     }
     findings.list
+}
+
+/// What an answer says went wrong, where it says so: the first error in it, to be quoted.
+pub fn failure(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let frames = if frames::are_events(body) { frames::of_events(body).list } else { Vec::new() };
+    let texts = frames.iter().map(|frame| frame.data.as_str()).chain([&*text]);
+    texts.filter_map(|text| Raw::parse(text).ok()).find_map(|said| {
+        let response = said.member("response").unwrap_or(said);
+        let error =
+            said.member("error").or_else(|| response.member("error")).and_then(Raw::non_null);
+        let is_error = said.member_text("type").is_some_and(|kind| kind == "error");
+        error.or(is_error.then_some(said)).map(|error| quote(error.as_str()))
+    })
 }
 
 /// Findings as they are made: the same rule about the same subject is one, and is counted.

@@ -126,7 +126,7 @@ rules! {
     OutputIndexOrder Breaks "output-index-order"
         "An item's `output_index` is not the next one"
         "Items are added at 0, 1, 2, ...; an index is used once."
-        "gcli2api#406, plexus#691: calls at one index are merged. The Python accumulator raises.";
+        "The Python accumulator raises; clients that key by index merge two items.";
     PartNotAdded Breaks "part-not-added"
         "Text in a part that was never added"
         "`response.content_part.added` (for summaries: `response.reasoning_summary_part.added`) comes before text."
@@ -174,7 +174,7 @@ rules! {
     DeltasDiffer Breaks "deltas-differ"
         "The deltas do not add up to the text"
         "All deltas of a text, put together, are the text of its `.done` event."
-        "codex-router#739, codex#680: a text that is also sent whole is shown twice. cc-switch#6449: merged calls.";
+        "codex-router#739, codex#680: a text that is also sent whole is shown twice. bifrost#1829, codex#7517: merged calls.";
     NoDeltas Breaks "no-deltas"
         "A text comes without deltas"
         "A text that is not empty comes in deltas before its `.done` event."
@@ -194,7 +194,7 @@ rules! {
     StatusMismatch Breaks "status-mismatch"
         "`status` does not fit"
         "`response.completed` holds a response that is `completed`, and so on; a whole answer is finished."
-        "vllm#24184: programs look at `status` to see whether an answer is whole.";
+        "Programs look at `status` to see whether an answer is whole.";
     ReasonMissing Breaks "reason-missing"
         "An incomplete or failed response does not say why"
         "`incomplete` has `incomplete_details.reason`; `failed` has `error` with `code` and `message`."
@@ -214,7 +214,7 @@ rules! {
     UsageSum Differs "usage-sum"
         "`total_tokens` is not the sum"
         "The total is what was read and what was made."
-        "opencode2api#11: cost is reckoned wrong.";
+        "A client that shows the total and one that adds up show different things.";
     ArgumentsNotJson Breaks "arguments-not-json"
         "The arguments of a function call are not a JSON object"
         "Finished arguments are one JSON object, written as a string."
@@ -222,7 +222,7 @@ rules! {
     CallIdRepeated Breaks "call-id-repeated"
         "Two calls have one id"
         "Each call has an id of its own."
-        "bifrost#1829, codex#7517: an output cannot be told to belong to its call.";
+        "An output cannot be told to belong to its call.";
     CallIdLong Differs "call-id-long"
         "A call's id is longer than 64 characters"
         "At most 64 characters."
@@ -235,6 +235,14 @@ rules! {
         "A freeform tool is called as a function, or a function as a freeform tool"
         "A `custom` tool is called by a `custom_tool_call` with its plain input."
         "ds4#745, CLIProxyAPI#5753: Codex refuses the call of `apply_patch`: `incompatible payload`.";
+    ToolChoiceIgnored Breaks "tool-choice-ignored"
+        "`tool_choice` was not followed"
+        "A tool that is named there is called; `required` is a call, `none` is none."
+        "litellm#17246: calls that are dropped on the way leave an agent nothing to go on with.";
+    FormatIgnored Breaks "format-ignored"
+        "The text does not have the form that was asked for"
+        "With `text.format` (Chat: `response_format`) the text is JSON with all required members."
+        "CLIProxyAPI#4802, Helicone#5621, bifrost#3454: the format is dropped on the way to the model.";
     MessageRepeated Differs "message-repeated"
         "The same message twice"
         "A message is one item."
@@ -258,7 +266,7 @@ rules! {
     FinishMissing Breaks "finish-missing"
         "A choice has no finish reason"
         "Each choice ends with one `finish_reason`."
-        "Clients take a stream without one as broken off; litellm#17246.";
+        "Clients take a stream without one as broken off.";
     FinishRepeated Breaks "finish-repeated"
         "A choice goes on after its finish reason"
         "One finish reason a choice, and no content after it."
@@ -266,7 +274,7 @@ rules! {
     FinishReason Breaks "finish-reason"
         "The finish reason is not known, or does not fit"
         "`stop`, `length`, `content_filter`, or, where tools are called, `tool_calls`."
-        "Agents run the calls only when they are told `tool_calls`; litellm#17246.";
+        "Agents run the calls only when they are told `tool_calls`.";
     DoneMissing Breaks "done-missing"
         "A Chat stream does not end with `[DONE]`"
         "`data: [DONE]` is the last event, once."
@@ -278,7 +286,7 @@ rules! {
     CallIndexReused Breaks "call-index-reused"
         "Two calls share an index"
         "Each call of a choice has an index of its own, from 0."
-        "gcli2api#406, smolagents#1958: all calls at index 0 become one call of nonsense.";
+        "gcli2api#406, smolagents#1958, plexus#691: all calls at index 0 become one call of nonsense.";
     CompletionMember Breaks "completion-member"
         "A member of a whole completion is missing or of the wrong type"
         "`id`, `object` (`chat.completion`), `created`, `model`, `choices`; a choice has `index`, `message` and `finish_reason`."
@@ -291,6 +299,22 @@ rules! {
         "An error comes with the status of a success"
         "A body that is an error has a status of 400 or above, and a body with such a status is an error."
         "headroom#3083, routatic#59: the SDKs go by the status alone.";
+    WholeUnlikeStream Differs "whole-unlike-stream"
+        "The answer has other members streamed than whole"
+        "Streamed or not, a response has the same members, and so have its items."
+        "A program that switches streaming on or off finds members gone.";
+    NotAnswered Breaks "not-answered"
+        "A plain request is not answered"
+        "A text is answered, streamed and whole, also after a client has left in the middle of a stream."
+        "Nothing else can be judged where this fails.";
+    RefusalMissing Breaks "refusal-missing"
+        "A request that is wrong is not refused, or as something else"
+        "A body that is not JSON, or of the wrong types, is answered 400; an unknown path 404."
+        "With a 500 the SDKs ask again, and a 200 hides the mistake. OGX's suite asserts it.";
+    StreamIgnored Breaks "stream-ignored"
+        "An answer is streamed that was not to be, or the other way round"
+        "With `stream: true` the answer is a stream of events; without, it is one JSON object."
+        "The SDKs choose by the request how they read: events as JSON raise, JSON as events is an empty stream.";
     NotJson Breaks "not-json"
         "A whole answer is not JSON"
         "An answer that is not streamed is one JSON object."

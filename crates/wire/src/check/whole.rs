@@ -2,7 +2,7 @@
 
 use super::call::{Call, Calls};
 use super::shape::{self, Member, require};
-use super::{Api, Exhibit, Findings, Place, Rule, chunks, events, quote, text};
+use super::{Api, Exhibit, Findings, Place, Rule, chunks, events, promise, quote, text};
 use crate::json::Raw;
 
 const COMPLETION: &[Member] = &[
@@ -92,11 +92,13 @@ fn completion(answer: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &
         let subject = format!("choices[{index}]");
         require(choice, CHOICE, Rule::CompletionMember, &subject, place, findings);
         let message = choice.member("message").unwrap_or(Raw::NULL);
-        text::think_tags(&message.member_text("content").unwrap_or_default(), place, findings);
+        let said = message.member_text("content").unwrap_or_default();
+        text::think_tags(&said, place, findings);
         let told = message.member("tool_calls").map(Raw::elements).unwrap_or_default();
         let finish = choice.member_text("finish_reason").unwrap_or_default();
         chunks::reason(&finish, !told.is_empty(), &subject, place, findings);
         chunks::limit(&finish, usage, exhibit.request, place, findings);
+        let mut called = Vec::new();
         for call in told {
             let function = call.member("function");
             let inner = function.or_else(|| call.member("custom")).unwrap_or(Raw::NULL);
@@ -111,6 +113,10 @@ fn completion(answer: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &
                 cut_off: finish == "length",
             };
             calls.judge(&call, place, findings);
+            called.push(name.into_owned());
+        }
+        if matches!(&*finish, "stop" | "tool_calls") {
+            promise::kept(exhibit.request, &said, &called, place, findings);
         }
     }
 }
