@@ -9,6 +9,9 @@ use crate::json::Raw;
 /// The longest id that OpenAI takes back, in characters.
 const ID_CHARACTERS_MAX: usize = 64;
 
+/// Members by which a request may bring tools that it does not list itself.
+const ELSEWHERE: &[&str] = &["previous_response_id", "conversation", "prompt", "functions"];
+
 /// A finished call.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -35,6 +38,10 @@ impl Calls {
         let Some(request) = request.filter(|request| request.is_object()) else {
             return Calls::default();
         };
+        let given = |name: &&str| request.member(name).and_then(Raw::non_null).is_some();
+        if ELSEWHERE.iter().any(given) {
+            return Calls::default();
+        }
         let mut offered = Vec::new();
         let tools = request.member("tools").map(Raw::elements).unwrap_or_default();
         for tool in tools {

@@ -74,7 +74,7 @@ struct Text {
 
 impl Stream<'_> {
     fn event(&mut self, frame: &Framed, event: &Event<'_>, place: &Place, first: bool) {
-        self.name(frame, event, place);
+        self.name(frame, place);
         if event.kind == Kind::Other {
             self.findings.add(Rule::UnknownEvent, event.name(), place, quote(event.name()));
         }
@@ -111,18 +111,20 @@ impl Stream<'_> {
         }
     }
 
-    fn name(&mut self, frame: &Framed, event: &Event<'_>, place: &Place) {
+    fn name(&mut self, frame: &Framed, place: &Place) {
         let kind = Raw::unchecked(&frame.data).member_text("type");
         let Some(named) = &frame.named else { return };
-        let detail = match (&**named, kind) {
-            (_, None) => "the event has no `type`".to_owned(),
-            ("", Some(kind)) => format!("there is no `event:` line before {}", quote(&kind)),
+        let (subject, detail) = match (&**named, kind) {
+            (_, None) => ("type", "the event has no `type`".to_owned()),
+            ("", Some(kind)) => {
+                ("line", format!("there is no `event:` line before {}", quote(&kind)))
+            }
             (named, Some(kind)) if *named != *kind => {
-                format!("`event:` says {}, `type` says {}", quote(named), quote(&kind))
+                (named, format!("`event:` says {}, `type` says {}", quote(named), quote(&kind)))
             }
             _ => return,
         };
-        self.findings.add(Rule::EventName, event.name(), place, detail);
+        self.findings.add(Rule::EventName, subject, place, detail);
     }
 
     fn order(&mut self, event: &Event<'_>, place: &Place, first: bool) {
