@@ -1,5 +1,6 @@
 //! Findings as text: for people, as JSON, as JUnit's XML. In: what was judged. Out: the text.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use latimer_wire::check::{Finding, Place};
@@ -35,10 +36,12 @@ fn text(judged: &[Judged]) -> String {
     for Judged { name, findings, .. } in judged.iter().filter(|judged| !judged.findings.is_empty())
     {
         let _ = writeln!(out, "{name}");
-        for finding in findings {
-            let rule = finding.rule;
+        let mut told = BTreeSet::new();
+        for rule in findings.iter().map(|finding| finding.rule).filter(|rule| told.insert(*rule)) {
             let _ = writeln!(out, "  {} {rule}: {}", rule.severity().name(), rule.title());
-            let _ = writeln!(out, "      {}", seen(finding));
+            for finding in findings.iter().filter(|finding| finding.rule == rule) {
+                let _ = writeln!(out, "      {}", seen(finding));
+            }
         }
         out.push('\n');
     }

@@ -61,6 +61,19 @@ fn each_rule_has_an_answer_that_breaks_it_and_only_it() {
 }
 
 #[test]
+fn a_good_stream_that_is_cut_anywhere_is_found_out() {
+    let good = |path: &PathBuf| name(path).starts_with("good") && name(path).ends_with(".sse");
+    for path in fixtures("check").into_iter().filter(good) {
+        let body = fs::read(&path).unwrap();
+        for end in (0..body.trim_ascii_end().len()).step_by(7) {
+            let cut = body.iter().copied().take(end).collect::<Vec<_>>();
+            let findings = judge(&Exhibit { body: &cut, ..Exhibit::default() });
+            assert!(!findings.is_empty(), "{} cut at {end}", name(&path));
+        }
+    }
+}
+
+#[test]
 fn streamed_and_whole_are_compared() {
     let [stream, whole] = ["good.sse", "good.whole.json"]
         .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/check").join(name))
