@@ -320,7 +320,7 @@ Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.";
 pub struct Check {
     /// A recording (`traffic.jsonl`, or the directory it is in), a stream (`.sse`, or its events as
     /// JSON lines), one whole answer (JSON); or the address of a server, which then is sent about
-    /// thirty small requests.
+    /// forty small requests.
     #[arg(value_name = "URL|FILE", required_unless_present = "explain")]
     pub target: Option<String>,
     /// Explain a rule; without a name, list all.
