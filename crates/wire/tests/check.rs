@@ -184,7 +184,8 @@ fn the_catalogue_of_rules_is_true() {
         "# What `latimer check` looks for\n\n\
          Written by `tests/check.rs` from the table in `src/check/rules.rs`. **breaks**: a client in \
          use fails or loses something. **differs**: clients in use cope; a stricter one need not. \
-         An answer that breaks a rule, and no other, is in `fixtures/check`.\n",
+         For each rule but the three of whole servers an answer that breaks it, and no other, is in \
+         `fixtures/check`.\n",
     );
     for rule in Rule::ALL {
         let (title, meaning, reason) = (rule.title(), rule.meaning(), rule.reason());
