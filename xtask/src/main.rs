@@ -19,6 +19,9 @@ Usage: cargo xtask <verb>
             install real clients below the target directory, and run every scenario of
             `interop/` with each; --only: runs whose name (scenario/dialect/client) holds
             NAME; --keep: leave the scratch directories
+  judge [--update]
+            install LiteLLM's proxy, hold it before `latimer check`, and compare what is found
+            with interop/judged/litellm.md; --update: write that page
   count     count the instructions of the hottest paths, and hold them against their bounds
             (valgrind is needed)
   bench [OPTIONS]
@@ -42,6 +45,8 @@ fn outcome() -> Result<ExitCode> {
             let (only, keep) = interop_options(options)?;
             interop::run(&root()?, only, keep)
         }
+        Some((&"judge", [])) => interop::judged::run(&root()?, false),
+        Some((&"judge", ["--update"])) => interop::judged::run(&root()?, true),
         Some((&"count", [])) => count::run(&root()?),
         Some((&"bench", ["--install-peers"])) => bench::install_peers(&root()?),
         Some((&"bench", options)) => bench::run(&root()?, options),

@@ -15,7 +15,7 @@ pub struct Tool {
     name: &'static str,
     from: Registry,
     package: &'static str,
-    version: &'static str,
+    pub version: &'static str,
     /// What it needs besides, and which version.
     beside: &'static [(&'static str, &'static str)],
     /// What is run, below its directory.

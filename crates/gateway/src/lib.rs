@@ -16,6 +16,7 @@
 //! | [`config`] | what can be set |
 //! | [`mock`] | a model backend from a script |
 //! | [`replay`] | a model backend from a recording |
+//! | [`examine`] | scenarios against a server, for the judge |
 //!
 //! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
 //! no key is logged; a caller never chooses where a request goes.
@@ -27,6 +28,7 @@ pub mod capture;
 pub(crate) mod clock;
 pub(crate) mod coding;
 pub mod config;
+pub mod examine;
 pub(crate) mod exchange;
 pub(crate) mod gateway;
 pub(crate) mod headers;

@@ -94,7 +94,7 @@ pub(crate) fn plan(
 pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
     let headers = headers::translated(&head.headers, gateway.key(), false);
     Plan {
-        ask: Ask { method: Method::GET, path: "/models", headers, body: Bytes::new() },
+        ask: Ask { method: Method::GET, path: "/models".into(), headers, body: Bytes::new() },
         form: Form::Whole,
         ways: vec![Way::Pass(Watch::Nothing)],
     }

@@ -32,7 +32,9 @@ Examples:
   latimer report latimer/traffic.jsonl
       what was said, as Markdown
   latimer replay latimer/traffic.jsonl
-      the same answers once more, without the model";
+      the same answers once more, without the model
+  latimer check latimer/traffic.jsonl
+      what in the answers breaks a rule that clients rely on";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -55,6 +57,9 @@ pub enum Command {
     /// Play a model backend from a recording.
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(Replay),
+    /// Judge answers: of a recording, of a stream in a file, or of a server that is asked.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -375,4 +380,51 @@ impl Replay {
         };
         config.resolve(|name| std::env::var(name).ok())
     }
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  latimer check latimer/traffic.jsonl
+  latimer check stream.sse --format json
+  latimer check http://127.0.0.1:8080/v1 --model qwen3
+  latimer check https://api.example.com/v1 --dialect responses --api-key-env EXAMPLE_KEY
+  latimer check --explain                   all rules
+  latimer check --explain no-terminal       one rule: what has to hold, and why it matters
+
+Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.";
+
+/// A judgement.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// A recording (`traffic.jsonl`, or the directory it is in), a stream (`.sse`, or its events as
+    /// JSON lines), one whole answer (JSON); or the address of a server, which then is sent about
+    /// forty small requests.
+    #[arg(value_name = "URL|FILE", required_unless_present = "explain")]
+    pub target: Option<String>,
+    /// Explain a rule; without a name, list all.
+    #[arg(long, value_name = "RULE", num_args = 0..=1)]
+    pub explain: Option<Option<String>>,
+    /// How the findings are written.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// What the server has to speak [default: whichever of the two it answers].
+    #[arg(long)]
+    pub dialect: Option<DialectName>,
+    /// The model to ask the server for [default: default].
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The environment variable with the server's key.
+    #[arg(long, value_name = "VAR")]
+    pub api_key_env: Option<String>,
+}
+
+/// Forms of the findings.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// For people: grouped by answer, with place and quote.
+    Text,
+    /// One JSON object.
+    Json,
+    /// JUnit's XML, which CI systems show: a test for each answer.
+    Junit,
 }

@@ -2,6 +2,8 @@
 //! wrong in a sentence. What it does is in the libraries.
 
 mod args;
+mod check;
+mod findings;
 mod replay;
 mod report;
 mod run;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Report(report) => report::report(report),
         Command::Translate(translate) => translate::translate(translate),
+        Command::Check(check) => check::check(check),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("latimer: {error:#}");

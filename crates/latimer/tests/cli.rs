@@ -84,6 +84,7 @@ fn help_shows_how_to_begin() {
         (vec!["report", "--help"], vec!["--layout"]),
         (vec!["mock", "--help"], vec!["--script", "[[rule]]"]),
         (vec!["replay", "--help"], vec!["--speed", "--record-missing", "evenly", "404"]),
+        (vec!["check", "--help"], vec!["--explain", "Exit code"]),
         (vec!["--version"], vec!["latimer 0"]),
     ] {
         let output = run(here.path(), &arguments);
@@ -195,6 +196,92 @@ fn no_secret_is_logged_however_much_is_logged() {
     for word in ["sk-canary", "canary-a", "canary-b", "canary-c", "canary-d", "canary-e"] {
         assert!(!recorded.contains(word), "{word}: {recorded}");
     }
+}
+
+const EXPLAINED: &str = "\
+no-terminal (breaks)
+The stream has no terminal event
+
+  What holds:  A stream ends in `response.completed`, `response.incomplete` or `response.failed`; after an `error` it may just end.
+  Why:         ollama#17118, ollama#14600, codex#41340: `stream closed before response.completed`; Codex asks again.
+";
+
+#[test]
+fn a_file_is_judged() {
+    let here = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/fixtures/check");
+    for name in ["good.sse", "no-terminal.sse", "sequence-order.sse"] {
+        std::fs::copy(fixtures.join(name), here.path().join(name)).unwrap();
+    }
+    std::fs::write(here.path().join("empty.sse"), "\n").unwrap();
+    let stream = std::fs::read_to_string(fixtures.join("limit-as-completed.sse")).unwrap();
+    let exchange = serde_json::json!({"request": {"method": "POST", "url": "/v1/responses",
+        "body": {"max_output_tokens": 2, "stream": true}}, "response": {"status_code": 200, "body": stream}});
+    std::fs::write(here.path().join("traffic.jsonl"), format!("\n{exchange}\n{{\"torn")).unwrap();
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["good.sse"], 0, &["No findings in 1 answer."]),
+        (&["no-terminal.sse"], 1, &["no-terminal.sse\n  breaks no-terminal: ", "line 25, event 8"]),
+        (
+            &["sequence-order.sse", "--format", "json"],
+            1,
+            &["\"rule\": \"sequence-order\"", "\"line\": 13"],
+        ),
+        (
+            &["sequence-order.sse", "--format", "junit"],
+            1,
+            &["failures=\"1\"", "<failure type=\"sequence-order\""],
+        ),
+        (&["good.sse", "--format", "junit"], 0, &["tests=\"1\" failures=\"0\""]),
+        (
+            &["."],
+            1,
+            &[
+                "traffic.jsonl:2 POST /v1/responses",
+                "limit-as-completed",
+                "line 3 ends in the middle",
+            ],
+        ),
+        (&["empty.sse"], 2, &["there is no answer to judge"]),
+        (&["none.sse"], 2, &["cannot read none.sse"]),
+        (&["--explain"], 0, &["no-terminal ", "call-kind ", "not-json "]),
+        (&["--explain", "no-terminal"], 0, &[EXPLAINED]),
+        (&["--explain", "nothing"], 2, &["no rule `nothing`", "--explain"]),
+        (&[], 2, &["FILE"]),
+    ];
+    for (arguments, code, words) in cases {
+        let output = run(here.path(), &[&["check"], *arguments].concat());
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {said}");
+        for word in *words {
+            assert!(said.contains(word), "{arguments:?}: {word:?} is missing in: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_server_is_judged() {
+    let here = tempfile::tempdir().unwrap();
+    let script = "[[rule]]\nanswer = { text = 'Hello', input_tokens = 1, output_tokens = 1 }";
+    std::fs::write(here.path().join("script.toml"), script).unwrap();
+    let arguments = ["mock", "--script", "script.toml", "--listen", "127.0.0.1:0"];
+    let mock = Listening::start(latimer(here.path()).args(arguments));
+    let url = format!("http://{}/v1", mock.address);
+    let output = run(here.path(), &["check", &url, "--dialect", "chat"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("chat: forced call, streamed\n  breaks tool-choice-ignored"), "{said}");
+    assert!(!said.contains("responses"), "only what was asked for: {said}");
+    let output = run(here.path(), &["check", &url, "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["target"], url);
+    assert!(report["findings"].as_u64() > Some(0) && report["answers"].is_array());
+    let output = run(here.path(), &["check", &format!("http://{}/nowhere", mock.address)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("usually ends in /v1"), "{}", text(&output.stderr));
+    mock.stop();
+    let output = run(here.path(), &["check", &url]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Is the server running"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -107,8 +107,9 @@ fn recorded_streams_follow_the_grammar() {
     for (name, text) in recordings("responses") {
         let known: Vec<_> = DEVIATIONS.iter().filter(|row| row.0 == name).collect();
         let found: Vec<_> = streams(&name, &text).iter().flat_map(violations).collect();
-        let found: Vec<_> = found.iter().map(|found| (&*found.event, found.reason)).collect();
-        let known: Vec<_> = known.iter().map(|row| (row.1, row.2)).collect();
+        let found: Vec<_> =
+            found.iter().map(|found| (&*found.event, found.reason.to_string())).collect();
+        let known: Vec<_> = known.iter().map(|row| (row.1, row.2.to_owned())).collect();
         assert_eq!(found, known, "{name}");
     }
 }

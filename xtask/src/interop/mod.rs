@@ -5,6 +5,7 @@
 mod backend;
 mod client;
 mod codex;
+pub mod judged;
 mod process;
 mod recording;
 mod scenario;

@@ -34,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const WIRE_FLOORS: &[&[&str]] = &[
     &["sse", "json", "note", "error", "path"],
     &["responses"],
-    &["chat", "messages", "gemini", "backplane"],
+    &["chat", "messages", "gemini", "backplane", "check"],
     &["dialect"],
 ];
 
@@ -47,7 +47,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("Layout", "the command line's word for the report's layouts, with its help texts"),
     ("Mock", "the command line's options of the mock; the mock"),
     ("Replay", "the command line's options of a replay; the recording that is replayed"),
-    ("Rule", "a rule of the mock's script; a rule of the grammar"),
+    ("Rule", "a rule of the mock's script; a rule of the grammar; a rule of the judge"),
 ];
 
 /// File names that say nothing about what is inside.

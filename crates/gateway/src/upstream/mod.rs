@@ -9,6 +9,7 @@
 mod error;
 mod reply;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -62,14 +63,14 @@ struct Line {
 pub(crate) struct Ask {
     pub method: Method,
     /// Below the base address.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
 impl Ask {
-    pub fn post(path: &'static str, headers: HeaderMap, body: Bytes) -> Self {
-        Ask { method: Method::POST, path, headers, body }
+    pub fn post(path: impl Into<Cow<'static, str>>, headers: HeaderMap, body: Bytes) -> Self {
+        Ask { method: Method::POST, path: path.into(), headers, body }
     }
 }
 
@@ -141,7 +142,7 @@ impl Upstream {
         let build = || {
             let mut request = Request::new(Full::new(ask.body.clone()));
             *request.method_mut() = ask.method.clone();
-            *request.uri_mut() = self.path(ask.path).parse().unwrap_or_default();
+            *request.uri_mut() = self.path(&ask.path).parse().unwrap_or_default();
             *request.headers_mut() = ask.headers.clone();
             if let Some(host) = &self.host_header {
                 request.headers_mut().insert(header::HOST, host.clone());

@@ -112,6 +112,44 @@ const LIFECYCLE: &[(Role, &[Stage], Stage)] = &[
     ),
 ];
 
+/// What an event breaks by coming where it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    /// Numbers go from 0, one by one, on every event or on none.
+    #[error("its sequence number is not the next one")]
+    Number,
+    /// A terminal event came before.
+    #[error("the stream had ended")]
+    AfterEnd,
+    /// An event of the response itself came out of order.
+    #[error("the response is not at a stage where it may come")]
+    Stage,
+    /// A response is completed when its items are.
+    #[error("an item is still open")]
+    ItemOpen,
+    /// Events inside items say which item.
+    #[error("it has no output index")]
+    NoIndex,
+    /// Items are added before anything happens inside them.
+    #[error("no item was added at its output index")]
+    NotAdded,
+    /// What may happen inside an item depends on its type.
+    #[error("its item has no type")]
+    NoType,
+    /// Items are numbered from 0, without gaps.
+    #[error("its output index is not the next one")]
+    IndexOrder,
+    /// Parts are numbered from 0, without gaps.
+    #[error("its part index is not the next one")]
+    PartOrder,
+    /// One part of an item is open at a time.
+    #[error("its part is not the open one")]
+    PartNotOpen,
+    /// The item stood where the step is not legal.
+    #[error("its item is not at a stage where it may come")]
+    Item(State),
+}
+
 /// An event that came where it must not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {position}, `{event}`: {reason}")]
@@ -121,7 +159,7 @@ pub struct Violation {
     /// How many events came before it.
     pub position: u64,
     /// What it breaks.
-    pub reason: &'static str,
+    pub reason: Breach,
 }
 
 /// Walks one stream and says which event breaks the order.
@@ -161,7 +199,8 @@ impl Grammar {
     /// [`Violation`] names the event and what it breaks.
     pub fn admit(&mut self, event: &Event<'_>) -> Result<(), Violation> {
         let numbered = self.numbering(event);
-        let verdict = self.response(event).and_then(|()| self.item(event)).and(numbered);
+        let response = self.response(event);
+        let verdict = response.and(self.item(event)).and(numbered);
         self.position += 1;
         verdict.map_err(|reason| Violation {
             event: event.name().to_owned(),
@@ -171,7 +210,7 @@ impl Grammar {
     }
 
     /// Numbers go from 0, one by one, on every event or on none.
-    fn numbering(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+    fn numbering(&mut self, event: &Event<'_>) -> Result<(), Breach> {
         if self.position == 0 {
             self.numbered = event.sequence_number.is_some();
         }
@@ -179,14 +218,14 @@ impl Grammar {
         self.next_number = event.sequence_number.unwrap_or(self.next_number).saturating_add(1);
         match event.sequence_number == expected {
             true => Ok(()),
-            false => Err("its sequence number is not the next one"),
+            false => Err(Breach::Number),
         }
     }
 
-    fn response(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+    fn response(&mut self, event: &Event<'_>) -> Result<(), Breach> {
         let role = event.role();
         if self.stage == Stage::Ended {
-            return Err("the stream had ended");
+            return Err(Breach::AfterEnd);
         }
         let Some((_, from, to)) = LIFECYCLE.iter().find(|(on, ..)| *on == role) else {
             return Ok(());
@@ -194,17 +233,17 @@ impl Grammar {
         let legal = from.contains(&self.stage);
         self.stage = *to;
         if !legal {
-            return Err("the response is not at a stage where it may come");
+            return Err(Breach::Stage);
         }
         if role == Role::Terminal(Status::Completed)
             && self.items.values().any(|item| item.state != State::Done)
         {
-            return Err("an item is still open");
+            return Err(Breach::ItemOpen);
         }
         Ok(())
     }
 
-    fn item(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+    fn item(&mut self, event: &Event<'_>) -> Result<(), Breach> {
         let role = event.role();
         match role {
             Role::ItemAdded => return self.add(event),
@@ -212,55 +251,73 @@ impl Grammar {
             Role::ItemDone | Role::Inside => {}
             _ => return Ok(()),
         }
-        let index = event.output_index.ok_or("it has no output index")?;
-        let item = self.items.get_mut(&index).ok_or("no item was added at its output index")?;
-        item.part(event)?;
+        let index = event.output_index.ok_or(Breach::NoIndex)?;
+        let item = self.items.get_mut(&index).ok_or(Breach::NotAdded)?;
+        let part = item.part(event);
         let mut rules = RULES.iter().filter(|rule| rule.on == role && rule.holds_for(&item.kind));
         let legal = rules.clone().find(|rule| rule.from.contains(&item.state));
         // After an illegal step the item stands where the step leads, so that one fault is one.
         let to = legal.or(rules.next()).and_then(|rule| rule.to);
+        let from = item.state;
         item.state = match to {
             Some(State::Part) if role == Role::PartAdded && !has_text(event) => State::PartSaid,
             to => to.unwrap_or(item.state),
         };
-        legal.map(|_| ()).ok_or("its item is not at a stage where it may come")
+        if legal.is_none() {
+            item.count_part(event);
+        }
+        part.and(legal.map(|_| ()).ok_or(Breach::Item(from)))
     }
 
-    fn add(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
-        let index = event.output_index.ok_or("it has no output index")?;
+    fn add(&mut self, event: &Event<'_>) -> Result<(), Breach> {
+        let index = event.output_index.ok_or(Breach::NoIndex)?;
         let kind = event.payload.and_then(|item| item.member_text("type"));
         let item = Item {
-            kind: kind.ok_or("its item has no type")?.into_owned(),
+            kind: kind.ok_or(Breach::NoType)?.into_owned(),
             state: State::Open,
             parts: [0; 2],
         };
         let next = self.items.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
         self.items.insert(index, item);
-        if index == next { Ok(()) } else { Err("its output index is not the next one") }
+        if index == next { Ok(()) } else { Err(Breach::IndexOrder) }
     }
 }
 
 impl Item {
-    /// Parts come one after the other, numbered from 0 in each list.
-    fn part(&mut self, event: &Event<'_>) -> Result<(), &'static str> {
+    /// How many parts were opened in the list that an event counts by.
+    fn opened(&mut self, event: &Event<'_>) -> Option<&mut u64> {
         let [content, summary] = &mut self.parts;
-        let opened = match event.kind.row().index {
-            Index::Content => content,
-            Index::Summary => summary,
-            Index::None | Index::Command => return Ok(()),
-        };
+        match event.kind.row().index {
+            Index::Content => Some(content),
+            Index::Summary => Some(summary),
+            Index::None | Index::Command => None,
+        }
+    }
+
+    /// Parts come one after the other, numbered from 0 in each list.
+    fn part(&mut self, event: &Event<'_>) -> Result<(), Breach> {
+        let state = self.state;
+        let Some(opened) = self.opened(event) else { return Ok(()) };
         let index = event.part_index.unwrap_or_default();
         match event.role() {
             Role::PartAdded if index == *opened => *opened += 1,
             Role::PartAdded => {
                 *opened = index.saturating_add(1);
-                return Err("its part index is not the next one");
+                return Err(Breach::PartOrder);
             }
-            _ if matches!(self.state, State::Open | State::Saying) => {}
+            _ if matches!(state, State::Open | State::Saying) => {}
             _ if opened.checked_sub(1) == Some(index) => {}
-            _ => return Err("its part is not the open one"),
+            _ => return Err(Breach::PartNotOpen),
         }
         Ok(())
+    }
+
+    /// Counts a part that nobody added, so that this fault is one.
+    fn count_part(&mut self, event: &Event<'_>) {
+        let index = event.part_index.unwrap_or_default();
+        if let Some(opened) = self.opened(event) {
+            *opened = index.saturating_add(1).max(*opened);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub use envelope::{Envelope, Failure, Snapshot, Usage};
 pub(crate) use event::LOGPROBS;
 pub use event::{Event, Member, Rest, Sink};
 pub use fold::Fold;
-pub use grammar::{Grammar, RULES, Rule, State, Violation};
+pub use grammar::{Breach, Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};
 pub use mend::Mend;
 pub(crate) use mend::modern;

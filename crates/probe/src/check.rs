@@ -1,0 +1,79 @@
+//! A recording before the judge: each exchange's answer, with what was asked and its status beside. In:
+//! the bytes of a file. Out: findings, each with the line of the recording and what was asked there.
+
+use latimer_wire::check::{Api, Exhibit, Finding, judge};
+use latimer_wire::json::Raw;
+
+use crate::exchange::{Exchange, Payload, Unreadable, read};
+
+/// What was found in one answer.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The line of the recording, from 1; `None` where the file is the answer itself.
+    pub line: Option<usize>,
+    /// What was asked: method and path.
+    pub asked: String,
+    /// What it breaks.
+    pub findings: Vec<Finding>,
+}
+
+/// Judges a file: a recording, or an answer by itself. Answers to other requests than those of the two
+/// APIs are passed over, and answers that the client did not wait for. Beside the verdicts, in words,
+/// what of the file could not be judged.
+pub fn file(bytes: &[u8]) -> (Vec<Verdict>, Vec<String>) {
+    if !is_recording(bytes) {
+        let findings = judge(&Exhibit { body: bytes, ..Exhibit::default() });
+        return (vec![Verdict { line: None, asked: String::new(), findings }], Vec::new());
+    }
+    let (mut verdicts, mut unjudged) = (Vec::new(), Vec::new());
+    for (line, text) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        match read(text).next() {
+            None => {}
+            Some(Ok(exchange)) => {
+                verdicts.extend(answer(&exchange).map(|(asked, findings)| Verdict {
+                    line: Some(line),
+                    asked,
+                    findings,
+                }))
+            }
+            Some(Err(Unreadable::Malformed { source, .. })) => {
+                unjudged.push(format!("line {line} is not a recorded exchange: {source}"));
+            }
+            Some(Err(Unreadable::Torn { .. })) => {
+                unjudged.push(format!("line {line} ends in the middle of a record"));
+            }
+        }
+    }
+    (verdicts, unjudged)
+}
+
+/// Whether the first line is a record, or the beginning of one.
+fn is_recording(bytes: &[u8]) -> bool {
+    let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    let first = first.and_then(|line| std::str::from_utf8(line).ok());
+    first
+        .and_then(|line| Raw::parse(line.trim()).ok())
+        .is_some_and(|line| line.member("request").is_some_and(Raw::is_object))
+}
+
+fn answer(exchange: &Exchange<'_>) -> Option<(String, Vec<Finding>)> {
+    let api = Api::of_path(&exchange.request.url)?;
+    let outcome = exchange.latimer.and_then(|latimer| latimer.member_text("outcome"));
+    if exchange.request.method != "POST" || outcome.as_deref() == Some("cancelled") {
+        return None;
+    }
+    let response = exchange.response.as_ref()?;
+    let body = match &response.body {
+        Payload::None => "",
+        Payload::Text(text) => text,
+        Payload::Json(json) => json.as_str(),
+    };
+    let request = match &exchange.request.body {
+        Payload::Json(json) => Some(*json),
+        _ => None,
+    };
+    let exhibit =
+        Exhibit { api: Some(api), request, status: response.status_code, body: body.as_bytes() };
+    let asked = format!("{} {}", exchange.request.method, exchange.request.url);
+    Some((asked, judge(&exhibit)))
+}
