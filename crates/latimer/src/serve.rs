@@ -36,6 +36,10 @@ pub fn serve(args: args::Serve) -> Result<ExitCode> {
 
 /// Runs the scripted backend until it is told to stop.
 pub fn mock(args: args::Mock) -> Result<ExitCode> {
+    if args.schema {
+        println!("{}", Script::schema());
+        return Ok(ExitCode::SUCCESS);
+    }
     let script = match &args.script {
         Some(path) => Script::read(path)?,
         None => Script::echo(),

@@ -6,12 +6,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
+use super::pace::Pace;
 use super::script::{Fault, FaultKind};
 use crate::capture::{Finished, Recorder};
 use crate::ledger::Outcome;
@@ -19,7 +19,7 @@ use crate::ledger::Outcome;
 /// Frames still to come.
 pub(crate) struct MockBody {
     frames: VecDeque<Bytes>,
-    delay: Duration,
+    pace: Option<Pace>,
     timer: Option<Pin<Box<Sleep>>>,
     after: After,
     entry: Option<Entry>,
@@ -57,7 +57,7 @@ impl MockBody {
     pub fn whole(body: String) -> Self {
         MockBody {
             frames: VecDeque::from([Bytes::from(body)]),
-            delay: Duration::ZERO,
+            pace: None,
             timer: None,
             after: After::End,
             entry: None,
@@ -67,7 +67,7 @@ impl MockBody {
     /// `error` is the frame for a fault of that kind.
     pub fn stream(
         mut frames: Vec<String>,
-        delay: Duration,
+        pace: Pace,
         fault: Option<Fault>,
         error: String,
     ) -> Self {
@@ -91,11 +91,12 @@ impl MockBody {
                 }
             };
         }
-        let frames = match delay.is_zero() {
-            true => VecDeque::from([Bytes::from(frames.concat())]),
-            false => frames.into_iter().map(Bytes::from).collect(),
+        let pace = Some(pace).filter(|pace| !pace.is_none());
+        let frames = match pace {
+            None => VecDeque::from([Bytes::from(frames.concat())]),
+            Some(_) => frames.into_iter().map(Bytes::from).collect(),
         };
-        MockBody { frames, delay, timer: None, after, entry: None }
+        MockBody { frames, pace, timer: None, after, entry: None }
     }
 
     /// Writes it down, as it goes, in `entry`.
@@ -113,9 +114,10 @@ impl MockBody {
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Scripted>>> {
-        if !self.delay.is_zero() && self.after != After::Broken {
-            let delay = self.delay;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(delay)));
+        if let Some(pace) = &mut self.pace
+            && self.after != After::Broken
+        {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(pace.next())));
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

@@ -4,12 +4,18 @@
 //! where a model would, and nowhere else; a Chat request that a strict backend would refuse, it
 //! refuses.
 
+mod answer;
+mod asked;
 mod body;
 mod offered;
+mod pace;
+mod sample;
 mod script;
 mod strict;
 
-pub use script::{Answer, Call, Fault, FaultKind, Refusal, Rule, Script, ScriptError, When};
+pub use script::{
+    Answer, Call, Fault, FaultKind, Pattern, Refusal, Rule, Script, ScriptError, When,
+};
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,15 +30,16 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
-use latimer_wire::responses::{self, Envelope, Event, Failure, Snapshot, Status, Usage, unfold};
+use latimer_wire::responses::{self, Event, unfold};
 use latimer_wire::sse;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use self::asked::Asked;
 use self::body::{Entry, MockBody};
-use self::offered::Offered;
+use self::pace::Pace;
 use crate::capture::{Finished, Recorder};
-use crate::clock::{unix_milliseconds, unix_seconds};
+use crate::clock::unix_milliseconds;
 use crate::headers;
 use crate::ledger::Outcome;
 use crate::listener::{Entrance, accept, connection, listen};
@@ -50,21 +57,6 @@ pub struct Mock {
     script: Script,
     answered: AtomicU64,
     recorder: Option<Arc<Recorder>>,
-}
-
-/// What a request asks, as far as rules look at it.
-#[derive(Debug, Default)]
-pub(crate) struct Asked {
-    user: String,
-    /// The addresses of the images beside it.
-    images: String,
-    /// The last message, where it is a tool's output.
-    tool_output: Option<String>,
-    tools: Vec<Offered>,
-    /// The name of the schema that the answer is to follow.
-    schema: Option<String>,
-    stream: bool,
-    include_usage: bool,
 }
 
 impl Mock {
@@ -141,11 +133,11 @@ impl Mock {
             }
             (&Method::POST, "/chat/completions") => {
                 match strict::check(&body, self.script.later_system) {
-                    Ok(()) => self.answer(&body, asked_in_chat(&body), true),
+                    Ok(()) => self.answer(asked::in_chat(&body), true),
                     Err(fault) => refuse(400, "strict", &fault.message, Some(&fault.param)),
                 }
             }
-            (&Method::POST, "/responses") => self.answer(&body, asked_in_hub(&body), false),
+            (&Method::POST, "/responses") => self.answer(asked::in_hub(&body), false),
             _ => refuse(
                 404,
                 "not_found",
@@ -155,7 +147,7 @@ impl Mock {
         }
     }
 
-    fn answer(&self, body: &Value, asked: Asked, chat: bool) -> Response<MockBody> {
+    fn answer(&self, asked: Asked, chat: bool) -> Response<MockBody> {
         let Some(rule) = self.script.rule(&asked) else {
             let tools: Vec<_> = asked.tools.iter().map(|tool| &tool.called).collect();
             let message = format!(
@@ -178,22 +170,22 @@ impl Mock {
             return response;
         }
         let number = self.answered.fetch_add(1, Ordering::Relaxed);
-        let response = said(&rule.answer, body, &asked, number);
+        let created = self.script.created;
+        let response = answer::response(rule.answer(&asked), &asked, number, created);
         let id = format!("chatcmpl-mock{number}");
         match (asked.stream, chat) {
             (false, false) => reply(200, response.into_json()),
             (false, true) => {
                 let mut completion = String::new();
-                push_completion(&mut completion, &response, &id, unix_seconds());
+                push_completion(&mut completion, &response, &id, created);
                 reply(200, completion)
             }
             (true, _) => {
-                let model = body["model"].as_str().unwrap_or_default();
-                let lower = Lower::new(&id, model, unix_seconds(), asked.include_usage);
+                let lower = Lower::new(&id, &asked.model, created, asked.include_usage);
                 let frames = self.frames(&response, chat.then_some(lower));
                 let mut response = Response::new(MockBody::stream(
                     frames,
-                    Duration::from_millis(self.script.delay_ms),
+                    Pace::of(&self.script, number),
                     rule.fault.clone(),
                     error_frame(chat, rule.fault.as_ref().map_or(0, |fault| fault.after)),
                 ));
@@ -245,107 +237,6 @@ fn finished(head: &Parts, body: Bytes, response: &Response<MockBody>) -> Finishe
         response_headers: response.headers().clone(),
         ..Finished::default()
     }
-}
-
-fn text_of(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            let texts = parts.iter().filter_map(|part| part["text"].as_str());
-            texts.collect::<Vec<_>>().join("\n")
-        }
-        _ => String::new(),
-    }
-}
-
-/// The addresses of the images in a message: Chat has them in an object.
-fn images_of(content: &Value) -> String {
-    let images = content.as_array().into_iter().flatten().map(|part| &part["image_url"]);
-    let addresses = images.filter_map(|image| image.as_str().or_else(|| image["url"].as_str()));
-    addresses.collect::<Vec<_>>().join("\n")
-}
-
-fn text_at(body: &Value, pointer: &str) -> Option<String> {
-    body.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn asked_in_chat(body: &Value) -> Asked {
-    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let user = messages.iter().rev().find(|message| message["role"] == "user");
-    let tool = messages.last().filter(|message| message["role"] == "tool");
-    Asked {
-        user: user.map(|message| text_of(&message["content"])).unwrap_or_default(),
-        images: user.map(|message| images_of(&message["content"])).unwrap_or_default(),
-        tool_output: tool.map(|message| text_of(&message["content"])),
-        tools: offered::offered(body),
-        schema: text_at(body, "/response_format/json_schema/name"),
-        stream: body["stream"] == true,
-        include_usage: body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
-    }
-}
-
-fn asked_in_hub(body: &Value) -> Asked {
-    let items = body["input"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let user = items.iter().rev().find(|item| item["role"] == "user");
-    let is_output =
-        |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
-    let output = items.last().filter(is_output);
-    Asked {
-        user: user.map_or_else(|| text_of(&body["input"]), |item| text_of(&item["content"])),
-        images: user.map(|item| images_of(&item["content"])).unwrap_or_default(),
-        // A search has found tools, and no text.
-        tool_output: output.map(|item| match &item["tools"] {
-            Value::Null => text_of(&item["output"]),
-            tools => tools.to_string(),
-        }),
-        tools: offered::offered(body),
-        schema: text_at(body, "/text/format/name"),
-        stream: body["stream"] == true,
-        include_usage: true,
-    }
-}
-
-/// The script's answer as a response of the hub.
-fn said(answer: &Answer, body: &Value, asked: &Asked, number: u64) -> responses::Response {
-    let status = if answer.incomplete.is_some() { "incomplete" } else { "completed" };
-    let mut output = Vec::new();
-    if let Some(reasoning) = &answer.reasoning {
-        output.push(json!({"id": format!("rs_mock{number}"), "type": "reasoning",
-            "summary": [{"type": "summary_text", "text": reasoning}]}));
-    }
-    if let Some(text) = &answer.text {
-        let text = text.replace("{user}", &asked.user);
-        output.push(json!({"id": format!("msg_mock{number}"), "type": "message", "status": status,
-            "role": "assistant", "content": [{"type": "output_text", "annotations": [],
-            "logprobs": [], "text": text}]}));
-    }
-    for (index, call) in answer.calls.iter().enumerate() {
-        let number = format!("{number}_{index}");
-        output.push(offered::call_item(call, &asked.tools, &number, status));
-    }
-    let items: Vec<String> = output.iter().map(Value::to_string).collect();
-    let usage = Usage {
-        input: answer.input_tokens,
-        output: answer.output_tokens,
-        total: answer.input_tokens + answer.output_tokens,
-        ..Usage::default()
-    };
-    let snapshot = Snapshot {
-        status: if answer.incomplete.is_some() { Status::Incomplete } else { Status::Completed },
-        completed_at: Some(unix_seconds()),
-        failure: None::<&Failure>,
-        reason: answer.incomplete.as_deref(),
-        usage: Some(&usage),
-    };
-    let request = json!({"model": body["model"], "input": ""}).to_string();
-    let request = responses::Request::parse(&request).unwrap_or_default();
-    let mut json = String::new();
-    Envelope::new(&request, &format!("resp_mock{number}"), unix_seconds()).print(
-        &mut json,
-        &items.join(","),
-        &snapshot,
-    );
-    responses::Response::parse(json).unwrap_or_default()
 }
 
 fn reply(status: u16, body: String) -> Response<MockBody> {

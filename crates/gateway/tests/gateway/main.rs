@@ -14,6 +14,7 @@ mod config;
 mod ends;
 mod errors;
 mod leaving;
+mod mock;
 mod passing;
 mod pool;
 mod recording;
