@@ -1,6 +1,7 @@
 //! The gateway as a server: it opens what it needs, listens, and hands each request to the room for
 //! its path. In: settings, and a signal to stop. Out: nothing but answers.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
 use crate::exchange;
 use crate::gateway::Gateway;
-use crate::listener::{Entrance, accept, listen};
+use crate::listener::{Entrance, accept, connection, listen};
 use crate::mock::{Mock, Script};
 use crate::route::Door;
 use crate::secret::Secret;
@@ -105,7 +106,10 @@ impl Server {
             drain: Timeouts::of(timeouts.drain_ms),
         };
         let sweeping = sweep(Arc::clone(&gateway.upstream));
-        let serve = move |request| respond(Arc::clone(&gateway), request);
+        let serve = move |socket, stopped| {
+            let gateway = Arc::clone(&gateway);
+            connection(socket, stopped, move |request| respond(Arc::clone(&gateway), request))
+        };
         tokio::select! {
             () = accept(self.listener, entrance, stop, serve) => {}
             () = sweeping => {}
@@ -148,7 +152,14 @@ const PATHS: &[(&str, Method, Room)] = &[
     ("/v1/embeddings", Method::POST, Room::Model(Door::Plain("/embeddings"))),
 ];
 
-async fn respond(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Answer> {
+async fn respond(
+    gateway: Arc<Gateway>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    Ok(answer(&gateway, request).await)
+}
+
+async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<Answer> {
     if let Err(error) = refuse_strangers(gateway.address, request.headers()) {
         return refusal(&error);
     }
@@ -161,8 +172,8 @@ async fn respond(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<
     }
     match PATHS.iter().find(|(known, by, _)| *known == path && by == method) {
         Some((.., Room::Health)) => healthy(),
-        Some((.., Room::Models)) => exchange::list_models(&gateway, request).await,
-        Some((.., Room::Model(door))) => exchange::ask(&gateway, *door, request).await,
+        Some((.., Room::Models)) => exchange::list_models(gateway, request).await,
+        Some((.., Room::Model(door))) => exchange::ask(gateway, *door, request).await,
         None => unknown(method, path),
     }
 }
@@ -217,9 +228,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::watch;
 
-    use super::{Server, respond};
+    use super::{Server, connection, respond};
     use crate::config::{Config, UpstreamConfig};
-    use crate::listener::connection;
     use crate::stall::Stalling;
 
     /// The gateway's end of a client's connection: each write is a system call.

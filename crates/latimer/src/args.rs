@@ -228,6 +228,10 @@ Examples:
       what the script says; `latimer serve --upstream http://127.0.0.1:8400/v1` stands before it
   latimer mock --schema > script.schema.json
       the form of a script, for editors
+  curl http://127.0.0.1:8400/mock/fault -d '{\"fault\": \"close_mid_stream:5\", \"times\": 1}'
+      the next answer breaks off after five frames; a rule says so with
+      fault = { kind = \"close_mid_stream:5\" }, a request with the header latimer-fault;
+      all faults: crates/gateway/docs/faults.md
 
 A script; of its rules the first that fits answers:
   tokens_per_second = 80

@@ -7,15 +7,18 @@
 mod answer;
 mod asked;
 mod body;
+mod control;
+mod fault;
+mod line;
 mod offered;
 mod pace;
+mod play;
 mod sample;
 mod script;
 mod strict;
 
-pub use script::{
-    Answer, Call, Fault, FaultKind, Pattern, Refusal, Rule, Script, ScriptError, When,
-};
+pub use fault::{FAULTS, FaultKind, Named, Number, UnknownFault};
+pub use script::{Answer, Call, Fault, Pattern, Refusal, Rule, Script, ScriptError, When};
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,18 +34,19 @@ use hyper::body::Incoming;
 use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::{self, Event, unfold};
-use latimer_wire::sse;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use self::asked::Asked;
 use self::body::{Entry, MockBody};
+use self::control::Pending;
 use self::pace::Pace;
+use self::play::Play;
 use crate::capture::{Finished, Recorder};
 use crate::clock::unix_milliseconds;
 use crate::headers;
 use crate::ledger::Outcome;
-use crate::listener::{Entrance, accept, connection, listen};
+use crate::listener::{Entrance, accept, listen};
 use crate::secret::Secret;
 use crate::upstream::Embedded;
 
@@ -57,12 +61,13 @@ pub struct Mock {
     script: Script,
     answered: AtomicU64,
     recorder: Option<Arc<Recorder>>,
+    pending: Pending,
 }
 
 impl Mock {
     /// A model that follows `script`.
     pub fn new(script: Script) -> Mock {
-        Mock { script, answered: AtomicU64::new(0), recorder: None }
+        Mock { script, answered: AtomicU64::new(0), recorder: None, pending: Pending::default() }
     }
 
     /// Writes down what it is asked and what it answers, in the form of the gateway's recordings,
@@ -89,7 +94,7 @@ impl Mock {
         let listener = listen(address)?;
         ready(listener.local_addr()?);
         let mock = Arc::new(self);
-        let serve = move |request| Arc::clone(&mock).respond(request);
+        let serve = move |socket, stopped| line::speak(Arc::clone(&mock), socket, stopped);
         accept(listener, ENTRANCE, stop, serve).await;
         Ok(())
     }
@@ -101,103 +106,113 @@ impl Mock {
             let mock = Arc::clone(&self);
             tokio::spawn(async move {
                 let (_never, stopped) = watch::channel(());
-                let serve = move |request| Arc::clone(&mock).respond(request);
-                connection(theirs, stopped, serve).await;
+                line::speak(mock, theirs, stopped).await;
             });
             Box::new(ours)
         })
     }
 
-    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<MockBody> {
+    async fn respond(&self, request: Request<Incoming>) -> Said {
         let (head, body) = request.into_parts();
         let body = match body.collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => Bytes::new(),
         };
-        let response = self.response(&head, &body);
-        let entry = self.recorder.as_ref().map(|recorder| Entry {
+        let said = self.said(&head, &body);
+        let Some(recorder) = &self.recorder else { return said };
+        let mut entry = Entry {
             recorder: Arc::clone(recorder),
-            finished: finished(&head, body, &response),
+            finished: finished(&head, body),
             outcome: Outcome::Cancelled,
-        });
-        response.map(|body| body.told_in(entry))
+        };
+        match said {
+            Said::Answer(response) => {
+                entry.finished.status = Some(response.status().as_u16());
+                entry.finished.response_headers = response.headers().clone();
+                Said::Answer(response.map(|body| body.told_in(Some(entry))))
+            }
+            Said::Play(play) => Said::Play(Play { entry: Some(entry), ..play }),
+        }
     }
 
-    fn response(&self, head: &Parts, body: &[u8]) -> Response<MockBody> {
+    fn said(&self, head: &Parts, body: &[u8]) -> Said {
+        if head.uri.path() == control::PATH {
+            return self.pending.ask(&head.method, body).into();
+        }
         let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         match (&head.method, head.uri.path().trim_start_matches("/v1")) {
             (&Method::GET, "/models") => {
                 let model = json!({"id": self.script.model, "object": "model", "created": 0,
                     "owned_by": "latimer"});
-                reply(200, json!({"object": "list", "data": [model]}).to_string())
+                reply(200, json!({"object": "list", "data": [model]}).to_string()).into()
             }
             (&Method::POST, "/chat/completions") => {
                 match strict::check(&body, self.script.later_system) {
-                    Ok(()) => self.answer(asked::in_chat(&body), true),
-                    Err(fault) => refuse(400, "strict", &fault.message, Some(&fault.param)),
+                    Ok(()) => self.answer(head, &asked::in_chat(&body), true),
+                    Err(fault) => refuse(400, "strict", &fault.message, Some(&fault.param)).into(),
                 }
             }
-            (&Method::POST, "/responses") => self.answer(asked::in_hub(&body), false),
+            (&Method::POST, "/responses") => self.answer(head, &asked::in_hub(&body), false),
             _ => refuse(
                 404,
                 "not_found",
-                "The mock serves /v1/chat/completions, /v1/responses and /v1/models.",
+                "The mock serves /v1/chat/completions, /v1/responses, /v1/models and /mock/fault.",
                 None,
-            ),
+            )
+            .into(),
         }
     }
 
-    fn answer(&self, asked: Asked, chat: bool) -> Response<MockBody> {
-        let Some(rule) = self.script.rule(&asked) else {
-            let tools: Vec<_> = asked.tools.iter().map(|tool| &tool.called).collect();
-            let message = format!(
-                "No rule of the mock's script fits the request; user: {:?}, tool output: {:?}, \
-                 tools: {tools:?}.",
-                asked.user, asked.tool_output
-            );
-            return refuse(400, "no_rule", &message, None);
-        };
+    fn answer(&self, head: &Parts, asked: &Asked, chat: bool) -> Said {
+        let Some(rule) = self.script.rule(asked) else { return unruled(asked).into() };
         if let Some(refusal) = &rule.refuse {
-            let mut response = refuse(
-                refusal.status,
-                refusal.code.as_deref().unwrap_or("mock_error"),
-                &refusal.message,
-                None,
-            );
-            if let Some(seconds) = refusal.retry_after_s {
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-            }
-            return response;
+            return refused(refusal).into();
         }
+        let fault = match control::fault_of(&head.headers) {
+            Ok(asked) => asked.or_else(|| self.pending.take()).or_else(|| rule.fault.clone()),
+            Err(error) => return refuse(400, "unknown_fault", &error.to_string(), None).into(),
+        };
         let number = self.answered.fetch_add(1, Ordering::Relaxed);
+        let pace = Pace::of(&self.script, number);
+        let frames = self.frames(rule.answer(asked), asked, number, chat);
+        match fault {
+            Some(Fault { kind, after }) => {
+                let steps = kind.steps(frames, chat, asked.stream, after);
+                let last =
+                    head.headers.get(header::CONNECTION).is_some_and(|value| value == "close");
+                Said::Play(Play { steps, pace, last, entry: None })
+            }
+            None if asked.stream => {
+                let mut response = Response::new(MockBody::stream(frames, pace));
+                let events = http::HeaderValue::from_static("text/event-stream");
+                response.headers_mut().insert(header::CONTENT_TYPE, events);
+                response.into()
+            }
+            None => reply(200, frames.concat()).into(),
+        }
+    }
+
+    /// The frames of an answer; one that comes whole is one.
+    fn frames(&self, answer: &Answer, asked: &Asked, number: u64, chat: bool) -> Vec<String> {
         let created = self.script.created;
-        let response = answer::response(rule.answer(&asked), &asked, number, created);
+        let response = answer::response(answer, asked, number, created);
         let id = format!("chatcmpl-mock{number}");
         match (asked.stream, chat) {
-            (false, false) => reply(200, response.into_json()),
+            (false, false) => vec![response.into_json()],
             (false, true) => {
                 let mut completion = String::new();
                 push_completion(&mut completion, &response, &id, created);
-                reply(200, completion)
+                vec![completion]
             }
             (true, _) => {
                 let lower = Lower::new(&id, &asked.model, created, asked.include_usage);
-                let frames = self.frames(&response, chat.then_some(lower));
-                let mut response = Response::new(MockBody::stream(
-                    frames,
-                    Pace::of(&self.script, number),
-                    rule.fault.clone(),
-                    error_frame(chat, rule.fault.as_ref().map_or(0, |fault| fault.after)),
-                ));
-                let events = http::HeaderValue::from_static("text/event-stream");
-                response.headers_mut().insert(header::CONTENT_TYPE, events);
-                response
+                self.events(&response, chat.then_some(lower))
             }
         }
     }
 
     /// The stream of a response, a frame each.
-    fn frames(&self, response: &responses::Response, mut lower: Option<Lower>) -> Vec<String> {
+    fn events(&self, response: &responses::Response, mut lower: Option<Lower>) -> Vec<String> {
         let mut frames = Vec::new();
         unfold(response, self.script.piece, &mut |event: &Event<'_>| {
             let mut frame = String::new();
@@ -211,21 +226,42 @@ impl Mock {
     }
 }
 
-/// An error in the middle of a stream, after so many frames.
-fn error_frame(chat: bool, after: usize) -> String {
-    let (code, message) = ("server_error", "The mock ran out of luck.");
-    let error = match chat {
-        true => json!({"error": {"message": message, "type": "server_error", "code": code}}),
-        false => json!({"type": "error", "code": code, "message": message, "param": null,
-            "sequence_number": after}),
-    };
-    let mut frame = String::new();
-    sse::encode(&mut frame, (!chat).then_some("error"), &error.to_string());
-    frame
+/// What a request gets.
+enum Said {
+    Answer(Response<MockBody>),
+    Play(Play),
+}
+
+impl From<Response<MockBody>> for Said {
+    fn from(response: Response<MockBody>) -> Said {
+        Said::Answer(response)
+    }
+}
+
+fn unruled(asked: &Asked) -> Response<MockBody> {
+    let tools: Vec<_> = asked.tools.iter().map(|tool| &tool.called).collect();
+    let message = format!(
+        "No rule of the mock's script fits the request; model: {:?}, user: {:?}, tool output: {:?}, \
+         turn: {}, tools: {tools:?}.",
+        asked.model,
+        asked.user,
+        asked.tool_output,
+        asked.answers + 1,
+    );
+    refuse(400, "no_rule", &message, None)
+}
+
+fn refused(refusal: &Refusal) -> Response<MockBody> {
+    let code = refusal.code.as_deref().unwrap_or("mock_error");
+    let mut response = refuse(refusal.status, code, &refusal.message, None);
+    if let Some(seconds) = refusal.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// What is known of an exchange before its answer leaves.
-fn finished(head: &Parts, body: Bytes, response: &Response<MockBody>) -> Finished {
+fn finished(head: &Parts, body: Bytes) -> Finished {
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     Finished {
         timestamp_unix_ms: unix_milliseconds(),
@@ -233,8 +269,6 @@ fn finished(head: &Parts, body: Bytes, response: &Response<MockBody>) -> Finishe
         url: format!("http://{}{}", host.unwrap_or_default(), head.uri),
         request_headers: head.headers.clone(),
         request_body: body,
-        status: Some(response.status().as_u16()),
-        response_headers: response.headers().clone(),
         ..Finished::default()
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::asked::Asked;
+use super::fault::Named;
 
 /// A script.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -181,30 +182,14 @@ pub struct Refusal {
     pub retry_after_s: Option<u64>,
 }
 
-/// How a stream breaks.
+/// How an answer breaks.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What happens.
-    pub kind: FaultKind,
-    /// After how many frames.
-    pub after: usize,
-}
-
-/// What can happen to a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FaultKind {
-    /// The connection is broken off.
-    Cut,
-    /// The body ends as if all was said.
-    End,
-    /// The next frame comes only by half, then the connection is broken off.
-    Half,
-    /// Nothing more comes.
-    Stall,
-    /// An error object comes, and the end.
-    Error,
+    /// What happens: the name of a fault, with its number if it has one, as in `huge_event:50`.
+    pub kind: Named,
+    /// After how many frames: the same as the number of a fault that counts frames.
+    pub after: Option<u64>,
 }
 
 /// A script that cannot be used.
@@ -270,10 +255,18 @@ impl Script {
     /// What is wrong with a script that could be read.
     fn checked(self) -> Result<Script, String> {
         let both = |rule: &Rule| !rule.steps.is_empty() && rule.answer != Answer::default();
-        match self.rules.iter().position(both) {
-            Some(index) => Err(format!("rule {} has both `answer` and `steps`", index + 1)),
-            None => Ok(self),
-        }
+        let counted_twice = |rule: &Rule| {
+            rule.fault
+                .as_ref()
+                .is_some_and(|fault| fault.kind.is_numbered() && fault.after.is_some())
+        };
+        let wrong = |found: fn(&Rule) -> bool, what: &str| {
+            let index = self.rules.iter().position(found)?;
+            Some(format!("rule {} has {what}", index + 1))
+        };
+        let wrong = wrong(both, "both `answer` and `steps`")
+            .or(wrong(counted_twice, "a fault with both a number and `after`"));
+        wrong.map_or(Ok(self), Err)
     }
 
     /// The first rule that fits what was asked.

@@ -13,6 +13,7 @@ mod chat_clients;
 mod config;
 mod ends;
 mod errors;
+mod faults;
 mod leaving;
 mod mock;
 mod passing;
