@@ -14,6 +14,7 @@ mod offered;
 mod pace;
 mod play;
 mod sample;
+mod scene;
 mod script;
 mod strict;
 
@@ -29,7 +30,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
@@ -52,6 +53,8 @@ use crate::upstream::Embedded;
 
 /// The size of the pipe to the embedded mock, in bytes.
 const PIPE_BYTES: usize = 64 << 10;
+/// The longest request it reads, in bytes.
+const BODY_BYTES: usize = 256 << 20;
 /// What the mock allows its clients.
 const ENTRANCE: Entrance =
     Entrance { connections_max: 8_000, write_wait: Duration::from_secs(60), drain: Duration::ZERO };
@@ -114,9 +117,9 @@ impl Mock {
 
     async fn respond(&self, request: Request<Incoming>) -> Said {
         let (head, body) = request.into_parts();
-        let body = match body.collect().await {
+        let body = match Limited::new(body, BODY_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(_) => Bytes::new(),
+            Err(error) => return refuse(400, "unreadable", &error.to_string(), None).into(),
         };
         let said = self.said(&head, &body);
         let Some(recorder) = &self.recorder else { return said };

@@ -24,14 +24,14 @@ pub(super) struct Pace {
 impl Pace {
     /// The pace of the answer with this number.
     pub fn of(script: &Script, number: u64) -> Pace {
-        let frame = script.tokens_per_second.filter(|rate| *rate > 0.0).map(|rate| {
+        let frame = script.tokens_per_second.map(|rate| {
             let seconds = script.piece.get() as f64 / TOKEN_CHARS / rate;
             Duration::try_from_secs_f64(seconds).unwrap_or(PAUSE_MAX)
         });
         Pace {
             first: Duration::from_millis(script.first_token_ms),
             each: Duration::from_millis(script.delay_ms) + frame.unwrap_or_default(),
-            jitter: script.jitter.clamp(0.0, 1.0),
+            jitter: script.jitter,
             random: script.seed.wrapping_add(number),
             begun: false,
         }
@@ -47,7 +47,8 @@ impl Pace {
         let first = if self.begun { Duration::ZERO } else { self.first };
         self.begun = true;
         let factor = 1.0 + self.jitter * (2.0 * self.draw() - 1.0);
-        (first + self.each).mul_f64(factor).min(PAUSE_MAX)
+        let seconds = (first + self.each).as_secs_f64() * factor;
+        Duration::try_from_secs_f64(seconds).unwrap_or_default().min(PAUSE_MAX)
     }
 
     /// The next number between 0 and 1 (SplitMix64).

@@ -252,20 +252,18 @@ impl Script {
         script.checked().map_err(failed)
     }
 
-    /// What is wrong with a script that could be read.
+    /// The script, or what is wrong with one that could be read.
     fn checked(self) -> Result<Script, String> {
-        let both = |rule: &Rule| !rule.steps.is_empty() && rule.answer != Answer::default();
-        let counted_twice = |rule: &Rule| {
-            rule.fault
-                .as_ref()
-                .is_some_and(|fault| fault.kind.is_numbered() && fault.after.is_some())
-        };
-        let wrong = |found: fn(&Rule) -> bool, what: &str| {
-            let index = self.rules.iter().position(found)?;
-            Some(format!("rule {} has {what}", index + 1))
-        };
-        let wrong = wrong(both, "both `answer` and `steps`")
-            .or(wrong(counted_twice, "a fault with both a number and `after`"));
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err(format!("`jitter` is {}; it has to be from 0 to 1", self.jitter));
+        }
+        if let Some(rate) = self.tokens_per_second.filter(|rate| rate.is_nan() || *rate <= 0.0) {
+            return Err(format!("`tokens_per_second` is {rate}; it has to be more than 0"));
+        }
+        let wrong = self.rules.iter().zip(1..).find_map(|(rule, place)| {
+            let wrong = rule.wrong()?;
+            Some(format!("rule {place} has {wrong}"))
+        });
         wrong.map_or(Ok(self), Err)
     }
 
@@ -278,6 +276,16 @@ impl Script {
 impl Rule {
     fn new(when: When, answer: Answer) -> Rule {
         Rule { when, answer, steps: Vec::new(), refuse: None, fault: None, used: 0.into() }
+    }
+
+    /// What it has that does not go together.
+    fn wrong(&self) -> Option<&'static str> {
+        if !self.steps.is_empty() && self.answer != Answer::default() {
+            return Some("both `answer` and `steps`");
+        }
+        let counted = self.fault.as_ref().filter(|fault| fault.after.is_some())?;
+        let wrong = "an `after` for a fault that counts no frames, or has its number";
+        (!counted.kind.takes_frames()).then_some(wrong)
     }
 
     /// What is said to what was asked.

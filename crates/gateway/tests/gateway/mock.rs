@@ -195,6 +195,14 @@ fn a_script_that_cannot_be_used_says_where_and_why() {
             "rule = [{ answer = { text = 'a' }, steps = [{ text = 'b' }] }]",
             "rule 1 has both `answer` and `steps`",
         ),
+        ("a.toml", "jitter = 2\nrule = []", "`jitter` is 2; it has to be from 0 to 1"),
+        ("a.toml", "tokens_per_second = 0\nrule = []", "it has to be more than 0"),
+        ("a.toml", "rule = [{ fault = { kind = 'melt' } }]", "there is no fault `melt`"),
+        (
+            "a.toml",
+            "rule = [{ answer = { text = 'a' } }, { fault = { kind = 'cut:1', after = 2 } }]",
+            "rule 2 has an `after` for a fault that counts no frames, or has its number",
+        ),
     ];
     let directory = tempfile::tempdir().unwrap();
     for (name, text, wanted) in cases {
@@ -214,4 +222,12 @@ fn the_schema_describes_scripts() {
         let described = &schema["$defs"][of]["properties"][key];
         assert!(described["description"].is_string(), "{of}.{key}: {described}");
     }
+}
+
+#[test]
+fn the_script_in_the_readme_can_be_used() {
+    let readme = include_str!("../../../../README.md");
+    let mut blocks = readme.split("```toml\n").filter_map(|block| block.split("```").next());
+    let script = blocks.find(|block| block.contains("[[rule]]")).unwrap();
+    model(script);
 }
