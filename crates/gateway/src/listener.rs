@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -52,17 +52,15 @@ pub(crate) struct Entrance {
     pub drain: Duration,
 }
 
-/// The accept loop, for the gateway and for the mock.
-pub(crate) async fn accept<S, F, B>(
+/// The accept loop, for the gateway and for the mock. `serve` gets each connection, and a sign that
+/// it is time to stop.
+pub(crate) async fn accept<F>(
     listener: TcpListener,
     entrance: Entrance,
     stop: impl Future<Output = ()>,
-    serve: S,
+    serve: impl Fn(Stalling<TcpStream>, watch::Receiver<()>) -> F,
 ) where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: std::error::Error + Send + Sync,
+    F: Future<Output = ()> + Send + 'static,
 {
     let mut stop = pin!(stop);
     let (stopping, stopped) = watch::channel(());
@@ -84,9 +82,9 @@ pub(crate) async fn accept<S, F, B>(
                     tracing::debug!(%error, "TCP_NODELAY could not be set");
                 }
                 let socket = Stalling::new(socket, entrance.write_wait);
-                let (stopped, serve) = (stopped.clone(), serve.clone());
+                let served = serve(socket, stopped.clone());
                 open.spawn(async move {
-                    connection(socket, stopped, serve).await;
+                    served.await;
                     drop(place);
                 });
             }
@@ -103,8 +101,8 @@ pub(crate) async fn accept<S, F, B>(
             .await;
 }
 
-/// One client connection, until it ends or the gateway stops.
-pub(crate) async fn connection<I, S, F, B>(io: I, mut stopped: watch::Receiver<()>, serve: S)
+/// One client connection, all of whose requests are answered.
+pub(crate) async fn answering<I, S, F, B>(io: I, stopped: watch::Receiver<()>, serve: S)
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Fn(Request<Incoming>) -> F,
@@ -112,13 +110,27 @@ where
     B: http_body::Body<Data = Bytes> + 'static,
     B::Error: std::error::Error + Send + Sync,
 {
-    let service = service_fn(move |request| {
+    let serve = move |request| {
         let answer = serve(request);
         async { Ok::<_, Infallible>(answer.await) }
-    });
+    };
+    connection(io, stopped, serve).await;
+}
+
+/// One client connection, until it ends, the gateway stops, or `serve` has no answer: then nothing is
+/// written, and `io` is as the request left it.
+pub(crate) async fn connection<I, S, F, B, E>(io: I, mut stopped: watch::Receiver<()>, serve: S)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, E>>,
+    B: http_body::Body<Data = Bytes> + 'static,
+    B::Error: std::error::Error + Send + Sync,
+    E: std::error::Error + Send + Sync + 'static,
+{
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service_fn(serve)));
     let ended = tokio::select! {
         ended = &mut serving => ended,
         _ = stopped.changed() => {

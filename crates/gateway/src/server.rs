@@ -19,7 +19,7 @@ use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
 use crate::exchange;
 use crate::gateway::Gateway;
-use crate::listener::{Entrance, accept, listen};
+use crate::listener::{Entrance, accept, answering, listen};
 use crate::mock::{Mock, Script};
 use crate::route::Door;
 use crate::secret::Secret;
@@ -105,7 +105,10 @@ impl Server {
             drain: Timeouts::of(timeouts.drain_ms),
         };
         let sweeping = sweep(Arc::clone(&gateway.upstream));
-        let serve = move |request| respond(Arc::clone(&gateway), request);
+        let serve = move |socket, stopped| {
+            let gateway = Arc::clone(&gateway);
+            answering(socket, stopped, move |request| respond(Arc::clone(&gateway), request))
+        };
         tokio::select! {
             () = accept(self.listener, entrance, stop, serve) => {}
             () = sweeping => {}
@@ -229,9 +232,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::watch;
 
-    use super::{Server, respond};
+    use super::{Server, answering, respond};
     use crate::config::{Config, UpstreamConfig};
-    use crate::listener::connection;
     use crate::stall::Stalling;
 
     /// The gateway's end of a client's connection: each write is a system call.
@@ -320,7 +322,7 @@ mod tests {
         let socket = Counting { socket: door.accept().await?.0, writes: Arc::clone(&writes) };
         let (_running, stopped) = watch::channel(());
         let serve = move |request| respond(Arc::clone(&server.gateway), request);
-        tokio::spawn(connection(Stalling::new(socket, Duration::from_secs(10)), stopped, serve));
+        tokio::spawn(answering(Stalling::new(socket, Duration::from_secs(10)), stopped, serve));
 
         let body = r#"{"input":"Hi","stream":true}"#;
         let request = format!(

@@ -22,6 +22,11 @@ impl<I> Stalling<I> {
         Stalling { io, wait, timer: None }
     }
 
+    /// What it was made of.
+    pub fn get_ref(&self) -> &I {
+        &self.io
+    }
+
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<Result<T>>) -> Poll<Result<T>> {
         if outcome.is_ready() {
             self.timer = None;

@@ -1,5 +1,6 @@
 //! `latimer serve` and `latimer mock`: start, say where, stop when told to.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -36,6 +37,9 @@ pub fn serve(args: args::Serve) -> Result<ExitCode> {
 
 /// Runs the scripted backend until it is told to stop.
 pub fn mock(args: args::Mock) -> Result<ExitCode> {
+    if args.schema {
+        return print_schema();
+    }
     let script = match &args.script {
         Some(path) => Script::read(path)?,
         None => Script::echo(),
@@ -51,6 +55,16 @@ pub fn mock(args: args::Mock) -> Result<ExitCode> {
         mock.serve(args.listen, ready, async { _ = stop.await }).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// That the reader has seen enough, as `head` does, is no error.
+fn print_schema() -> Result<ExitCode> {
+    match writeln!(io::stdout(), "{}", Script::schema()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot print the schema")
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The runtime that everything with sockets runs on: one thread. Several would wake each other

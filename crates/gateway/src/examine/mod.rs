@@ -193,8 +193,14 @@ impl Server {
     async fn offers(&self, api: Api) -> Result<Option<String>, ExamineError> {
         let body = text_body(api);
         let ask = self.post(path(api), self.body(body, false, api));
-        let heard = self.hear(&ask).await.map_err(ExamineError::Unreachable)?;
-        Ok(matches!(heard.status, 404 | 405 | 501).then(|| heard.refusal()))
+        let reply = self.upstream.send(&ask).await;
+        let reply = reply.map_err(|error| ExamineError::Unreachable(error.to_string()))?;
+        let status = reply.head.status.as_u16();
+        if !matches!(status, 404 | 405 | 501) {
+            return Ok(None);
+        }
+        let body = reply.body.collect(ANSWER_BYTES_MAX, IDLE).await.unwrap_or_default();
+        Ok(Some(Heard { status, body }.refusal()))
     }
 
     async fn scenarios(&self, api: Api, examined: &mut Vec<Examined>) {

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::asked::Asked;
+use super::sample::sample;
 use super::script::Call;
 
 /// A tool of a request.
@@ -13,6 +15,8 @@ pub(super) struct Offered {
     namespace: Option<String>,
     name: String,
     form: Form,
+    /// What its arguments have to be.
+    parameters: Value,
 }
 
 /// What a call of a tool is.
@@ -54,28 +58,60 @@ fn add(list: &Value, namespace: Option<&str>, tools: &mut Vec<Offered>) {
                 namespace: namespace.map(str::to_owned),
                 name: name.to_owned(),
                 form: *form,
+                parameters: parameters(tool, kind).cloned().unwrap_or(Value::Null),
             });
         }
     }
 }
 
+fn parameters<'a>(tool: &'a Value, kind: &str) -> Option<&'a Value> {
+    tool.get("parameters").or_else(|| tool.get(kind)?.get("parameters"))
+}
+
+/// A call of the tool that the user names: of several the one with the longest name. The JSON object
+/// that the user writes behind the name is its arguments.
+pub(super) fn named(asked: &Asked) -> Option<Call> {
+    let found = asked.tools.iter().filter_map(|tool| {
+        let names = [&tool.called, &tool.name].into_iter();
+        let behind = names.filter_map(|name| behind(&asked.user, name)).next()?;
+        Some((tool, behind))
+    });
+    let (tool, behind) = found.max_by_key(|(tool, _)| tool.name.len())?;
+    let object = behind.find('{').and_then(|at| behind.get(at..)).and_then(|text| {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        values.next()?.ok()
+    });
+    Some(Call { name: tool.called.clone(), arguments: object.unwrap_or_default() })
+}
+
+/// What stands behind a name that is a word of the text.
+fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let inside = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    text.match_indices(name).filter(|_| !name.is_empty()).find_map(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        let behind = rest.strip_prefix(name)?;
+        (!before.ends_with(inside) && !behind.starts_with(inside)).then_some(behind)
+    })
+}
+
 /// A call as an item of the hub. `number`: tells calls apart.
 pub(super) fn call_item(call: &Call, tools: &[Offered], number: &str, status: &str) -> Value {
     let tool = tools.iter().find(|tool| tool.called == call.name);
-    let arguments = match &call.arguments {
-        Value::String(text) => text.clone(),
-        Value::Null => "{}".to_owned(),
-        table => table.to_string(),
+    let given = match (&call.arguments, tool.map(|tool| &tool.parameters)) {
+        (Value::Null, Some(parameters)) if parameters.is_object() => sample(parameters),
+        (Value::Null, _) => json!({}),
+        (given, _) => given.clone(),
     };
+    let arguments = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
     let form = tool.map_or(Form::Function, |tool| tool.form);
     let mut item = match form {
         Form::Function => json!({"type": "function_call", "arguments": arguments}),
         Form::Custom => {
-            let input = call.arguments.get("input").and_then(Value::as_str);
+            let input = given.get("input").and_then(Value::as_str);
             json!({"type": "custom_tool_call", "input": input.unwrap_or(&arguments)})
         }
         Form::Search => {
-            json!({"type": "tool_search_call", "execution": "client", "arguments": call.arguments})
+            json!({"type": "tool_search_call", "execution": "client", "arguments": given})
         }
     };
     let of_tool = [

@@ -36,7 +36,7 @@ use crate::body;
 use crate::capture::Recorder;
 use crate::config::{Limits, Settings, Timeouts};
 use crate::gateway::Gateway;
-use crate::listener::{Entrance, accept, listen};
+use crate::listener::{Entrance, accept, answering, listen};
 use crate::secret::Secret;
 use crate::server::{at_the_door, healthy, respond, sweep};
 use crate::upstream::Upstream;
@@ -331,7 +331,10 @@ async fn play_on(listener: TcpListener, player: Arc<Player>, stop: impl Future<O
         },
     };
     let upstream = player.gateway.as_ref().map(|gateway| Arc::clone(&gateway.upstream));
-    let serve = move |request| Arc::clone(&player).respond(request);
+    let serve = move |socket, stopped| {
+        let player = Arc::clone(&player);
+        answering(socket, stopped, move |request| Arc::clone(&player).respond(request))
+    };
     let sweeping = async {
         match upstream {
             Some(upstream) => sweep(upstream).await,

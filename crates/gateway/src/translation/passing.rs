@@ -1,5 +1,6 @@
 //! A stream that is passed on as it came: the client gets the backend's own bytes, and only a stream
-//! that breaks off gets an end of ours.
+//! that breaks off gets an end of ours. A byte order mark before it is no part of the stream, and
+//! stays behind: Codex up to 0.169 crashes over it (its `eventsource-stream` 0.2.3 does).
 
 use bytes::Bytes;
 use latimer_wire::note::Notes;
@@ -10,12 +11,19 @@ use super::{CutInsideEvent, Hop, Translation, Watch};
 use crate::coding;
 use crate::config::Limits;
 
+/// A byte order mark in UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A stream that passes by.
 pub(crate) struct Passing {
     /// Makes plain what comes compressed, to be watched.
     coding: Option<coding::Decoder>,
     decoder: Decoder,
     watch: Watch,
+    /// What of a byte order mark may still come.
+    mark: &'static [u8],
+    /// The mark was there, and was left out.
+    marked: bool,
     /// An event was too long, or the coding damaged: what follows cannot be told apart.
     unreadable: Option<String>,
     /// The body came to its end as it should.
@@ -28,13 +36,33 @@ impl Passing {
     pub fn new(watch: Watch, coding: Option<&str>, limits: &Limits, hop: Hop) -> Self {
         let coding = coding.map(|name| coding::Decoder::of(name, limits.stream_bytes));
         let watch = if let Some(None) = coding { Watch::Nothing } else { watch };
+        let plain = coding.is_none() && !matches!(watch, Watch::Nothing);
         Passing {
+            mark: if plain { MARK } else { &[] },
+            marked: false,
             coding: coding.flatten(),
             decoder: Decoder::new(limits.event_bytes),
             watch,
             unreadable: None,
             complete: false,
             hop,
+        }
+    }
+
+    /// The bytes without a mark before them, which may come in pieces.
+    fn without_mark(&mut self, bytes: Bytes) -> Bytes {
+        let same = self.mark.iter().zip(&bytes).take_while(|(mark, byte)| mark == byte).count();
+        let (held, rest) =
+            (MARK.len() - self.mark.len(), self.mark.get(same..).unwrap_or_default());
+        if rest.is_empty() || same == bytes.len() {
+            self.mark = rest;
+            self.marked = rest.is_empty();
+            return bytes.slice(same..);
+        }
+        self.mark = &[];
+        match MARK.get(..held) {
+            None | Some([]) => bytes,
+            Some(held) => [held, &bytes].concat().into(),
         }
     }
 
@@ -84,7 +112,7 @@ impl Translation for Passing {
 
     fn push(&mut self, bytes: Bytes, _now: u64) -> Bytes {
         self.observe(&bytes);
-        bytes
+        if self.mark.is_empty() { bytes } else { self.without_mark(bytes) }
     }
 
     fn end(&mut self, _now: u64) -> Result<Bytes, CutInsideEvent> {
@@ -124,9 +152,38 @@ impl Translation for Passing {
 
     fn notes(&self) -> Notes {
         let mut notes = Notes::default();
+        if self.marked {
+            notes.add("byte_order_mark", "the one before the stream was left out");
+        }
         if let Some(trouble) = &self.unreadable {
             notes.add("stream_unreadable", trouble);
         }
         notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_stays_behind() {
+        // the pieces that come, what of them goes on, and whether it is noted
+        type Case = (&'static [&'static [u8]], &'static [u8], bool);
+        let cases: &[Case] = &[
+            (&[b"data"], b"data", false),
+            (&[b"\xef\xbb\xbfdata", b"\xef\xbb\xbf"], b"data\xef\xbb\xbf", true),
+            (&[b"\xef", b"\xbb", b"\xbf", b"data"], b"data", true),
+            (&[b"\xef\xbb", b"", b"\xbfdata"], b"data", true),
+            (&[b"\xef\xbb", b"data"], b"\xef\xbbdata", false),
+            (&[b": \xef\xbb\xbf"], b": \xef\xbb\xbf", false),
+        ];
+        for (pieces, wanted, noted) in cases {
+            let limits = Limits::default();
+            let mut passing = Passing::new(Watch::hub(), None, &limits, Hop::default());
+            let passed = pieces.iter().map(|piece| passing.push(Bytes::from_static(piece), 0));
+            assert_eq!(passed.collect::<Vec<_>>().concat(), *wanted, "{pieces:?}");
+            assert_eq!(!passing.notes().list().is_empty(), *noted, "{pieces:?}");
+        }
     }
 }
