@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use crate::results::{Checked, Results};
 use crate::table::{self, markdown};
-use crate::targets::{self, TARGETS, Verdict};
+use crate::targets::{self, REACH, TARGETS, Verdict};
 
 /// Before the section.
 const BEGIN: &str = "<!-- performance: written by `cargo xtask bench --readme FILE` -->\n";
@@ -30,7 +30,17 @@ fn section(results: &Results) -> String {
         .collect();
     let missed = match missed.as_slice() {
         [] => "No target is missed.".to_owned(),
-        names => format!("Missed: {}.", names.join("; ")),
+        names => {
+            let why = |name: &&str| REACH.iter().find(|(missed, _)| missed == name);
+            let row = |name: &&str| match why(name) {
+                Some((_, way)) => format!("- {name}: {way}.\n"),
+                None => format!("- {name}.\n"),
+            };
+            format!(
+                "What would reach those that are missed:\n\n{}",
+                names.iter().map(row).collect::<String>()
+            )
+        }
     };
     let machine = &results.machine;
     format!(
