@@ -131,7 +131,7 @@ pub struct Timeouts {
     pub connect_ms: u64,
     /// From the request to the head of the backend's answer.
     pub first_byte_ms: u64,
-    /// Between two reads of the backend's answer. Codex gives up after 300,000.
+    /// Between two events of the backend's answer; comments do not count. Codex gives up after 300,000.
     pub idle_ms: u64,
     /// Silence towards the client after which a comment is sent to keep proxies from cutting.
     pub keep_alive_ms: u64,

@@ -30,6 +30,8 @@ pub(crate) struct Stream {
     idle: Duration,
     idle_ms: u64,
     keep_alive: Duration,
+    /// How much the backend has said, and when it last said something.
+    heard: u64,
     last_in: Instant,
     last_out: Instant,
     timer: Pin<Box<Sleep>>,
@@ -58,6 +60,7 @@ impl Stream {
             idle,
             idle_ms: timeouts.idle_ms,
             keep_alive,
+            heard: 0,
             last_in: now,
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
@@ -90,7 +93,11 @@ impl Stream {
         }
         let piece = joined(piece, self.closing());
         if spoke || !piece.is_empty() {
-            self.last_in = Instant::now();
+            let heard = self.strands.iter().map(|strand| strand.translation.heard());
+            let heard = heard.fold(0_u64, u64::wrapping_add);
+            if std::mem::replace(&mut self.heard, heard) != heard {
+                self.last_in = Instant::now();
+            }
             return Poll::Ready(Some(Ok(piece)));
         }
         if waits { self.wait(cx).map(Some) } else { Poll::Ready(None) }

@@ -24,8 +24,6 @@ pub struct FaultKind {
     pub number: Number,
     /// What happens, in a sentence.
     pub does: &'static str,
-    /// The rows of the project's fault matrix that need it.
-    pub rows: &'static str,
     play: fn(&Scene) -> Vec<Step>,
 }
 
@@ -60,11 +58,10 @@ const fn fault(
     name: &'static str,
     short: &'static str,
     number: Number,
-    rows: &'static str,
     does: &'static str,
     play: fn(&Scene) -> Vec<Step>,
 ) -> FaultKind {
-    FaultKind { name, short, number, does, rows, play }
+    FaultKind { name, short, number, does, play }
 }
 
 /// All faults.
@@ -73,7 +70,6 @@ pub const FAULTS: &[FaultKind] = &[
         "close_before_head",
         "",
         Number::None,
-        "6",
         "The connection is closed instead of an answer.",
         |_| vec![Step::Close],
     ),
@@ -81,34 +77,24 @@ pub const FAULTS: &[FaultKind] = &[
         "rst_before_head",
         "",
         Number::None,
-        "6",
         "The connection is reset instead of an answer.",
         |_| vec![Step::Reset],
     ),
-    fault("stall_before_head", "", Number::None, "20, 24", "Nothing comes at all.", |_| {
-        vec![Step::Stall]
-    }),
+    fault("stall_before_head", "", Number::None, "Nothing comes at all.", |_| vec![Step::Stall]),
     fault(
         "close_after_head",
         "",
         Number::None,
-        "5",
         "The head comes, then the connection is closed.",
         |scene| vec![scene.head(), Step::Close],
     ),
-    fault(
-        "stall_after_head",
-        "",
-        Number::None,
-        "20",
-        "The head comes, and nothing after it.",
-        |scene| vec![scene.head(), Step::Stall],
-    ),
+    fault("stall_after_head", "", Number::None, "The head comes, and nothing after it.", |scene| {
+        vec![scene.head(), Step::Stall]
+    }),
     fault(
         "close_mid_stream",
         "cut",
         Number::Frames,
-        "7, 80",
         "The connection is closed between two frames.",
         |scene| scene.begun([Step::Close]),
     ),
@@ -116,7 +102,6 @@ pub const FAULTS: &[FaultKind] = &[
         "rst_mid_stream",
         "",
         Number::Frames,
-        "7",
         "The connection is reset between two frames.",
         |scene| scene.begun([Step::Reset]),
     ),
@@ -124,7 +109,6 @@ pub const FAULTS: &[FaultKind] = &[
         "close_mid_event",
         "half",
         Number::Frames,
-        "8",
         "The next frame comes only by half, then the connection is closed.",
         |scene| scene.begun([Step::Say(scene.half()), Step::Close]),
     ),
@@ -132,7 +116,6 @@ pub const FAULTS: &[FaultKind] = &[
         "close_mid_utf8",
         "",
         Number::Frames,
-        "9",
         "The next frame comes by half and ends inside a character, then the connection is closed.",
         |scene| scene.begun([Step::Say([&scene.half()[..], b"\xc3"].concat().into()), Step::Close]),
     ),
@@ -140,18 +123,16 @@ pub const FAULTS: &[FaultKind] = &[
         "clean_end_no_terminal",
         "end",
         Number::Frames,
-        "10",
         "The body ends, as HTTP has it, before all was said.",
         |scene| scene.begun([Step::End]),
     ),
-    fault("stall_mid", "stall", Number::Frames, "20, 25", "Nothing more comes.", |scene| {
+    fault("stall_mid", "stall", Number::Frames, "Nothing more comes.", |scene| {
         scene.begun([Step::Stall])
     }),
     fault(
         "error",
         "",
         Number::Frames,
-        "11",
         "An error in the form of the dialect comes, and the end.",
         |scene| scene.begun([Step::Say(scene.error(scene.chat)), Step::End]),
     ),
@@ -159,7 +140,6 @@ pub const FAULTS: &[FaultKind] = &[
         "error_in_sse",
         "",
         Number::Frames,
-        "11, 63",
         "An `error` event of the Responses API comes, and the end.",
         |scene| scene.begun([Step::Say(scene.error(false)), Step::End]),
     ),
@@ -167,7 +147,6 @@ pub const FAULTS: &[FaultKind] = &[
         "chat_error_in_sse",
         "",
         Number::Frames,
-        "11",
         "An `error` object in the form of Chat Completions comes, and the end.",
         |scene| scene.begun([Step::Say(scene.error(true)), Step::End]),
     ),
@@ -175,52 +154,39 @@ pub const FAULTS: &[FaultKind] = &[
         "status",
         "",
         STATUS,
-        "12, 13, 78",
         "An error with this status instead of an answer; 429 and 503 with `Retry-After: 7`.",
         |scene| scene.status(),
     ),
-    fault("html_502", "", Number::None, "13", "A proxy's page instead of an answer.", |_| {
+    fault("html_502", "", Number::None, "A proxy's page instead of an answer.", |_| {
         whole(502, &[("content-type", "text/html")], HTML)
     }),
-    fault(
-        "redirect",
-        "",
-        Number::None,
-        "65",
-        "A redirect to another host instead of an answer.",
-        |_| whole(302, &[("location", "http://192.0.2.1/v1")], ""),
-    ),
-    fault(
-        "bad_json",
-        "",
-        Number::Frames,
-        "14",
-        "A frame between the others holds no JSON.",
-        |scene| scene.between([Step::Say(scene.event("", "{\"choices\": nonsense"))]),
-    ),
+    fault("redirect", "", Number::None, "A redirect to another host instead of an answer.", |_| {
+        whole(302, &[("location", "http://192.0.2.1/v1")], "")
+    }),
+    fault("bad_json", "", Number::Frames, "A frame between the others holds no JSON.", |scene| {
+        scene.between([Step::Say(scene.event("", "{\"choices\": nonsense"))])
+    }),
     fault(
         "unknown_event",
         "",
         Number::Frames,
-        "15",
         "A frame of an unknown kind comes between the others.",
         |scene| {
             scene.between([Step::Say(scene.event(UNKNOWN, &json!({"type": UNKNOWN}).to_string()))])
         },
     ),
-    fault("bom", "", Number::None, "16", "The body begins with a byte order mark.", |scene| {
+    fault("bom", "", Number::None, "The body begins with a byte order mark.", |scene| {
         let mark = Step::Say(Bytes::from_static("\u{feff}".as_bytes()));
         vec![scene.head(), mark, Step::Say(scene.body()), Step::End]
     }),
-    fault("split_bytes", "", Number::None, "16", "Each byte of the body comes alone.", |scene| {
+    fault("split_bytes", "", Number::None, "Each byte of the body comes alone.", |scene| {
         vec![scene.head(), Step::Drip(scene.body()), Step::End]
     }),
-    fault("huge_event", "", MEGABYTES, "17", "A frame is so large.", |scene| scene.huge()),
+    fault("huge_event", "", MEGABYTES, "A frame is so large.", |scene| scene.huge()),
     fault(
         "no_newline",
         "",
         MEGABYTES,
-        "18",
         "A line so long comes, without an end, then the connection is closed.",
         |scene| {
             scene.begun([Step::Say(Bytes::from_static(b"data: ")), scene.fill(b"a"), Step::Close])
@@ -230,27 +196,18 @@ pub const FAULTS: &[FaultKind] = &[
         "flood",
         "",
         MEGABYTES,
-        "28",
         "A frame of the middle is repeated until it is so much, then comes the rest.",
         |scene| scene.between([scene.fill(scene.frame().as_bytes())]),
     ),
-    fault(
-        "keepalive_only",
-        "",
-        MILLISECONDS,
-        "19, 25",
-        "Comments come, and nothing else.",
-        |scene| {
-            let comment: &[u8] = if scene.stream { b": keep-alive\n\n" } else { b"\n" };
-            let every = Duration::from_millis(scene.number);
-            vec![scene.head(), Step::Repeat(Bytes::from_static(comment), every)]
-        },
-    ),
+    fault("keepalive_only", "", MILLISECONDS, "Comments come, and nothing else.", |scene| {
+        let comment: &[u8] = if scene.stream { b": keep-alive\n\n" } else { b"\n" };
+        let every = Duration::from_millis(scene.number);
+        vec![scene.head(), Step::Repeat(Bytes::from_static(comment), every)]
+    }),
     fault(
         "gzip_bomb_response",
         "",
         MEGABYTES,
-        "22",
         "The body is compressed and begins with so many empty lines.",
         |scene| scene.bomb(),
     ),
@@ -258,7 +215,6 @@ pub const FAULTS: &[FaultKind] = &[
         "truncated_length",
         "",
         Number::None,
-        "21",
         "The head promises a longer body than comes before the connection is closed.",
         |scene| {
             let length = Some(scene.body().len() as u64 + 1_000);
@@ -269,7 +225,6 @@ pub const FAULTS: &[FaultKind] = &[
         "smuggle_response",
         "",
         Number::None,
-        "21",
         "A second answer, which nobody asked for, comes right behind the first.",
         |scene| {
             let length = Some(scene.body().len() as u64);
@@ -277,8 +232,8 @@ pub const FAULTS: &[FaultKind] = &[
             [vec![scene.head_with(length)], both].concat()
         },
     ),
-    fault("huge_header", "", KIBIBYTES, "21", "A header is so long.", |scene| scene.huge_header()),
-    fault("garbage", "", Number::None, "4, 21", "What comes is no HTTP.", |_| {
+    fault("huge_header", "", KIBIBYTES, "A header is so long.", |scene| scene.huge_header()),
+    fault("garbage", "", Number::None, "What comes is no HTTP.", |_| {
         vec![Step::Raw(Bytes::from_static(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")), Step::Close]
     }),
 ];

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use latimer_wire::chat::Lift;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Event, Failure, Grammar, Kind, Sink, Status, Usage};
-use latimer_wire::sse::Decoder;
 
 use super::{CutInsideEvent, Feed, Hop, Translation};
 
@@ -39,7 +38,7 @@ impl Sink for Writer {
 impl Lifting {
     /// From a stream of chunks.
     pub fn events(lift: Lift, event_limit_bytes: usize, hop: Hop) -> Self {
-        let feed = Feed::Events(Decoder::new(event_limit_bytes));
+        let feed = Feed::events(event_limit_bytes);
         Lifting { feed, lift, writer: Writer { hop, ..Writer::default() } }
     }
 
@@ -60,11 +59,11 @@ impl Lifting {
 
     fn read_end(&mut self, now: u64) {
         match &self.feed {
-            Feed::Events(decoder) if decoder.pending_bytes() > 0 => {
+            Feed::Events(decoder, _) if decoder.pending_bytes() > 0 => {
                 let failure = self.writer.hop.incomplete();
                 self.lift.fail(failure, &mut self.writer);
             }
-            Feed::Events(_) => self.lift.end(now, &mut self.writer),
+            Feed::Events(..) => self.lift.end(now, &mut self.writer),
             Feed::Whole { body, .. } => {
                 let body = String::from_utf8_lossy(body);
                 self.lift.push_whole(&body, now, &mut self.writer);
@@ -108,6 +107,10 @@ impl Translation for Lifting {
 
     fn is_over(&self) -> bool {
         self.lift.ended().is_some()
+    }
+
+    fn heard(&self) -> u64 {
+        self.feed.heard()
     }
 
     fn usage(&self) -> Option<Usage> {

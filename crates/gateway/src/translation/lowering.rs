@@ -6,7 +6,6 @@ use latimer_wire::chat::{Lower, Shape, StopSequences};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Event, Failure, Mend, Response, Role, Status, Usage, unfold};
-use latimer_wire::sse::Decoder;
 
 use super::{CutInsideEvent, Feed, Hop, Translation};
 
@@ -69,7 +68,7 @@ impl Told {
 impl Lowering {
     /// From a stream of events.
     pub fn events(lowered: Lowered, event_limit_bytes: usize, hop: Hop) -> Self {
-        Lowering::of(Feed::Events(Decoder::new(event_limit_bytes)), lowered, hop)
+        Lowering::of(Feed::events(event_limit_bytes), lowered, hop)
     }
 
     /// From one whole response.
@@ -129,10 +128,10 @@ impl Translation for Lowering {
                     Err(_) => mend.fail(incomplete, sink),
                 });
             }
-            Feed::Events(_) if self.told.lowered.mend.ended().is_none() => {
+            Feed::Events(..) if self.told.lowered.mend.ended().is_none() => {
                 self.told.tell(|mend, sink| mend.fail(incomplete, sink));
             }
-            Feed::Events(_) => {}
+            Feed::Events(..) => {}
         }
         Ok(self.written())
     }
@@ -161,6 +160,10 @@ impl Translation for Lowering {
 
     fn is_over(&self) -> bool {
         self.ended().is_some()
+    }
+
+    fn heard(&self) -> u64 {
+        self.feed.heard()
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -8,7 +8,7 @@ mod passing;
 mod watch;
 mod whole;
 
-pub(crate) use self::feed::Feed;
+pub(crate) use self::feed::{Feed, progress};
 pub(crate) use self::lifting::Lifting;
 pub(crate) use self::lowering::{Lowered, Lowering};
 pub(crate) use self::passing::Passing;
@@ -62,6 +62,9 @@ pub(crate) trait Translation: Send {
     fn at_boundary(&self) -> bool {
         true
     }
+
+    /// A number that changes with whatever the backend says; comments say nothing.
+    fn heard(&self) -> u64;
 
     /// What was used, as far as it is known.
     fn usage(&self) -> Option<Usage>;

@@ -7,7 +7,7 @@ use latimer_wire::note::Notes;
 use latimer_wire::responses::{Failure, Status, Usage};
 use latimer_wire::sse::Decoder;
 
-use super::{CutInsideEvent, Hop, Translation, Watch};
+use super::{CutInsideEvent, Hop, Translation, Watch, progress};
 use crate::coding;
 use crate::config::Limits;
 
@@ -26,6 +26,8 @@ pub(crate) struct Passing {
     marked: bool,
     /// An event was too long, or the coding damaged: what follows cannot be told apart.
     unreadable: Option<String>,
+    /// How many events came; pieces, where events are not told apart.
+    heard: u64,
     /// The body came to its end as it should.
     complete: bool,
     hop: Hop,
@@ -44,6 +46,7 @@ impl Passing {
             decoder: Decoder::new(limits.event_bytes),
             watch,
             unreadable: None,
+            heard: 0,
             complete: false,
             hop,
         }
@@ -68,6 +71,7 @@ impl Passing {
 
     fn observe(&mut self, bytes: &[u8]) {
         if self.unreadable.is_some() || matches!(self.watch, Watch::Nothing) {
+            self.heard += 1;
             return;
         }
         match self.coding.as_mut().map(|coding| coding.push(bytes)) {
@@ -77,7 +81,10 @@ impl Passing {
         }
         loop {
             match self.decoder.next() {
-                Ok(Some(frame)) => self.watch.see(&frame.data, frame.event.as_deref()),
+                Ok(Some(frame)) => {
+                    self.heard += 1;
+                    self.watch.see(&frame.data, frame.event.as_deref());
+                }
                 Ok(None) => return,
                 Err(error) => return self.unreadable = Some(error.to_string()),
             }
@@ -144,6 +151,10 @@ impl Translation for Passing {
     fn at_boundary(&self) -> bool {
         let seen = self.coding.is_none() && !matches!(self.watch, Watch::Nothing);
         seen && self.between_events()
+    }
+
+    fn heard(&self) -> u64 {
+        progress(self.heard, &self.decoder)
     }
 
     fn usage(&self) -> Option<Usage> {

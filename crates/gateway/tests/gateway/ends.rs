@@ -258,3 +258,16 @@ async fn the_mock_can_break_in_every_way() {
     assert_eq!(incomplete["response"]["incomplete_details"]["reason"], "max_output_tokens");
     assert_eq!(gateway.stop().await.outcomes().last().unwrap(), "incomplete");
 }
+
+#[tokio::test]
+async fn comments_are_no_answer() {
+    let script =
+        "[[rule]]\nfault = { kind = \"keepalive_only:10\" }\nanswer = { text = \"never\" }";
+    let model = mock(script).await;
+    for config in [before(model), before_responses(model)] {
+        let gateway = Gateway::start(impatient(config)).await;
+        let text = ask(gateway.address, &post("", ASK_STREAM)).await.text();
+        assert!(text.contains("sent nothing for 150 ms"), "{text}");
+        assert_eq!(gateway.stop().await.outcomes(), ["failed"]);
+    }
+}
