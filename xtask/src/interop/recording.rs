@@ -23,6 +23,9 @@ fn read<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>> {
 /// Checks the recording in `directory`.
 pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
     let mut recorded: Vec<Value> = read(directory)?;
+    // An exchange is written when it ends, and one that is left may end after the next.
+    let asked_at = |record: &Value| record["timestamp"].as_f64().unwrap_or_default();
+    recorded.sort_by(|one, other| asked_at(one).total_cmp(&asked_at(other)));
     if scenario.breaks.is_some() {
         // A client that is stopped may have begun one more request, and leaves it (Codex 0.98 does
         // so now and then).
@@ -40,6 +43,8 @@ pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
 /// An exchange as bytes.
 #[derive(Debug, Deserialize)]
 struct Traffic {
+    /// When it was asked, in seconds since 1970.
+    timestamp: f64,
     request: Asked,
     response: Option<Answered>,
     latimer: Ended,
@@ -78,12 +83,14 @@ impl Traffic {
 }
 
 /// Each exchange of the recording in `ours` is one in `backends`; one that the client left, the
-/// backend saw left too, and before the next. Where client and backend speak the same, both hold
-/// the same bytes, but for a byte order mark, which stays behind; an answer that broke off may be
-/// longer on one side.
+/// backend saw left too. Where client and backend speak the same, both hold the same bytes, but for
+/// a byte order mark, which stays behind; an answer that broke off may be longer on one side.
 pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
-    let (ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
+    let (mut ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
     theirs.retain(|exchange| exchange.request.method == "POST");
+    for exchanges in [&mut ours, &mut theirs] {
+        exchanges.sort_by(|one, other| one.timestamp.total_cmp(&other.timestamp));
+    }
     ensure!(ours.len() == theirs.len(), "the backend was asked {} times", theirs.len());
     let pairs = || ours.iter().zip(&theirs);
     for (_, theirs) in pairs().filter(|(ours, _)| ours.latimer.outcome == "cancelled") {
