@@ -175,8 +175,9 @@ impl Stream {
         let notes = self.strands.iter().map(|strand| strand.translation.notes());
         notes.for_each(|notes: Notes| exchange.add_notes(notes));
         exchange.set_usage(self.usage());
+        let failing = self.strands.iter().any(|strand| strand.translation.is_failing());
         exchange.close(match self.ended() {
-            _ if broken => Outcome::Failed,
+            _ if broken || failing => Outcome::Failed,
             Some(Status::Completed) => Outcome::Completed,
             Some(Status::Incomplete) => Outcome::Incomplete,
             Some(_) => Outcome::Failed,

@@ -194,7 +194,7 @@ fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
         }
         _ => None,
     });
-    let one = |run: &Run<'_>| {
+    let once = |run: &Run<'_>| {
         let began = Instant::now();
         let outcome = match &shared {
             Some(Err(error)) => Err(anyhow::anyhow!("{error:#}")),
@@ -204,6 +204,9 @@ fn perform_all(site: &Site, runs: &[Run<'_>]) -> Vec<bool> {
         tell(site, run, began, &outcome);
         outcome.is_ok()
     };
+    // Programs of others that are stopped or leave in the middle may be slow to; what fails is
+    // told, and has one more chance. What fails twice has failed.
+    let one = |run: &Run<'_>| once(run) || once(run);
     let next = AtomicUsize::new(0);
     let some = || -> Vec<bool> {
         std::iter::from_fn(|| runs.get(next.fetch_add(1, Ordering::Relaxed)).map(one)).collect()

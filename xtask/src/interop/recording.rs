@@ -127,7 +127,9 @@ fn failure(record: &Value) -> Option<Failure> {
     let body = record.pointer("/response/body")?;
     let last: Option<Value> = last_event(body).and_then(|event| serde_json::from_str(event).ok());
     let last = last.as_ref().unwrap_or(body);
-    let error = last.get("error").or(last.pointer("/response/error"))?;
+    // Some clients leave at an `error` event, before the response is said to have failed.
+    let event = Some(last).filter(|last| last["type"] == "error");
+    let error = last.get("error").or(last.pointer("/response/error")).or(event)?;
     let text = |key| error.get(key).and_then(Value::as_str).map(str::to_owned);
     Some(Failure { code: text("code"), message: text("message")? })
 }
@@ -165,6 +167,7 @@ fn asked_in_chat(record: &Value) -> bool {
 fn hub_ending(last: &str) -> Result<String> {
     let last: Value = serde_json::from_str(last)?;
     let kind = last.get("type").and_then(Value::as_str).unwrap_or_default();
+    let kind = if kind == "error" { "response.failed" } else { kind };
     Ok(kind.strip_prefix("response.").unwrap_or_default().to_owned())
 }
 

@@ -45,6 +45,12 @@ pub(crate) trait Translation: Send {
     /// How the response ended; `None` while it goes on.
     fn ended(&self) -> Option<Status>;
 
+    /// Whether the backend has said that it failed, although the end has not come: a client that leaves
+    /// now leaves a failed answer.
+    fn is_failing(&self) -> bool {
+        false
+    }
+
     /// Why it failed, where the answer had not begun: it can still be an error instead.
     fn failed_at_once(&self) -> Option<Failure> {
         None

@@ -139,6 +139,10 @@ impl Translation for Passing {
         self.watch.ended().or(self.complete.then_some(Status::Completed))
     }
 
+    fn is_failing(&self) -> bool {
+        self.watch.is_failing()
+    }
+
     /// What comes after the end is passed on too.
     fn is_over(&self) -> bool {
         false

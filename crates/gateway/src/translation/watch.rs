@@ -68,6 +68,11 @@ impl Watch {
         }
     }
 
+    /// Whether an error was said, and the end has not come.
+    pub fn is_failing(&self) -> bool {
+        matches!(self, Watch::Hub(hub) if hub.ended.is_none() && !hub.error.is_empty())
+    }
+
     /// The body ended: whether a stream whose end was not told by an event has come to it.
     pub fn body_ended(&mut self) -> bool {
         match self {

@@ -271,3 +271,18 @@ async fn comments_are_no_answer() {
         assert_eq!(gateway.stop().await.outcomes(), ["failed"]);
     }
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_at_an_error_leaves_a_failed_answer() {
+    let error = "event: error\ndata: {\"type\":\"error\",\"message\":\"It melted.\"}\n\n";
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let mut client = Client::send(gateway.address, &post("", ASK_STREAM)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(EVENTS_HEAD).await;
+    line.say(piece(&[CREATED, error].concat())).await;
+    client.wait_for("It melted.").await;
+    drop(client);
+    line.assert_left().await;
+    assert_eq!(gateway.stop().await.outcomes(), ["failed"]);
+}
