@@ -39,7 +39,8 @@ fn one_session(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &
     report(run.scenario, place)
 }
 
-/// A session that is broken off in the middle of a call, and another that goes on with it.
+/// A session that is broken off in the middle of a call or of an answer, and another that goes on with
+/// it.
 fn broken_session(
     program: &Path,
     site: &Site,
@@ -59,12 +60,16 @@ fn broken_session(
         command
     };
     let mut first = Process::start(&mut exec(&[&run.scenario.prompt]), "codex", &place.logs)?;
-    let begun = place.work.join(&breaks.when_file);
+    let mock_says = place.logs.join("mock.err");
+    let begun = || match &breaks.when_file {
+        Some(name) => Ok(place.work.join(name).exists()),
+        None => fs::read_to_string(&mock_says).map(|said| said.contains("nothing more is said")),
+    };
     let begins = until(DEADLINE, || {
         first.must_run()?;
-        Ok(begun.exists().then_some(()))
+        Ok(begun()?.then_some(()))
     })?;
-    begins.with_context(|| format!("no command made the file {}", breaks.when_file))?;
+    begins.context("the moment at which the session is to break off did not come")?;
     first.signal(breaks.signal.into())?;
     first.wait(DEADLINE)?;
     let mut resume = exec(&["resume", "--last", &breaks.prompt]);

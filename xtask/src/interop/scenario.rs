@@ -113,8 +113,9 @@ fn one_as_wanted(seen: &Exchange, wanted: &Exchange) -> bool {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Break {
-    /// It breaks off when this file is there: some command has begun.
-    pub when_file: String,
+    /// It breaks off when this file is there: some command has begun. Without one, in the middle of
+    /// an answer: when the mock says nothing more.
+    pub when_file: Option<String>,
     /// By what.
     pub signal: BreakSignal,
     /// What is asked when the session is taken up again.

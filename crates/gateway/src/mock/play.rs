@@ -122,6 +122,7 @@ impl<L: Line> Stage<'_, L> {
                 Step::Raw(bytes) => self.line.write_all(&bytes).await?,
                 Step::Stall => {
                     self.line.flush().await?;
+                    tracing::info!("nothing more is said until the client leaves");
                     gone(self.line).await;
                     return Ok(After::Close);
                 }
