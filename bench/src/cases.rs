@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::dialogue::Shape;
+use crate::leave::Leave;
 use crate::load::Work;
 use crate::peers::{
     CODEX_RELAY, DIRECT, HAPROXY, LATIMER, LITELLM, NGINX, PASSING, RECORDING, RESPONSES_PROXY,
@@ -31,6 +32,8 @@ pub enum Kind {
     Start,
     /// Writes to the client's socket.
     Writes(Work),
+    /// How soon the backend is let go when its client leaves.
+    Leave(Leave),
     /// `latimer report` over a large recording.
     Report,
 }
@@ -57,11 +60,19 @@ pub const SLOW_64_KB: &str = "slow streams 64 KB";
 pub const WRITES: &str = "socket writes";
 /// The program.
 pub const PROGRAM: &str = "program";
+/// The client leaves before the answer has begun.
+pub const LEAVE_WAITING: &str = "leave while nothing has come";
+/// The client leaves while the backend is silent.
+pub const LEAVE_SILENT: &str = "leave while nothing comes";
+/// The client leaves while chunks come.
+pub const LEAVE_TALKING: &str = "leave while chunks come";
 /// The report.
 pub const REPORT: &str = "report";
 
 const ALL: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
 const FAST: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY];
+const FAST_WITH_DIRECT: &[&str] =
+    &[DIRECT, NGINX, HAPROXY, LATIMER, PASSING, CODEX_RELAY, RESPONSES_PROXY];
 const ALL_OURS: &[&str] =
     &[NGINX, HAPROXY, LATIMER, RECORDING, PASSING, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
 const WITH_DIRECT: &[&str] =
@@ -94,6 +105,12 @@ const fn load(name: &'static str, work: Work, peers: &'static [&'static str]) ->
     Case { name, kind: Kind::Load(work), peers, rounds: ANY }
 }
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const fn leave(name: &'static str, leave: Leave) -> Case {
+    Case { name, kind: Kind::Leave(leave), peers: FAST_WITH_DIRECT, rounds: 3 }
+}
+
 /// All cases, in the order in which they are measured.
 pub const CASES: &[Case] = &[
     Case { name: PROGRAM, kind: Kind::Start, peers: ALL, rounds: ANY },
@@ -107,6 +124,9 @@ pub const CASES: &[Case] = &[
     Case { rounds: 3, ..load(SLOW, slow(KB), FAST) },
     Case { rounds: 1, ..load(SLOW_64_KB, slow(64 * KB), &[NGINX, HAPROXY, LATIMER]) },
     Case { name: WRITES, kind: Kind::Writes(work(64 * KB, 1, 20)), peers: FAST, rounds: 1 },
+    leave(LEAVE_WAITING, Leave { begins: false, pace: HOUR }),
+    leave(LEAVE_SILENT, Leave { begins: true, pace: HOUR }),
+    leave(LEAVE_TALKING, Leave { begins: true, pace: Duration::from_millis(50) }),
     Case { name: REPORT, kind: Kind::Report, peers: &[LATIMER], rounds: 3 },
 ];
 

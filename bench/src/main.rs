@@ -15,6 +15,7 @@ mod compare;
 mod curve;
 mod dialogue;
 mod growth;
+mod leave;
 mod load;
 mod machine;
 mod measure;
@@ -226,6 +227,9 @@ fn method(site: &Site, plan: &Plan) -> Vec<String> {
         "Requests are shaped like an agent's; a stream is 50 chunks of 4 tokens. Full speed: 32 \
          connections (1 MB: 8), and the upstream sends a stream in one write. Paced: one chunk a \
          millisecond on 32 connections. Slow streams: 200 chunks, 20 ms apart, 1,000 at once."
+            .to_owned(),
+        "Leaving: from the moment at which a client closes its connection until the upstream sees that \
+         nobody listens, 100 clients a round, one after the other."
             .to_owned(),
     ]
 }

@@ -13,7 +13,7 @@ use crate::peers::{self, Peer, Role, Running, Site};
 use crate::process::Tree;
 use crate::results::{Checked, Figure, Results, percentile};
 use crate::upstream::Upstream;
-use crate::{recording, writes};
+use crate::{leave, recording, writes};
 
 /// How much is done.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub async fn all(run: &mut Run<'_>) -> Result<()> {
             Kind::Load(work) => load(run, case, work, &present).await,
             Kind::Start => start(run, case, &present).await,
             Kind::Writes(work) => writes::measure(run, case.name, work, &present).await,
+            Kind::Leave(at) => leave::measure(run, case, at, &present).await,
             Kind::Report => recording::measure(run, case).await,
         };
         measured.with_context(|| format!("in the case `{}`", case.name))?;

@@ -34,6 +34,10 @@ pub enum Figure {
     ProgramMb,
     /// Writes to the client's socket per answer.
     Writes,
+    /// Median time from a client's leaving until its backend is let go, in milliseconds.
+    LeftP50Ms,
+    /// The time that 99 of 100 do not pass.
+    LeftP99Ms,
     /// Gigabytes per second.
     GbPerS,
 }
@@ -52,6 +56,8 @@ impl Figure {
             Figure::StartMs => "start to first answer, ms",
             Figure::ProgramMb => "program, MB",
             Figure::Writes => "writes an answer",
+            Figure::LeftP50Ms => "let go after p50, ms",
+            Figure::LeftP99Ms => "let go after p99, ms",
             Figure::GbPerS => "GB a second",
         }
     }

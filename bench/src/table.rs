@@ -1,6 +1,9 @@
 //! Tables, as Markdown that can be read as it is: what was measured, peer by peer.
 
-use crate::cases::{CASES, FIRST, PACED, PROGRAM, REPORT, SLOW, SLOW_64_KB, WRITES};
+use crate::cases::{
+    CASES, FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT, SLOW,
+    SLOW_64_KB, WRITES,
+};
 use crate::peers::{NGINX, PEERS};
 use crate::results::{Figure, Results, Spread, shown};
 
@@ -36,6 +39,7 @@ fn figures(case: &str) -> &'static [Figure] {
         PACED => &[Figure::CpuMs, Figure::GapP99Ms],
         SLOW | SLOW_64_KB => &[Figure::CpuMs, Figure::ResidentMb, Figure::GapP99Ms],
         WRITES => &[Figure::Writes],
+        LEAVE_WAITING | LEAVE_SILENT | LEAVE_TALKING => &[Figure::LeftP50Ms, Figure::LeftP99Ms],
         REPORT => &[Figure::GbPerS, Figure::ResidentMb],
         _ => &[Figure::CpuMs],
     }

@@ -3,7 +3,10 @@
 
 use serde::Serialize;
 
-use crate::cases::{FIRST, PACED, PROGRAM, REPORT, SLOW, STREAM, STREAM_1_MB, WHOLE, WRITES};
+use crate::cases::{
+    FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT, SLOW, STREAM,
+    STREAM_1_MB, WHOLE, WRITES,
+};
 use crate::peers::{DIRECT, LATIMER, NGINX, PASSING, RECORDING};
 use crate::results::{Figure, Results, Spread, shown};
 
@@ -90,6 +93,9 @@ pub const TARGETS: &[Target] = &[
     target("1,000 slow streams: memory", plain(SLOW, Figure::ResidentMb), "MB", (Some(100.0), Some(48.0))),
     target("1,000 slow streams: CPU", to_nginx(SLOW, LATIMER), "× nginx", (Some(1.2), None)),
     target("socket writes for a 50-chunk stream that arrives in one read", plain(WRITES, Figure::Writes), "writes", (Some(5.0), Some(2.0))),
+    target("client leaves before the answer: backend let go, p99", plain(LEAVE_WAITING, Figure::LeftP99Ms), "ms", (Some(50.0), Some(1.0))),
+    target("client leaves a silent stream: backend let go, p99", plain(LEAVE_SILENT, Figure::LeftP99Ms), "ms", (Some(50.0), Some(1.0))),
+    target("client leaves a stream: backend let go, p99", plain(LEAVE_TALKING, Figure::LeftP99Ms), "ms", (Some(50.0), Some(1.0))),
     target("idle memory", plain(PROGRAM, Figure::ResidentMb), "MB", (Some(12.0), Some(8.0))),
     target("start to first answer", plain(PROGRAM, Figure::StartMs), "ms", (Some(10.0), Some(5.0))),
     target("size of the program", plain(PROGRAM, Figure::ProgramMb), "MB", (None, None)),

@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::{self, Answer, Dialect};
@@ -44,14 +45,27 @@ struct Play {
     pace: Option<Duration>,
     chat: Arc<Answer>,
     responses: Arc<Answer>,
+    /// Whether an answer is begun at all.
+    begins: bool,
+    /// Who wants to know of requests that come and of askers that go.
+    watcher: Option<UnboundedSender<Seen>>,
 }
 
 impl Play {
     fn new(shape: Shape, pace: Option<Duration>) -> Play {
         let [chat, responses] =
             [Dialect::Chat, Dialect::Responses].map(|dialect| Arc::new(answer::of(dialect, shape)));
-        Play { shape, pace, chat, responses }
+        Play { shape, pace, chat, responses, begins: true, watcher: None }
     }
+}
+
+/// What the upstream sees of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// A request has come, all of it.
+    Asked,
+    /// The asker is gone before the answer was over.
+    Left(Instant),
 }
 
 impl Upstream {
@@ -72,8 +86,51 @@ impl Upstream {
 
     /// From now on answers in this shape, with this time between two chunks; at full speed without.
     pub fn play(&self, shape: Shape, pace: Option<Duration>) {
-        *self.play.lock().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(Play::new(shape, pace));
+        self.set(Play::new(shape, pace));
+    }
+
+    /// The same, and tells of requests that come and of askers that go; where an answer is not to be
+    /// begun, its head never comes.
+    pub fn watch(
+        &self,
+        shape: Shape,
+        pace: Option<Duration>,
+        begins: bool,
+    ) -> UnboundedReceiver<Seen> {
+        let (watcher, seen) = unbounded_channel();
+        self.set(Play { begins, watcher: Some(watcher), ..Play::new(shape, pace) });
+        seen
+    }
+
+    fn set(&self, play: Play) {
+        *self.play.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(play);
+    }
+}
+
+/// Tells when it is dropped, unless the answer was over by then.
+#[derive(Debug)]
+struct Watch {
+    watcher: Option<UnboundedSender<Seen>>,
+}
+
+impl Watch {
+    fn of(play: &Play) -> Watch {
+        let watch = Watch { watcher: play.watcher.clone() };
+        watch.tell(Seen::Asked);
+        watch
+    }
+
+    fn tell(&self, seen: Seen) {
+        if let Some(watcher) = &self.watcher {
+            // Nobody looks any more once the next case has begun.
+            let _ = watcher.send(seen);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.tell(Seen::Left(Instant::now()));
     }
 }
 
@@ -113,8 +170,12 @@ async fn answer(
         Some(Dialect::Chat) => &play.chat,
         Some(Dialect::Responses) => &play.responses,
     };
+    let watch = Watch::of(play);
+    if !play.begins {
+        std::future::pending::<()>().await;
+    }
     let kind = if play.shape.stream { "text/event-stream" } else { "application/json" };
-    let said = Said::new(Arc::clone(answer), play);
+    let said = Said::new(Arc::clone(answer), play, watch);
     let mut response = Response::new(Either::Left(said));
     response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
     response
@@ -143,6 +204,7 @@ struct Said {
     pace: Option<Pace>,
     /// Known of an answer that is not streamed.
     length: Option<u64>,
+    watch: Watch,
 }
 
 struct Pace {
@@ -152,13 +214,13 @@ struct Pace {
 }
 
 impl Said {
-    fn new(answer: Arc<Answer>, play: &Play) -> Said {
+    fn new(answer: Arc<Answer>, play: &Play, watch: Watch) -> Said {
         let pace = play.pace.map(|step| {
             let began = Instant::now();
             Pace { began, step, sleep: Box::pin(tokio::time::sleep_until(began)) }
         });
         let length = answer.iter().map(|(_, piece)| piece.len() as u64).sum();
-        Said { answer, next: 0, pace, length: (!play.shape.stream).then_some(length) }
+        Said { answer, next: 0, pace, length: (!play.shape.stream).then_some(length), watch }
     }
 }
 
@@ -181,6 +243,9 @@ impl Body for Said {
             ready!(pace.sleep.as_mut().poll(cx));
         }
         self.next += 1;
+        if self.is_end_stream() {
+            self.watch.watcher = None;
+        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -94,6 +94,7 @@ defaults
   timeout server 60s
   http-reuse always
   option http-no-delay
+  option abortonclose
 frontend clients
   bind 127.0.0.1:{port} backlog 4096
   default_backend model

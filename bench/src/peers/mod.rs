@@ -115,7 +115,7 @@ pub const PEERS: &[Peer] = &[
     },
     Peer {
         name: HAPROXY,
-        what: "passes Responses on: one thread, http-no-delay",
+        what: "passes Responses on: one thread, http-no-delay, abortonclose",
         role: Role::Floor,
         program: Program::System("haproxy", "apt-get install haproxy"),
         command: haproxy,
