@@ -139,6 +139,7 @@ fn lift(
 ) -> Result<Plan, ApiError> {
     let request = Request::parse(text)?;
     exchange.understood();
+    request.check()?;
     let gateway = std::sync::Arc::clone(&exchange.gateway);
     let profile = gateway.profile();
     let backend = Backend { model: gateway.model(), profile };

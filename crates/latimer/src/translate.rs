@@ -116,6 +116,9 @@ impl<'n> Translation<'n> {
             }
         };
         let request = Request::parse(&in_hub).map_err(said)?;
+        if self.from == DialectName::Responses {
+            request.check().map_err(said)?;
+        }
         let out = match self.to {
             DialectName::Responses => in_hub.clone(),
             DialectName::Chat => {

@@ -17,6 +17,8 @@ const TYPE: &str = "invalid_type";
 const VALUE: &str = "invalid_value";
 const JSON: &str = "invalid_json";
 const UNSUPPORTED: &str = "unsupported_parameter";
+const TOO_FEW: &str = "integer_below_min_value";
+const LONG: &str = "string_above_max_length";
 
 /// Body, parameter, code.
 const CASES: &[(&str, Option<&str>, &str)] = &[
@@ -53,6 +55,42 @@ const CASES: &[(&str, Option<&str>, &str)] = &[
         r#"{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":"{}"}}}"#,
         Some("text.format.schema"),
         TYPE,
+    ),
+    (r#"{"input":"x","temperature":-0.1}"#, Some("temperature"), "decimal_below_min_value"),
+    (r#"{"input":"x","temperature":3}"#, Some("temperature"), "decimal_above_max_value"),
+    (r#"{"input":"x","top_p":-1}"#, Some("top_p"), "decimal_below_min_value"),
+    (r#"{"input":"x","top_p":1.01}"#, Some("top_p"), "decimal_above_max_value"),
+    (r#"{"input":"x","top_logprobs":-1}"#, Some("top_logprobs"), "integer_below_min_value"),
+    (r#"{"input":"x","top_logprobs":21}"#, Some("top_logprobs"), "integer_above_max_value"),
+    (r#"{"input":"x","top_logprobs":1.5}"#, Some("top_logprobs"), TYPE),
+    (r#"{"input":"x","max_output_tokens":15}"#, Some("max_output_tokens"), TOO_FEW),
+    (r#"{"input":"x","max_output_tokens":99.5}"#, Some("max_output_tokens"), TYPE),
+    (r#"{"input":"x","max_tool_calls":0}"#, Some("max_tool_calls"), TOO_FEW),
+    (r#"{"input":"x","truncation":"some"}"#, Some("truncation"), VALUE),
+    (r#"{"input":"x","truncation":true}"#, Some("truncation"), TYPE),
+    (r#"{"input":"x","include":"usage"}"#, Some("include"), TYPE),
+    (r#"{"input":"x","include":[7]}"#, Some("include[0]"), TYPE),
+    (
+        r#"{"input":"x","include":["message.output_text.logprobs","usage"]}"#,
+        Some("include[1]"),
+        VALUE,
+    ),
+    (r#"{"input":"x","metadata":{"a":1}}"#, Some("metadata.a"), TYPE),
+    (r#"{"input":"x","background":"yes"}"#, Some("background"), TYPE),
+    (r#"{"input":"x","context_management":{}}"#, Some("context_management"), TYPE),
+    (r#"{"input":"x","conversation":7}"#, Some("conversation"), TYPE),
+    (r#"{"input":"x","previous_response_id":7}"#, Some("previous_response_id"), TYPE),
+    (r#"{"input":"x","prompt":"p"}"#, Some("prompt"), TYPE),
+    (r#"{"input":"x","prompt_cache_key":7}"#, Some("prompt_cache_key"), TYPE),
+    (r#"{"input":"x","safety_identifier":7}"#, Some("safety_identifier"), TYPE),
+    (r#"{"input":"x","service_tier":7}"#, Some("service_tier"), TYPE),
+    (r#"{"input":"x","store":"no"}"#, Some("store"), TYPE),
+    (r#"{"input":"x","stream_options":true}"#, Some("stream_options"), TYPE),
+    (r#"{"input":"x","user":7}"#, Some("user"), TYPE),
+    (
+        r#"{"input":"x","previous_response_id":"resp_1","conversation":{"id":"conv_1"}}"#,
+        Some("previous_response_id"),
+        "mutually_exclusive_parameters",
     ),
     // litellm#26167, #28587, #26147, #10808: better no answer than one without its history.
     (r#"{"input":"x","previous_response_id":"resp_1"}"#, Some("previous_response_id"), UNSUPPORTED),
@@ -130,6 +168,7 @@ const CASES: &[(&str, Option<&str>, &str)] = &[
 fn refusal(body: &str, profile: &Profile) -> ApiError {
     let lower = |body| {
         let request = Request::parse(body)?;
+        request.check()?;
         lower_request(&request, &Backend { model: None, profile }, &mut Notes::default())
     };
     lower(body).map(|lowered| panic!("{body} became {}", lowered.body)).unwrap_err()
@@ -146,6 +185,46 @@ fn what_is_wrong_is_named() {
         assert_eq!(said["code"], json!(code), "{body}: {error}");
         let named = param.is_none_or(|param| error.message.contains(param));
         assert!(named, "{body}: {error}");
+    }
+}
+
+/// Bounds that a case cannot show in a line: what just fits, and what is one too many.
+#[test]
+fn what_is_too_long_is_named() {
+    let text = |name: &str, chars| format!(r#"{{"input":"x","{name}":"{}"}}"#, "ü".repeat(chars));
+    let metadata = |pairs, key: usize, value: usize| {
+        let (key, value) = ("ü".repeat(key), "ü".repeat(value));
+        let pairs = (0..pairs).map(|n| format!("\"{n:02}{key}\":\"{value}\""));
+        let pairs: Vec<_> = pairs.collect();
+        format!(r#"{{"input":"x","metadata":{{{}}}}}"#, pairs.join(","))
+    };
+    let deep = format!("metadata.00{}", "ü".repeat(2));
+    let cases = [
+        (text("prompt_cache_key", 64), text("prompt_cache_key", 65), "prompt_cache_key", LONG),
+        (text("safety_identifier", 128), text("safety_identifier", 129), "safety_identifier", LONG),
+        (metadata(16, 1, 1), metadata(17, 1, 1), "metadata", "object_above_max_properties"),
+        (metadata(1, 62, 1), metadata(1, 63, 1), "metadata", LONG),
+        (metadata(1, 2, 512), metadata(1, 2, 513), &deep, LONG),
+    ];
+    for (fits, too_much, param, code) in cases {
+        assert_eq!(Request::parse(&fits).unwrap().check(), Ok(()), "{fits}");
+        let error = Request::parse(&too_much).unwrap().check().unwrap_err();
+        assert_eq!((error.param.as_deref(), error.code.as_deref()), (Some(param), Some(code)));
+    }
+}
+
+/// What OpenAI takes is taken: the ends of each range, null for all, and both of no pair.
+#[test]
+fn what_is_right_passes() {
+    let right = [
+        r#"{"input":"x","temperature":0,"top_p":1,"top_logprobs":20,"max_output_tokens":16}"#,
+        r#"{"input":"x","temperature":2.0,"top_p":0.0,"top_logprobs":0,"max_tool_calls":1}"#,
+        r#"{"input":"x","temperature":null,"metadata":null,"include":null,"truncation":null}"#,
+        r#"{"input":"x","previous_response_id":"resp_1","conversation":null}"#,
+        r#"{"input":"x","max_output_tokens":1e6,"service_tier":"of_tomorrow","store":false}"#,
+    ];
+    for body in right {
+        assert_eq!(Request::parse(body).unwrap().check(), Ok(()), "{body}");
     }
 }
 

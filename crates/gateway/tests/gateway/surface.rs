@@ -89,6 +89,26 @@ async fn a_body_that_is_no_request_is_refused_in_words() {
     }
 }
 
+/// Only what is translated is checked: a backend of the same dialect judges for itself.
+#[tokio::test]
+async fn a_value_out_of_range_is_named_and_goes_to_no_other_dialect() {
+    const HOT: &str = r#"{"model":"m","input":"Hi","temperature":3}"#;
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let error = ask(gateway.address, &post("", HOT)).await.error();
+    assert_eq!(
+        (&error["param"], &error["code"]),
+        (&"temperature".into(), &"decimal_above_max_value".into())
+    );
+    backend.assert_quiet().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let client = Client::send(gateway.address, &post("", HOT)).await;
+    let (mut line, heard) = backend.heard().await;
+    assert_eq!(String::from_utf8(heard.body).unwrap(), HOT);
+    line.say(whole("400 Bad Request", "", r#"{"error":{"message":"Too hot."}}"#)).await;
+    assert!(client.finish().await.text().contains("Too hot."));
+}
+
 #[tokio::test]
 async fn a_taken_address_is_named() {
     let gateway = Gateway::start(Config::default()).await;

@@ -68,28 +68,7 @@ const REFUSED: &[(&str, &str)] = &[
 
 const NO_STATE: &str = "nothing is stored between requests. Send the whole history in `input`, and wait for the answer";
 
-/// What a parameter has to be, where it is given.
-const TYPES: &[(&str, &[&str])] = &[
-    ("include", &["array"]),
-    ("instructions", &["string"]),
-    ("max_output_tokens", &["number"]),
-    ("metadata", &["object"]),
-    ("parallel_tool_calls", &["boolean"]),
-    ("prompt_cache_key", &["string"]),
-    ("reasoning", &["object"]),
-    ("safety_identifier", &["string"]),
-    ("service_tier", &["string"]),
-    ("store", &["boolean"]),
-    ("temperature", &["number"]),
-    ("text", &["object"]),
-    ("tool_choice", &["string", "object"]),
-    ("top_logprobs", &["number"]),
-    ("top_p", &["number"]),
-    ("truncation", &["string"]),
-    ("user", &["string"]),
-];
-
-/// Writes the body for the backend.
+/// Writes the body for the backend, of a request that was checked ([`Request::check`]).
 ///
 /// # Errors
 /// A 400 that names the parameter, where the request cannot be said in Chat Completions.
@@ -144,14 +123,6 @@ fn refuse(request: &Request<'_>) -> Result<(), ApiError> {
             let message =
                 format!("`{name}` is not supported in front of a Chat Completions backend: {why}.");
             return Err(ApiError::invalid(*name, "unsupported_parameter", message));
-        }
-    }
-    for (name, kinds) in TYPES {
-        match request.given(name).filter(|value| !kinds.contains(&value.kind())) {
-            Some(value) => {
-                return Err(wrong_type(name, &format!("a {}", kinds.join(" or ")), value));
-            }
-            None => continue,
         }
     }
     let format = request.given("text").and_then(|text| text.member("format"));

@@ -11,6 +11,7 @@ mod fold;
 mod grammar;
 mod kind;
 mod mend;
+mod parameters;
 mod request;
 mod response;
 mod unfold;
