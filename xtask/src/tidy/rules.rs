@@ -23,8 +23,9 @@ pub const RULES: &[Rule] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("latimer-wire", &[]),
     ("latimer-probe", &["latimer-wire"]),
-    ("latimer-gateway", &["latimer-wire", "latimer-probe"]),
-    ("latimer", &["latimer-wire", "latimer-probe", "latimer-gateway"]),
+    ("latimer-store", &[]),
+    ("latimer-gateway", &["latimer-wire", "latimer-probe", "latimer-store"]),
+    ("latimer", &["latimer-wire", "latimer-probe", "latimer-store", "latimer-gateway"]),
     ("latimer-bench", &[]),
     ("xtask", &[]),
 ];

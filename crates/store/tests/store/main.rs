@@ -1,0 +1,11 @@
+//! Every store against the same cases, and each against its own bad days.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod conformance;
+mod memory;
