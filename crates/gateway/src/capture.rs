@@ -16,10 +16,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
+use latimer_probe::account::Account;
+use latimer_probe::attempts::Attempts;
 use latimer_probe::record::{Body, Record};
+use latimer_probe::{arrivals, lineage, seal};
 use latimer_wire::json::Raw;
 
 use crate::coding::{self, Decoder};
+use crate::headers;
 use crate::secret::Secret;
 
 /// The file inside the recording's directory.
@@ -49,15 +53,22 @@ pub(crate) struct Finished {
     pub is_json: bool,
     pub status: Option<u16>,
     pub response_headers: HeaderMap,
-    pub response_body: Vec<Bytes>,
-    /// The object under the key `latimer`, as JSON.
-    pub extra: String,
+    /// The pieces of the answer's body, and when each left: microseconds since the beginning.
+    pub response_body: Vec<(Bytes, u64)>,
+    /// What is noted down beside it; what can be seen in the rest is added when it is written.
+    pub account: Account,
 }
 
 impl Finished {
     /// What it holds in memory, nearly.
     fn bytes(&self) -> usize {
-        self.request_body.len() + self.response_body.iter().map(Bytes::len).sum::<usize>()
+        let pieces = self.response_body.iter().map(|(piece, _)| piece.len());
+        self.request_body.len() + pieces.sum::<usize>()
+    }
+
+    /// Keeps a piece of the answer.
+    pub fn keep(&mut self, piece: Bytes, at_us: u64) {
+        self.response_body.push((piece, at_us));
     }
 
     /// The body of the request. A bare JSON string would read back as text, without its quotes.
@@ -68,17 +79,42 @@ impl Finished {
         }
     }
 
-    /// The body of the answer without its coding, as far as it came.
-    fn plain_response_body(&self) -> Cow<'_, [u8]> {
-        let body = match self.response_body.as_slice() {
-            [whole] => Cow::Borrowed(&**whole),
-            pieces => Cow::Owned(pieces.concat()),
-        };
+    /// The pieces of the answer without their coding, as far as it came and can be undone.
+    fn plain_pieces(&self) -> Vec<(Cow<'_, [u8]>, u64)> {
         let coding = self.response_headers.get(header::CONTENT_ENCODING).map(text);
-        match coding.and_then(|coding| Decoder::of(&coding, PLAIN_BYTES)) {
-            Some(decoder) => Cow::Owned(coding::undo_beginning(decoder, &body)),
-            None => body,
+        let Some(mut decoder) = coding.and_then(|coding| Decoder::of(&coding, PLAIN_BYTES)) else {
+            let pieces = self.response_body.iter();
+            return pieces.map(|(piece, at_us)| (Cow::Borrowed(&**piece), *at_us)).collect();
+        };
+        let mut pieces = Vec::with_capacity(self.response_body.len());
+        for (piece, at_us) in &self.response_body {
+            let (plain, is_sound) = coding::undo_piece(&mut decoder, piece);
+            pieces.push((Cow::Owned(plain), *at_us));
+            if !is_sound {
+                break;
+            }
         }
+        pieces
+    }
+
+    /// Notes down what can be seen in the exchange itself.
+    fn complete(&self, pieces: &[(Cow<'_, [u8]>, u64)], attempts: &mut Attempts) -> Account {
+        let mut account = self.account.clone();
+        let header = |name: &str| self.request_headers.get(name).map(text);
+        lineage::note(&mut account, header, &self.request_body);
+        account.request_coding = headers::coding(&self.request_headers);
+        account.response_coding = headers::coding(&self.response_headers);
+        account.first_byte_us = self.response_body.first().map(|(_, at_us)| *at_us);
+        account.first_byte_ms = account.first_byte_us.map(|us| us / 1000);
+        account.duration_ms = account.duration_us.map(|us| us / 1000);
+        let media_type = self.response_headers.get(header::CONTENT_TYPE).map(text);
+        if media_type.is_some_and(|media_type| media_type.contains("event-stream")) {
+            let pieces = pieces.iter().map(|(piece, at_us)| (&**piece, *at_us));
+            account.arrived(arrivals::of_stream(pieces));
+        }
+        let ended_unix_ms = self.timestamp_unix_ms + account.duration_ms.unwrap_or_default();
+        attempts.note(&mut account, ended_unix_ms, &self.url, &self.request_body);
+        account
     }
 
     /// The key the caller sent: a backend that refuses it may say it back.
@@ -88,9 +124,18 @@ impl Finished {
     }
 
     /// Appends its line.
-    fn write_line(&self, line: &mut Vec<u8>) {
+    fn write_line(&self, line: &mut Vec<u8>, attempts: &mut Attempts) {
         let (request_headers, response_headers) =
             (texts(&self.request_headers), texts(&self.response_headers));
+        let pieces = self.plain_pieces();
+        let account = serde_json::to_string(&self.complete(&pieces, attempts)).unwrap_or_default();
+        let response_body = match pieces.as_slice() {
+            [(whole, _)] => Cow::Borrowed(&**whole),
+            pieces => {
+                let pieces: Vec<&[u8]> = pieces.iter().map(|(piece, _)| &**piece).collect();
+                Cow::Owned(pieces.concat())
+            }
+        };
         Record {
             timestamp_unix_ms: self.timestamp_unix_ms,
             method: self.method.as_str(),
@@ -99,8 +144,8 @@ impl Finished {
             request_body: self.request_body(),
             status: self.status,
             response_headers: &pairs(&response_headers),
-            response_body: Body::of(&self.plain_response_body()),
-            extra: Raw::parse(&self.extra).ok(),
+            response_body: Body::of(&response_body),
+            extra: Some(Raw::unchecked(&account)),
         }
         .write_line(line);
     }
@@ -223,13 +268,14 @@ fn write_all(
     lost: &AtomicU64,
     queued_bytes: &AtomicUsize,
 ) {
-    let mut line = Vec::new();
+    let (mut line, mut attempts) = (Vec::new(), Attempts::default());
     while let Some(exchange) = next(&finished) {
         line.clear();
         line.shrink_to(LINE_BYTES);
-        exchange.write_line(&mut line);
+        exchange.write_line(&mut line, &mut attempts);
         secret.erase(&mut line);
         exchange.caller_key().erase(&mut line);
+        seal::add(&mut line);
         if let Err(error) = log.append(&line) {
             let lost = lost.fetch_add(1, Ordering::Relaxed) + 1;
             tracing::error!(lost, %error, "an exchange was not recorded");

@@ -220,7 +220,19 @@ pub(crate) async fn undo_aside(decoder: Decoder, body: Bytes) -> Result<Bytes, U
 
 /// As much as can be made plain of a body that may be cut off: to be shown.
 pub(crate) fn undo_beginning(mut decoder: Decoder, body: &[u8]) -> Vec<u8> {
-    body.chunks(STEP_BYTES).map_while(|piece| decoder.push(piece).ok()).flatten().collect()
+    undo_piece(&mut decoder, body).0
+}
+
+/// As much as can be made plain of one piece, and whether more can follow.
+pub(crate) fn undo_piece(decoder: &mut Decoder, piece: &[u8]) -> (Vec<u8>, bool) {
+    let mut plain = Vec::new();
+    for step in piece.chunks(STEP_BYTES) {
+        match decoder.push(step) {
+            Ok(more) => plain.extend(more),
+            Err(_) => return (plain, false),
+        }
+    }
+    (plain, true)
 }
 
 #[cfg(test)]

@@ -83,6 +83,16 @@ pub enum Dialect {
     Responses,
 }
 
+impl Dialect {
+    /// Its name, as it is configured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dialect::Chat => "chat",
+            Dialect::Responses => "responses",
+        }
+    }
+}
+
 /// Bounds. All sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

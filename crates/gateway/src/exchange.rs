@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
+use latimer_probe::account::Outcome;
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 
@@ -23,7 +24,7 @@ use crate::coding;
 use crate::config::Timeouts;
 use crate::gateway::Gateway;
 use crate::headers;
-use crate::ledger::{Exchange, Outcome};
+use crate::ledger::Exchange;
 use crate::models;
 use crate::refusal::Refusal;
 use crate::route::{self, Door, Form, Plan, Way};
@@ -52,7 +53,7 @@ pub(crate) async fn ask(
     request: http::Request<impl Incoming>,
 ) -> Response<Answer> {
     let (head, incoming) = request.into_parts();
-    let mut exchange = Exchange::new(gateway, &head);
+    let mut exchange = Exchange::new(gateway, &head, door);
     let given = answer(&mut exchange, door, &head, incoming).await;
     give(exchange, given)
 }
@@ -63,7 +64,7 @@ pub(crate) async fn list_models(
     request: http::Request<impl Incoming>,
 ) -> Response<Answer> {
     let (head, _) = request.into_parts();
-    let mut exchange = Exchange::new(gateway, &head);
+    let mut exchange = Exchange::new(gateway, &head, Door::Plain("/models"));
     let given = match send(&mut exchange, route::models(gateway, &head)).await {
         Ok(answers) => whole(&mut exchange, answers).await,
         Err(refusal) => Err(refusal),
@@ -111,13 +112,15 @@ async fn read(
     let raw = crate::body::read(&head.headers, incoming, limits, timeouts).await;
     let raw = raw.map_err(|error| Refusal::with(error, headers::closing()))?;
     let plain = crate::body::decode(&head.headers, raw.clone(), limits).await?;
-    exchange.asked(&plain);
-    Ok(Received { raw, plain })
+    let received = Received { raw, plain };
+    exchange.asked(&received);
+    Ok(received)
 }
 
 /// Sends what was planned, for each answer that is wanted. An error status is a refusal, and takes
 /// the other answers with it.
 async fn send(exchange: &mut Exchange, plan: Plan) -> Result<Vec<(Reply, Way)>, Refusal> {
+    exchange.passage.way = plan.ways.first().map(|way| way.name().to_owned());
     let upstream = Arc::clone(&exchange.gateway.upstream);
     let ask_once = async |_| match upstream.send(&plan.ask).await {
         Ok(reply) if reply.head.status.is_success() => Ok(reply),

@@ -7,50 +7,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use latimer_wire::json::{Object, Raw};
+use latimer_probe::account::{Account, Outcome, Passage};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 
 use crate::answer::{Answer, build};
+use crate::body::Received;
 use crate::capture::Finished;
-use crate::clock::unix_milliseconds;
+use crate::clock::{microseconds, unix_milliseconds};
 use crate::gateway::Gateway;
 use crate::headers;
-
-/// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The whole answer was given.
-    Completed,
-    /// The model stopped early, by a limit.
-    Incomplete,
-    /// The answer failed, before or while it was given.
-    Failed,
-    /// The client left.
-    Cancelled,
-}
-
-impl Outcome {
-    /// What the `status` of a whole response says; one without is complete.
-    pub fn of(response: Raw<'_>) -> Outcome {
-        match response.member_text("status").as_deref() {
-            Some("incomplete") => Outcome::Incomplete,
-            Some("failed") => Outcome::Failed,
-            Some("cancelled") => Outcome::Cancelled,
-            _ => Outcome::Completed,
-        }
-    }
-
-    /// What the recording calls it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Outcome::Completed => "completed",
-            Outcome::Incomplete => "incomplete",
-            Outcome::Failed => "failed",
-            Outcome::Cancelled => "cancelled",
-        }
-    }
-}
+use crate::route::Door;
 
 /// What is known of an exchange while it goes on. When it is dropped it is recorded.
 pub(crate) struct Exchange {
@@ -62,11 +29,13 @@ pub(crate) struct Exchange {
     method: Method,
     uri: Uri,
     began: Instant,
-    first_byte_ms: Option<u64>,
+    /// Which way it takes.
+    pub passage: Passage,
     /// How often the backend was asked.
     pub attempts: u32,
     recorded_bytes: usize,
     left_out_bytes: usize,
+    request_bytes: Option<usize>,
     /// What was lost or changed.
     pub notes: Notes,
     usage: Option<Usage>,
@@ -77,7 +46,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(gateway: &Arc<Gateway>, head: &http::request::Parts) -> Self {
+    pub fn new(gateway: &Arc<Gateway>, head: &http::request::Parts, door: Door) -> Self {
         Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
@@ -85,10 +54,15 @@ impl Exchange {
             method: head.method.clone(),
             uri: head.uri.clone(),
             began: Instant::now(),
-            first_byte_ms: None,
+            passage: Passage {
+                door: door.name().to_owned(),
+                way: None,
+                dialect: Some(gateway.dialect().name().to_owned()),
+            },
             attempts: 0,
             recorded_bytes: 0,
             left_out_bytes: 0,
+            request_bytes: None,
             notes: Notes::default(),
             usage: None,
             outcome: Outcome::Cancelled,
@@ -103,10 +77,11 @@ impl Exchange {
         }
     }
 
-    /// The body of the request, decompressed.
-    pub fn asked(&mut self, body: &Bytes) {
+    /// The body of the request.
+    pub fn asked(&mut self, body: &Received) {
+        self.request_bytes = Some(body.raw.len());
         if let Some(finished) = &mut self.finished {
-            finished.request_body = body.clone();
+            finished.request_body = body.plain.clone();
         }
     }
 
@@ -122,11 +97,9 @@ impl Exchange {
         self.gateway.upstream.host()
     }
 
-    /// Keeps a piece of the answer for the record; the bytes are shared, not copied.
-    pub fn keep(&mut self, bytes: &Bytes) {
-        if self.first_byte_ms.is_none() {
-            self.first_byte_ms = Some(self.began.elapsed().as_millis() as u64);
-        }
+    /// Keeps a piece of the answer, which leaves at this time, for the record; the bytes are shared,
+    /// not copied.
+    pub fn keep(&mut self, bytes: &Bytes, now: Instant) {
         let Some(finished) = &mut self.finished else { return };
         let limit = self.gateway.settings.limits.recorded_bytes;
         if self.left_out_bytes > 0 || self.recorded_bytes + bytes.len() > limit {
@@ -134,7 +107,7 @@ impl Exchange {
             return;
         }
         self.recorded_bytes += bytes.len();
-        finished.response_body.push(bytes.clone());
+        finished.keep(bytes.clone(), microseconds(now - self.began));
     }
 
     pub fn add_notes(&mut self, notes: Notes) {
@@ -150,23 +123,23 @@ impl Exchange {
         self.outcome = outcome;
     }
 
-    /// What Latimer adds to the record.
-    fn extra(&self) -> String {
-        let mut extra = String::new();
-        let mut object = Object::new(&mut extra)
-            .text("id", &self.id)
-            .text("outcome", self.outcome.name())
-            .text("upstream", &self.gateway.upstream.address(""))
-            .number("attempts", self.attempts.into())
-            .number("duration_ms", self.began.elapsed().as_millis() as u64);
-        if let Some(first_byte_ms) = self.first_byte_ms {
-            object = object.number("first_byte_ms", first_byte_ms);
-        }
-        if self.left_out_bytes > 0 {
-            object = object.number("left_out_bytes", self.left_out_bytes as u64);
-        }
-        object.with("notes", |out| self.notes.print(out)).end();
-        extra
+    /// What Latimer notes down in the record.
+    fn account(&mut self) -> Account {
+        let mut account = Account {
+            id: Some(self.id.clone()),
+            outcome: Some(self.outcome),
+            route: Some(std::mem::take(&mut self.passage)),
+            upstream: Some(self.gateway.upstream.address("")),
+            attempts: Some(self.attempts),
+            duration_us: Some(microseconds(self.began.elapsed())),
+            request_bytes: self.request_bytes.map(|bytes| bytes as u64),
+            response_bytes: Some((self.recorded_bytes + self.left_out_bytes) as u64),
+            left_out_bytes: self.left_out_bytes as u64,
+            ..Account::default()
+        };
+        account.used(self.usage);
+        account.remark(&self.notes);
+        account
     }
 
     /// The head of an answer, with what every answer carries.
@@ -197,7 +170,7 @@ impl Exchange {
         outcome: Outcome,
     ) -> Response<Answer> {
         let head = self.head(status, more);
-        self.keep(&body);
+        self.keep(&body, Instant::now());
         self.close(outcome);
         build(head, Answer::Whole(Some(body)))
     }
@@ -221,8 +194,10 @@ impl Drop for Exchange {
             // The details are words of the request; they are in the record.
             tracing::debug!(code = note.code, "note");
         }
-        if let (Some(recorder), Some(finished)) = (&self.gateway.recorder, self.finished.take()) {
-            recorder.record(Finished { status: self.status, extra: self.extra(), ..finished });
+        let Some(finished) = self.finished.take() else { return };
+        let account = self.account();
+        if let Some(recorder) = &self.gateway.recorder {
+            recorder.record(Finished { status: self.status, account, ..finished });
         }
     }
 }

@@ -30,6 +30,17 @@ pub(crate) enum Door {
     Plain(&'static str),
 }
 
+impl Door {
+    /// What the recording calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Door::Responses => "responses",
+            Door::Chat => "chat",
+            Door::Plain(path) => path.trim_start_matches('/'),
+        }
+    }
+}
+
 /// What is sent, and how what comes is carried back.
 pub(crate) struct Plan {
     pub ask: Ask,
@@ -64,6 +75,17 @@ pub(crate) enum Way {
     Lift(Box<Lift>),
     /// From the hub into Chat Completions.
     Lower(Box<Lowered>),
+}
+
+impl Way {
+    /// What the recording calls it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Way::Pass(_) => "pass",
+            Way::Lift(_) => "lift",
+            Way::Lower(_) => "lower",
+        }
+    }
 }
 
 const RESPONSES: &str = "/responses";

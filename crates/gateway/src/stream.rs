@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
+use latimer_probe::account::Outcome;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Status, Usage};
 use tokio::time::Sleep;
 
 use crate::answer::BrokenOff;
 use crate::config::Timeouts;
-use crate::ledger::{Exchange, Outcome};
+use crate::ledger::Exchange;
 use crate::strand::Strand;
 use crate::translation::CutInsideEvent;
 
@@ -237,9 +238,10 @@ impl Body for Stream {
                 Poll::Pending => return Poll::Pending,
             }
         };
-        self.last_out = Instant::now();
+        let now = Instant::now();
+        self.last_out = now;
         if let Some(exchange) = &mut self.exchange {
-            exchange.keep(&bytes);
+            exchange.keep(&bytes, now);
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }

@@ -194,6 +194,9 @@ fn words(error: &Unreadable) -> String {
     match error {
         Unreadable::Malformed { source, .. } => format!("it is no recorded exchange: {source}"),
         Unreadable::Torn { .. } => "it ends in the middle of a record".to_owned(),
+        Unreadable::Incident { incident, .. } => {
+            format!("{} exchanges were not recorded", incident.lost)
+        }
     }
 }
 

@@ -42,6 +42,10 @@ pub fn file(bytes: &[u8]) -> (Vec<Verdict>, Vec<String>) {
             Some(Err(Unreadable::Torn { .. })) => {
                 unjudged.push(format!("line {line} ends in the middle of a record"));
             }
+            Some(Err(Unreadable::Incident { incident, .. })) if incident.lost > 0 => {
+                unjudged.push(format!("before line {line}, {} were not recorded", incident.lost));
+            }
+            Some(Err(Unreadable::Incident { .. })) => {}
         }
     }
     (verdicts, unjudged)

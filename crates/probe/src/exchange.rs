@@ -1,12 +1,14 @@
 //! One recorded request and its answer, read from JSON Lines: an object a line with `timestamp`,
 //! `request` and `response`. In: lines in memory. Out: [`Exchange`]s that borrow from them, and for
-//! each line that is none an [`Unreadable`] with its number. Unknown keys are passed over; nothing
+//! each line that is none an [`Unreadable`] with its number, also where the recorder says something
+//! about the recording itself. Unknown keys are passed over; nothing
 //! is hidden here, whoever shows an exchange does that.
 
 use std::borrow::Cow;
 
 use latimer_wire::json::{Malformed, Raw, Reader};
 
+use crate::account::{Account, Incident};
 use crate::fields::tree;
 
 /// One recorded request and its answer.
@@ -20,6 +22,13 @@ pub struct Exchange<'a> {
     pub response: Option<RecordedResponse<'a>>,
     /// What Latimer itself noted down about the exchange.
     pub latimer: Option<Raw<'a>>,
+}
+
+impl Exchange<'_> {
+    /// What Latimer itself noted down, read; nothing where that is missing or of another shape.
+    pub fn account(&self) -> Option<Account> {
+        serde_json::from_str(self.latimer?.as_str()).ok()
+    }
 }
 
 /// The request of an [`Exchange`].
@@ -71,7 +80,7 @@ pub enum Payload<'a> {
 }
 
 /// A line of a recording that gave no exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// The line is not a record.
     #[error("line {line} is not a recorded exchange: {source}")]
@@ -87,6 +96,14 @@ pub enum Unreadable {
         /// Counted from 1.
         line: u64,
     },
+    /// The recorder says something about the recording: that exchanges were lost, for one.
+    #[error("line {line} holds no exchange but what befell the recording: {incident:?}")]
+    Incident {
+        /// Counted from 1.
+        line: u64,
+        /// What it says.
+        incident: Box<Incident>,
+    },
 }
 
 /// Reads the lines of a recording; blank ones are passed over.
@@ -101,11 +118,19 @@ pub fn read(lines: &[u8]) -> impl Iterator<Item = Result<Exchange<'_>, Unreadabl
     let ends = memchr::memchr_iter(b'\n', lines).map(|at| at + 1).chain([lines.len()]);
     let lines = ends.scan(0, |from, end| lines.get(std::mem::replace(from, end)..end));
     (1..).zip(lines).filter(|(_, bytes)| !bytes.trim_ascii().is_empty()).map(|(line, bytes)| {
-        exchange(bytes).map_err(|source| match bytes.ends_with(b"\n") {
-            true => Unreadable::Malformed { line, source },
-            false => Unreadable::Torn { line },
+        exchange(bytes).map_err(|source| match (incident(bytes), bytes.ends_with(b"\n")) {
+            (Some(incident), _) => Unreadable::Incident { line, incident: Box::new(incident) },
+            (None, true) => Unreadable::Malformed { line, source },
+            (None, false) => Unreadable::Torn { line },
         })
     })
+}
+
+/// What the recorder says about the recording, in a line that has no `request`.
+fn incident(line: &[u8]) -> Option<Incident> {
+    let line = Raw::parse(std::str::from_utf8(line).ok()?.trim()).ok()?;
+    let said = line.member("latimer").filter(|_| line.member("request").is_none())?;
+    serde_json::from_str(said.as_str()).ok()
 }
 
 fn exchange(line: &[u8]) -> Result<Exchange<'_>, Malformed> {
@@ -230,14 +255,19 @@ mod tests {
     fn lines_that_are_no_records_are_told_apart() {
         let recording = concat!(
             "{\"timestamp\": 2, \"request\": {\"method\": \"GET\", \"url\": \"/\", \"body\": \"x\"}, ",
-            "\"response\": null, \"more\": 1}\n\n{\"request\": 1}\n{\"timestamp\": 3, \"req"
+            "\"response\": null, \"more\": 1}\n\n{\"request\": 1}\n",
+            "{\"timestamp\": 3, \"latimer\": {\"lost\": 7}}\n{\"timestamp\": 3, \"req"
         );
         let lines: Vec<_> = read(recording.as_bytes()).collect();
-        assert_eq!(lines.len(), 3);
+        assert_eq!(lines.len(), 4);
         let first = lines[0].as_ref().expect("the first line is whole");
         assert_eq!(first.request.body, Payload::Text("x".into()));
         assert!(first.response.is_none() && first.request.headers.0.is_empty());
         assert!(matches!(lines[1], Err(Unreadable::Malformed { line: 3, .. })));
-        assert!(matches!(lines[2], Err(Unreadable::Torn { line: 4 })));
+        let Err(Unreadable::Incident { line: 4, incident }) = &lines[2] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(incident.lost, 7);
+        assert!(matches!(lines[3], Err(Unreadable::Torn { line: 5 })));
     }
 }

@@ -1,15 +1,22 @@
 //! Pure analysis of recorded exchanges: what a recording looks like ([`record`] writes it,
-//! [`exchange`] reads it), what of it may be shown ([`redact`]), what it breaks ([`check`]), the report
+//! [`exchange`] reads it), what Latimer notes down beside it ([`account`], with [`lineage`],
+//! [`arrivals`], [`attempts`]) and whether it is as it was written ([`seal`]), what of it may be shown ([`redact`]), what it breaks ([`check`]), the report
 //! ([`markdown`]), and what of it can be played again ([`cassette`]) for which request ([`matching`]).
 //! Text in, text out: no sockets, no clock, and files only as the reader a caller hands over.
 
+pub mod account;
+pub mod arrivals;
+pub mod attempts;
 pub mod cassette;
 pub mod check;
 pub mod exchange;
+pub mod lineage;
 pub mod markdown;
 pub mod matching;
 pub mod record;
 pub mod redact;
+pub mod schema;
+pub mod seal;
 
 mod answer;
 mod blocks;

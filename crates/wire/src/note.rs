@@ -44,6 +44,11 @@ impl Notes {
         &self.notes
     }
 
+    /// How many came after those.
+    pub fn more(&self) -> u64 {
+        self.more
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.notes.is_empty()

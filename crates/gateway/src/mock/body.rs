@@ -7,14 +7,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
+use latimer_probe::account::{Account, Outcome};
 use tokio::time::Sleep;
 
 use super::pace::Pace;
 use crate::capture::{Finished, Recorder};
-use crate::ledger::Outcome;
+use crate::clock::microseconds;
 
 /// Frames still to come.
 pub(crate) struct MockBody {
@@ -29,12 +31,24 @@ pub(crate) struct Entry {
     pub recorder: Arc<Recorder>,
     pub finished: Finished,
     pub outcome: Outcome,
+    pub began: Instant,
+}
+
+impl Entry {
+    /// Writes down a piece of the answer, which leaves now.
+    pub fn keep(&mut self, piece: Bytes) {
+        self.finished.keep(piece, microseconds(self.began.elapsed()));
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let extra = format!("{{\"outcome\":\"{}\"}}", self.outcome.name());
-        self.recorder.record(Finished { extra, ..std::mem::take(&mut self.finished) });
+        let account = Account {
+            outcome: Some(self.outcome),
+            duration_us: Some(microseconds(self.began.elapsed())),
+            ..Account::default()
+        };
+        self.recorder.record(Finished { account, ..std::mem::take(&mut self.finished) });
     }
 }
 
@@ -65,7 +79,11 @@ impl MockBody {
     fn note(&mut self, event: &Poll<Option<Frame<Bytes>>>) {
         let (Some(entry), Poll::Ready(event)) = (&mut self.entry, event) else { return };
         match event {
-            Some(frame) => entry.finished.response_body.extend(frame.data_ref().cloned()),
+            Some(frame) => {
+                if let Some(piece) = frame.data_ref() {
+                    entry.keep(piece.clone());
+                }
+            }
             None => entry.outcome = Outcome::Completed,
         }
     }

@@ -25,13 +25,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use latimer_probe::account::Outcome;
 use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::{self, Event, unfold};
@@ -46,7 +47,6 @@ use self::play::Play;
 use crate::capture::{Finished, Recorder};
 use crate::clock::unix_milliseconds;
 use crate::headers;
-use crate::ledger::Outcome;
 use crate::listener::{Entrance, accept, listen};
 use crate::secret::Secret;
 use crate::upstream::Embedded;
@@ -127,6 +127,7 @@ impl Mock {
             recorder: Arc::clone(recorder),
             finished: finished(&head, body),
             outcome: Outcome::Cancelled,
+            began: Instant::now(),
         };
         match said {
             Said::Answer(response) => {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::body::Entry;
 use super::pace::Pace;
-use crate::ledger::Outcome;
+use latimer_probe::account::Outcome;
 
 /// How many bytes are made at once.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -186,7 +186,7 @@ impl<L: Line> Stage<'_, L> {
         if let Some(entry) = self.entry.as_mut().filter(|_| room > 0) {
             let kept = piece.get(..room).unwrap_or(piece);
             self.recorded += kept.len();
-            entry.finished.response_body.push(Bytes::copy_from_slice(kept));
+            entry.keep(Bytes::copy_from_slice(kept));
         }
         if !self.chunked {
             return self.line.write_all(piece).await;

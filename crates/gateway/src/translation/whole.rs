@@ -1,6 +1,7 @@
 //! A whole answer for the client, made of whatever the backend sent: one body, or a stream.
 
 use bytes::Bytes;
+use latimer_probe::account::Outcome;
 use latimer_wire::chat::{Lift, push_completion_in, push_joined};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
@@ -9,7 +10,6 @@ use latimer_wire::sse::Decoder;
 
 use super::Lowered;
 use crate::clock::unix_seconds;
-use crate::ledger::Outcome;
 
 /// A whole answer.
 pub(crate) struct Whole {

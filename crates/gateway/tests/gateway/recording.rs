@@ -2,6 +2,7 @@
 
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
+use latimer_probe::account::Outcome;
 use latimer_probe::exchange::Payload;
 use latimer_wire::json::Raw;
 use serde_json::json;
@@ -33,6 +34,67 @@ async fn an_exchange_becomes_one_line() {
     assert_eq!(extra["attempts"], 1);
     assert_eq!(extra["notes"][0]["code"], "tool_dropped");
     assert!(answered.text().contains(extra["id"].as_str().unwrap()));
+    assert_eq!(extra["route"], json!({"door": "responses", "way": "lift", "dialect": "chat"}));
+    assert_eq!(extra["request_bytes"], body.len());
+    assert_eq!(extra["response_bytes"], answered.body.len());
+    let frames = extra["frames_us"].as_array().unwrap();
+    assert_eq!(frames.len(), answered.events().len());
+    assert_eq!(extra["first_event_us"], frames[0]);
+    let last_us: u64 = frames.iter().map(|delta_us| delta_us.as_u64().unwrap()).sum();
+    assert!(last_us <= extra["duration_us"].as_u64().unwrap());
+    assert_eq!(latimer_probe::seal::holds(recording.text.as_bytes()), Some(true));
+    assert_eq!(exchange.account().unwrap().outcome, Some(Outcome::Completed));
+}
+
+#[tokio::test]
+async fn what_came_compressed_is_recorded_plain_with_its_size_and_times() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    let squeezed = gzip(ASK_STREAM.as_bytes());
+    let request = post("content-encoding: gzip\r\naccept-encoding: gzip\r\n", &squeezed);
+    let client = Client::send(gateway.address, &request).await;
+    let (mut line, _) = backend.heard().await;
+    let events =
+        "data: {\"type\":\"response.created\"}\n\ndata: {\"type\":\"response.completed\"}\n\n";
+    let answer = gzip(events.as_bytes());
+    let pieces = [EVENTS_IN_GZIP_HEAD.as_bytes(), &piece_of(&answer), b"0\r\n\r\n"];
+    line.say(pieces.concat()).await;
+    client.finish().await;
+    let recording = gateway.stop().await;
+    let account = recording.exchanges[0].account().unwrap();
+    assert_eq!(
+        recording.exchanges[0].response.as_ref().unwrap().body,
+        Payload::Text(events.into())
+    );
+    assert_eq!(account.frames_us.len(), 2);
+    assert_eq!(account.request_bytes, Some(squeezed.len() as u64));
+    assert_eq!(account.response_bytes, Some(answer.len() as u64));
+    assert_eq!(account.request_coding.as_deref(), Some("gzip"));
+    assert_eq!(account.response_coding.as_deref(), Some("gzip"));
+    assert_eq!(account.route.unwrap().way.as_deref(), Some("pass"));
+}
+
+#[tokio::test]
+async fn a_request_that_comes_again_says_so() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let mut answers = [whole("503 No", "", "busy"), whole("503 No", "", "busy")].to_vec();
+    answers.push(whole("200 OK", "", "{\"choices\":[{\"message\":{\"content\":\"Hi\"}}]}"));
+    for answer in answers {
+        let asking = post("session-id: s\r\nthread-id: t\r\n", ASK_WHOLE);
+        let client = Client::send(gateway.address, &asking).await;
+        let (mut line, _) = backend.heard().await;
+        line.say(answer).await;
+        client.finish().await;
+    }
+    let recording = gateway.stop().await;
+    let accounts: Vec<_> =
+        recording.exchanges.iter().map(|exchange| exchange.account().unwrap()).collect();
+    let attempts: Vec<_> = accounts.iter().map(|account| account.attempt).collect();
+    assert_eq!(attempts, [None, Some(2), Some(3)]);
+    assert_eq!(accounts[2].retry_of, accounts[1].id);
+    assert_eq!(accounts[0].session.as_deref(), Some("s"));
+    assert_eq!(accounts[0].thread.as_deref(), Some("t"));
 }
 
 #[tokio::test]

@@ -102,6 +102,7 @@ impl Chapters {
                 }
                 Err(Unreadable::Malformed { line, .. }) => totals.add_malformed(line),
                 Err(Unreadable::Torn { .. }) => totals.add_torn(),
+                Err(Unreadable::Incident { incident, .. }) => totals.add_lost(incident.lost),
             }
         }
         totals.add_lines(memchr::memchr_iter(b'\n', lines).count() as u64);

@@ -29,6 +29,7 @@ pub(super) struct Totals {
     malformed: u64,
     first_malformed_line: Option<u64>,
     torn: u64,
+    lost: u64,
 }
 
 impl Totals {
@@ -65,6 +66,7 @@ impl Totals {
         self.requests += later.requests;
         self.malformed += later.malformed;
         self.torn += later.torn;
+        self.lost += later.lost;
         self.widen(later.first_unix_ms, later.last_unix_ms);
         self.request_bytes += later.request_bytes;
         self.response_bytes += later.response_bytes;
@@ -98,6 +100,11 @@ impl Totals {
     /// Counts a last line that was cut off.
     pub(super) fn add_torn(&mut self) {
         self.torn += 1;
+    }
+
+    /// Counts exchanges that the recorder says it could not write.
+    pub(super) fn add_lost(&mut self, exchanges: u64) {
+        self.lost += exchanges;
     }
 
     /// Writes everything above the log, and its heading.
@@ -139,6 +146,9 @@ impl Totals {
                 first.unwrap_or_default(),
                 self.torn,
             ));
+        }
+        if self.lost > 0 {
+            page.line(format!("**Not recorded:** {} exchanges were lost", grouped(self.lost)));
         }
         page.gap();
     }

@@ -1,0 +1,53 @@
+//! The seal of a line: a digest by which it can be seen later that the line is as it was written.
+//! It is the SHA-256 of the bytes of the line from its first to the last before `,"sha256":"`, which
+//! is the last member of the object `latimer`, which is the last of the line; it covers request and
+//! answer as they are recorded, after whatever was taken out of them. A line that another program
+//! has printed anew, with other spaces or another order, is not as it was written.
+
+use ring::digest::{SHA256, digest};
+
+/// What stands before the digest, and after it.
+const KEY: &[u8] = b",\"sha256\":\"";
+const END: &[u8] = b"\"}}";
+const DIGITS: usize = 64;
+
+/// Whether a line is as it was written; `None` where it has no seal.
+///
+/// ```
+/// use latimer_probe::seal::{add, holds};
+/// let mut line = br#"{"timestamp":1,"latimer":{"notes":[]}}"#.to_vec();
+/// assert_eq!(holds(&line), None);
+/// add(&mut line);
+/// assert_eq!(holds(&line), Some(true));
+/// line[13] = b'2';
+/// assert_eq!(holds(&line), Some(false));
+/// ```
+pub fn holds(line: &[u8]) -> Option<bool> {
+    let rest = line.trim_ascii_end().strip_suffix(END)?;
+    let (rest, digits) = rest.split_at_checked(rest.len().checked_sub(DIGITS)?)?;
+    let sealed = rest.strip_suffix(KEY)?;
+    Some(hexadecimal(sealed).as_bytes() == digits)
+}
+
+/// Seals a line that ends with a filled object `latimer`, with or without its line end; any other
+/// stays as it is.
+pub fn add(line: &mut Vec<u8>) {
+    let ended = line.ends_with(b"\n");
+    let Some(sealed) = line.trim_ascii_end().strip_suffix(b"}}") else { return };
+    let digits = hexadecimal(sealed);
+    line.truncate(sealed.len());
+    line.extend_from_slice(KEY);
+    line.extend_from_slice(digits.as_bytes());
+    line.extend_from_slice(END);
+    if ended {
+        line.push(b'\n');
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    digest(&SHA256, bytes).as_ref().iter().fold(String::with_capacity(DIGITS), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
