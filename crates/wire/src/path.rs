@@ -25,6 +25,8 @@ enum Step<'p> {
 impl<'p> Path<'p> {
     /// The items of a hub request.
     pub const INPUT: Path<'static> = Path::of("input");
+    /// The items that come before those of a request.
+    pub const HISTORY: Path<'static> = Path::of("history");
     /// The messages of a Chat request.
     pub const MESSAGES: Path<'static> = Path::of("messages");
     /// The tools of either.

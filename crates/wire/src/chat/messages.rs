@@ -79,7 +79,7 @@ impl<'a> Outputs<'a> {
         let mut waiting: HashMap<Cow<'a, str>, VecDeque<usize>> = HashMap::new();
         for (index, item) in request.input.iter().enumerate() {
             if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
-                let path = Path::INPUT.index(index);
+                let path = request.place(index);
                 let call_id = item.required("call_id", path)?;
                 let output = item.member("output").unwrap_or(Raw::NULL);
                 if item.kind != "tool_search_output" && !output.is_object() {
@@ -170,7 +170,7 @@ impl<'a> Messages<'_, 'a> {
         for (index, item) in self.request.input.iter().enumerate() {
             let role = item.string("role").map(Raw::inner).unwrap_or_default();
             if item.kind == "message" && matches!(role, "system" | "developer") {
-                let item_path = Path::INPUT.index(index);
+                let item_path = self.request.place(index);
                 let path = item_path.member("content");
                 let content = Content::of(item, "content");
                 content.check(path)?;
@@ -188,7 +188,7 @@ impl<'a> Messages<'_, 'a> {
     }
 
     fn item(&mut self, item: &Item<'a>, index: usize) -> Result<(), ApiError> {
-        let path = Path::INPUT.index(index);
+        let path = self.request.place(index);
         match &*item.kind {
             kind if is_run_by_service(item) => {
                 self.notes.add("item_dropped", format!("{path}: {kind}"));
@@ -455,7 +455,7 @@ impl<'a> Messages<'_, 'a> {
             push_string(self.out, &call.wire_id);
             match output {
                 Some((place, item)) => {
-                    let (text, seen) = self.output(item, Path::INPUT.index(place));
+                    let (text, seen) = self.output(item, self.request.place(place));
                     if self.profile.images_in_outputs && !seen.is_empty() {
                         self.out.push_str(",\"content\":[");
                         Object::new(self.out)
@@ -474,7 +474,7 @@ impl<'a> Messages<'_, 'a> {
                 }
                 None => {
                     self.notes
-                        .add("call_without_output", Path::INPUT.index(call.place).to_string());
+                        .add("call_without_output", self.request.place(call.place).to_string());
                     self.content(NO_OUTPUT);
                 }
             }

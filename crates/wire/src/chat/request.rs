@@ -54,7 +54,8 @@ const TRANSLATED: &[&str] = &[
 ];
 
 /// Parameters that say nothing to a Chat backend and change nothing in its answer.
-const WITHOUT_MEANING: &[&str] = &["client_metadata", "store", "stream_options"];
+/// `max_tool_calls` bounds tools that the service runs itself, and none are.
+const WITHOUT_MEANING: &[&str] = &["client_metadata", "max_tool_calls", "store", "stream_options"];
 
 /// Parameters that need state or powers the gateway does not have, and why; leaving them out would
 /// change the answer, so the request is refused.
@@ -63,7 +64,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("background", NO_STATE),
     ("conversation", NO_STATE),
     ("previous_response_id", NO_STATE),
-    ("prompt", NO_STATE),
+    ("prompt", "no prompts are kept here. Send what it says in `instructions` and `input`"),
 ];
 
 const NO_STATE: &str = "nothing is stored between requests. Send the whole history in `input`, and wait for the answer";

@@ -48,7 +48,7 @@ impl Tools {
             if !CARRIERS.contains(&&*item.kind) {
                 continue;
             }
-            let item_path = Path::INPUT.index(place);
+            let item_path = request.place(place);
             let carried = item_path.member("tools");
             for (index, tool) in item.parts("tools").iter().enumerate() {
                 let path = carried.index(index);

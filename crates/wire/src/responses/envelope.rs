@@ -140,6 +140,7 @@ pub struct Envelope {
     head: String,
     echo: String,
     sealed: bool,
+    stored: bool,
 }
 
 /// The members a response takes over from its request, and what stands there by default.
@@ -167,6 +168,9 @@ const ECHO: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
+/// Parameters that the hub's requests do not have and its responses do (Open Responses), and the end.
+const PENALTIES: &str = r#","frequency_penalty":0.0,"presence_penalty":0.0}"#;
+
 /// What a client includes that carries sealed reasoning from turn to turn.
 const SEALED: &str = "reasoning.encrypted_content";
 
@@ -187,14 +191,25 @@ impl Envelope {
             echo.push_str(",\"");
             echo.push_str(member);
             echo.push_str("\":");
-            echo.push_str(value.map_or(default, Raw::as_str));
+            match value {
+                // An id is a short form of the object.
+                Some(id) if id.is_string() && *member == "conversation" => {
+                    Object::new(&mut echo).raw("id", id).end();
+                }
+                value => echo.push_str(value.map_or(default, Raw::as_str)),
+            }
         }
-        echo.push_str(r#","store":false,"frequency_penalty":0.0,"presence_penalty":0.0}"#);
         // Between the tokens of JSON a line end is as good as a space, and an event is one line.
         if memchr::memchr2(b'\n', b'\r', echo.as_bytes()).is_some() {
             echo = echo.replace(['\n', '\r'], " ");
         }
-        Envelope { head, echo, sealed: request.includes(SEALED) }
+        Envelope { head, echo, sealed: request.includes(SEALED), stored: false }
+    }
+
+    /// Says that the response is stored.
+    #[must_use]
+    pub fn stored(self, stored: bool) -> Self {
+        Envelope { stored, ..self }
     }
 
     /// Whether the client takes reasoning in a sealed form, to bring it back in the next turn.
@@ -231,6 +246,8 @@ impl Envelope {
             None => out.push_str("null"),
         }
         out.push_str(&self.echo);
+        out.push_str(if self.stored { ",\"store\":true" } else { ",\"store\":false" });
+        out.push_str(PENALTIES);
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::error::ApiError;
-use crate::json::{Malformed, Raw, Reader};
+use crate::json::{Malformed, Object, Raw, Reader};
 use crate::path::Path;
 
 /// A request to make a response.
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub tools: Vec<Tool<'a>>,
     members: Members<'a>,
     bytes: usize,
+    /// How many items of the input come from earlier turns.
+    inherited: usize,
 }
 
 /// An input item.
@@ -166,6 +168,31 @@ impl<'a> Request<'a> {
         &self.members
     }
 
+    /// The request as a backend without memory needs it: `earlier` stands in front of its own items,
+    /// and the members are gone that are for whoever keeps the state. What a client is told of its
+    /// request is to be taken from the request as it was before.
+    #[must_use]
+    pub fn continuing(mut self, earlier: Vec<Item<'a>>) -> Self {
+        self.inherited += earlier.len();
+        self.input.splice(0..0, earlier);
+        self.members.retain(|(key, _)| !OF_STATE.contains(&&**key));
+        self
+    }
+
+    /// Where an item of the input stands in the body the client sent; what it did not send stands in
+    /// `history`.
+    pub fn place(&self, index: usize) -> Path<'static> {
+        match index.checked_sub(self.inherited) {
+            Some(own) => Path::INPUT.index(own),
+            None => Path::HISTORY.index(index),
+        }
+    }
+
+    /// How many items of the input come from earlier turns.
+    pub fn inherited(&self) -> usize {
+        self.inherited
+    }
+
     /// How long the body is.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -176,6 +203,22 @@ impl<'a> Request<'a> {
         self.member("model").and_then(Raw::text).unwrap_or_default()
     }
 }
+
+/// What ids begin with, by the type of the item.
+const ID_PREFIXES: &[(&str, &str)] = &[
+    ("compaction", "cmp"),
+    ("custom_tool_call", "ctc"),
+    ("custom_tool_call_output", "ctco"),
+    ("function_call", "fc"),
+    ("function_call_output", "fco"),
+    ("message", "msg"),
+    ("reasoning", "rs"),
+    ("tool_search_call", "tsc"),
+    ("tool_search_output", "tso"),
+];
+
+/// Members that are for whoever keeps the state.
+const OF_STATE: &[&str] = &["conversation", "previous_response_id"];
 
 /// A parameter that has to be there is not.
 pub(crate) fn missing(param: impl Display) -> ApiError {
@@ -190,6 +233,35 @@ pub(crate) fn wrong_type(param: impl Display, wanted: &str, value: Raw<'_>) -> A
 }
 
 impl<'a> Item<'a> {
+    /// Reads one item; `path` names it in the error.
+    ///
+    /// # Errors
+    /// A 400 where it is no item.
+    pub fn parse(text: &'a str, path: Path<'_>) -> Result<Self, ApiError> {
+        let mut reader = Reader::new(text);
+        let item = Item::read(&mut reader, path)?;
+        reader.finish()?;
+        Ok(item)
+    }
+
+    /// Its `id`; none where it was given none.
+    pub fn id(&self) -> Option<Cow<'a, str>> {
+        self.member("id").and_then(Raw::text).filter(|id| !id.is_empty())
+    }
+
+    /// Appends the item as it is kept: with its type and `id`, and for the rest as it came.
+    pub fn print_as(&self, id: &str, out: &mut String) {
+        let rest = self.members.iter().filter(|(key, _)| !["id", "type"].contains(&&**key));
+        let object = Object::new(out).text("id", id).text("type", &self.kind);
+        rest.fold(object, |object, (key, value)| object.raw(key, *value)).end();
+    }
+
+    /// What the id of such an item begins with.
+    pub fn id_prefix(&self) -> &'static str {
+        let row = ID_PREFIXES.iter().find(|(kind, _)| *kind == self.kind);
+        row.map_or("item", |(_, prefix)| prefix)
+    }
+
     fn read(reader: &mut Reader<'a>, path: Path<'_>) -> Result<Self, ApiError> {
         if reader.peek_value() != Some(b'{') {
             let value = reader.value()?;

@@ -49,7 +49,8 @@ impl Response {
 
     /// The response with some members given new values: in their place where they exist, at the
     /// end where they do not.
-    pub(crate) fn with(&self, changes: &[(&str, Raw<'_>)]) -> Response {
+    #[must_use]
+    pub fn with(&self, changes: &[(&str, Raw<'_>)]) -> Response {
         let mut json = String::with_capacity(self.json.len());
         push_changed(&mut json, self.json(), changes);
         Response { json }
