@@ -4,8 +4,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use latimer_store::{Id, Tenant};
 use latimer_wire::error::ApiError;
+use ring::digest::{SHA256, digest};
+
+/// Whose state a request may see: it follows from the key that is sent, which itself is kept nowhere.
+/// Who sends none shares with all others who send none.
+pub(crate) fn tenant(headers: &HeaderMap) -> Tenant {
+    let key = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let digest = digest(&SHA256, &[DOMAIN, key].concat());
+    let bytes: [u8; 32] = digest.as_ref().try_into().unwrap_or_default();
+    Tenant::new(Id::from(bytes))
+}
+
+/// What is hashed before a key, so that the same hash elsewhere is another.
+const DOMAIN: &[u8] = b"latimer tenant\0";
 
 /// What the headers say about where a request comes from: header, and whether it holds a URL.
 const WITNESSES: &[(HeaderName, bool)] = &[(header::HOST, false), (header::ORIGIN, true)];

@@ -11,6 +11,8 @@ use latimer_probe::redact;
 use latimer_wire::chat::{Profile, Reasoning};
 use serde::Deserialize;
 
+use crate::state::StateConfig;
+
 /// The configuration as it is written. All keys are optional.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,8 @@ pub struct Config {
     pub upstream: Option<UpstreamConfig>,
     /// What clients of Chat Completions are told before a Responses backend.
     pub chat_clients: ChatClients,
+    /// What is kept between requests.
+    pub state: StateConfig,
     /// Bounds on what is held in memory.
     pub limits: Limits,
     /// How long to wait for what.
@@ -181,6 +185,8 @@ pub struct Settings {
     pub upstream: Option<Target>,
     /// What Chat clients are told, and how.
     pub chat_clients: ChatClients,
+    /// What is kept between requests.
+    pub state: StateConfig,
     /// Bounds.
     pub limits: Limits,
     /// Waiting times.
@@ -292,12 +298,14 @@ impl Config {
         self.refuse_zeros()?;
         let record = self.recording.unwrap_or(true);
         let directory = self.record.unwrap_or_else(|| PathBuf::from("latimer"));
+        let state_directory = self.state.directory.unwrap_or_else(|| directory.clone());
         let upstream = self.upstream.map(|upstream| upstream.resolve(env)).transpose()?;
         Ok(Settings {
             listen,
             record: record.then_some(directory),
             upstream: upstream.flatten(),
             chat_clients: self.chat_clients,
+            state: StateConfig { directory: Some(state_directory), ..self.state },
             limits: self.limits,
             timeouts: self.timeouts,
         })

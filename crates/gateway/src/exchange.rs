@@ -2,11 +2,13 @@
 //! the path everything takes.
 //!
 //! 1. the body is read and decompressed ([`crate::body`]);
-//! 2. a [`Plan`] is made: what is sent to the backend, and by which way its answer comes back; where
-//!    both speak the same dialect the bytes stay as they are ([`crate::route`]);
+//! 2. a [`Plan`] is made: what is sent to the backend, with what came before it
+//!    ([`crate::history`]), and by which way its answer comes back; where both speak the same dialect
+//!    the bytes stay as they are ([`crate::route`]);
 //! 3. the backend is asked ([`crate::upstream`]);
 //! 4. its answer streams through a [`Translation`] ([`crate::stream`]), or comes whole;
-//! 5. the exchange is recorded ([`crate::ledger`], [`crate::capture`]), whatever came of it.
+//! 5. before its last word the answer is stored, where it is to be ([`crate::state`]);
+//! 6. the exchange is recorded ([`crate::ledger`], [`crate::capture`]), whatever came of it.
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
 use latimer_probe::account::Outcome;
+use latimer_store::Id;
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 
@@ -21,26 +24,30 @@ use crate::answer::{Answer, build};
 use crate::body::{Incoming, Received};
 use crate::clock::unix_seconds;
 use crate::coding;
-use crate::config::Timeouts;
+use crate::config::{Dialect, Timeouts};
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::ledger::Exchange;
 use crate::models;
+use crate::paths::Act;
 use crate::refusal::Refusal;
 use crate::route::{self, Door, Form, Plan, Way};
+use crate::state::{self, Keep, Kept};
 use crate::strand::Strand;
 use crate::stream::Stream;
 use crate::translation::{Hop, Lifting, Lowering, Passing, Translation, Whole};
 use crate::upstream::Reply;
 
 /// What a client is given when nothing went wrong before it began.
-enum Given {
+pub(crate) enum Given {
     /// Events, as the backend makes them.
     Stream {
         strands: Vec<Strand>,
         /// What is to be said first.
         head: Bytes,
         headers: HeaderMap,
+        /// What is to be stored when it is over.
+        keep: Option<Keep>,
     },
     /// One body.
     Whole { body: Bytes, outcome: Outcome, headers: HeaderMap },
@@ -66,10 +73,32 @@ pub(crate) async fn list_models(
     let (head, _) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head, Door::Plain("/models"));
     let given = match send(&mut exchange, route::models(gateway, &head)).await {
-        Ok(answers) => whole(&mut exchange, answers).await,
+        Ok(answers) => whole(&mut exchange, answers, None).await,
         Err(refusal) => Err(refusal),
     };
     give(exchange, given.map(with_catalog))
+}
+
+/// A request about what is kept between requests: by us, or by a backend that does so itself.
+pub(crate) async fn about_state(
+    gateway: &Arc<Gateway>,
+    act: Act,
+    ids: &[Id],
+    request: http::Request<impl Incoming>,
+) -> Response<Answer> {
+    let (head, incoming) = request.into_parts();
+    let mut exchange = Exchange::new(gateway, &head, Door::Plain("/state"));
+    let given = match read(&mut exchange, &head, incoming).await {
+        Err(refusal) => Err(refusal),
+        Ok(body) => match gateway.dialect() {
+            Dialect::Chat => state::answer(&exchange, act, ids, &head).await,
+            Dialect::Responses => {
+                let plan = route::about_state(&exchange, &head, &body);
+                carry_out(&mut exchange, plan, &body).await
+            }
+        },
+    };
+    give(exchange, given)
 }
 
 fn with_catalog(given: Given) -> Given {
@@ -88,16 +117,24 @@ async fn answer(
     incoming: impl Incoming,
 ) -> Result<Given, Refusal> {
     let body = read(exchange, head, incoming).await?;
-    let plan = route::plan(exchange, door, head, &body)?;
-    let form = plan.form;
+    let plan = route::plan(exchange, door, head, &body).await?;
+    carry_out(exchange, plan, &body).await
+}
+
+async fn carry_out(
+    exchange: &mut Exchange,
+    mut plan: Plan,
+    body: &Received,
+) -> Result<Given, Refusal> {
+    let (form, keep) = (plan.form, plan.keep.take());
     let answers = send(exchange, plan).await?;
     let form = match (form, answers.first()) {
         (Form::OfBackend, Some((reply, _))) => form_of(reply, &body.plain),
         (wanted, _) => wanted,
     };
     match form {
-        Form::Stream => stream(exchange, answers).await,
-        Form::Whole | Form::OfBackend => whole(exchange, answers).await,
+        Form::Stream => stream(exchange, answers, keep).await,
+        Form::Whole | Form::OfBackend => whole(exchange, answers, keep).await,
     }
 }
 
@@ -173,7 +210,11 @@ fn readable(exchange: &Exchange, reply: &Reply) -> Result<(), ApiError> {
 
 /// A stream. What is there of it already is read at once: an answer that begins with an error is
 /// given as one.
-async fn stream(exchange: &Exchange, answers: Vec<(Reply, Way)>) -> Result<Given, Refusal> {
+async fn stream(
+    exchange: &Exchange,
+    answers: Vec<(Reply, Way)>,
+    keep: Option<Keep>,
+) -> Result<Given, Refusal> {
     let mut strands = Vec::with_capacity(answers.len());
     let (mut head, mut headers) = (BytesMut::new(), HeaderMap::new());
     for (reply, way) in answers {
@@ -184,7 +225,7 @@ async fn stream(exchange: &Exchange, answers: Vec<(Reply, Way)>) -> Result<Given
                 headers::events(&reply.head.headers)
             }
         };
-        let mut translation = translation(exchange, &reply, way);
+        let mut translation = translation(exchange, &reply, way, keep.is_some());
         head.extend_from_slice(&translation.begin());
         let limit_bytes = exchange.gateway.settings.limits.stream_bytes;
         let mut strand = Strand::new(reply.body, translation, limit_bytes);
@@ -194,10 +235,11 @@ async fn stream(exchange: &Exchange, answers: Vec<(Reply, Way)>) -> Result<Given
         }
         strands.push(strand);
     }
-    Ok(Given::Stream { strands, head: head.freeze(), headers })
+    Ok(Given::Stream { strands, head: head.freeze(), headers, keep })
 }
 
-fn translation(exchange: &Exchange, reply: &Reply, way: Way) -> Box<dyn Translation> {
+/// `held`: whether its last event waits until the answer is stored.
+fn translation(exchange: &Exchange, reply: &Reply, way: Way, held: bool) -> Box<dyn Translation> {
     let limits = &exchange.gateway.settings.limits;
     let hop = Hop { name: exchange.hop(), secret: exchange.gateway.secret.clone() };
     match (way, is_json(reply)) {
@@ -205,15 +247,23 @@ fn translation(exchange: &Exchange, reply: &Reply, way: Way) -> Box<dyn Translat
             let coding = headers::coding(&reply.head.headers);
             Box::new(Passing::new(watch, coding.as_deref(), limits, hop))
         }
-        (Way::Lift(lift), true) => Box::new(Lifting::whole(*lift, limits.answer_bytes, hop)),
-        (Way::Lift(lift), false) => Box::new(Lifting::events(*lift, limits.event_bytes, hop)),
+        (Way::Lift(lift), true) => {
+            Box::new(Lifting::whole(*lift, limits.answer_bytes, hop).holding(held))
+        }
+        (Way::Lift(lift), false) => {
+            Box::new(Lifting::events(*lift, limits.event_bytes, hop).holding(held))
+        }
         (Way::Lower(lower), true) => Box::new(Lowering::whole(*lower, limits.answer_bytes, hop)),
         (Way::Lower(lower), false) => Box::new(Lowering::events(*lower, limits.event_bytes, hop)),
     }
 }
 
 /// A whole answer, made of whatever the backend sent: one body, or a stream.
-async fn whole(exchange: &mut Exchange, answers: Vec<(Reply, Way)>) -> Result<Given, Refusal> {
+async fn whole(
+    exchange: &mut Exchange,
+    answers: Vec<(Reply, Way)>,
+    keep: Option<Keep>,
+) -> Result<Given, Refusal> {
     let mut headers = HeaderMap::new();
     let mut coming = Vec::with_capacity(answers.len());
     for (reply, way) in answers {
@@ -245,9 +295,26 @@ async fn whole(exchange: &mut Exchange, answers: Vec<(Reply, Way)>) -> Result<Gi
         Ok(Whole { body, outcome, usage, notes }) => {
             exchange.add_notes(notes);
             exchange.set_usage(usage);
+            let body = match keep {
+                Some(keep) => stored(exchange, keep, body).await?,
+                None => body,
+            };
             Ok(Given::Whole { body, outcome, headers })
         }
         Err(failure) => Err(Refusal::of_failure(exchange, failure)),
+    }
+}
+
+/// A whole response, stored; or saying that it is not.
+async fn stored(exchange: &mut Exchange, keep: Keep, body: Bytes) -> Result<Bytes, Refusal> {
+    let response = String::from_utf8_lossy(&body).into_owned();
+    match keep.store(&response).await {
+        Kept::Stored => Ok(body),
+        Kept::Lost => {
+            exchange.notes.add(state::LOST, "");
+            Ok(state::unstored(response).into())
+        }
+        Kept::Refused => Err(state::unavailable().into()),
     }
 }
 
@@ -271,10 +338,10 @@ async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
 /// Hands over what came of it.
 fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response<Answer> {
     match given {
-        Ok(Given::Stream { strands, head: first, headers }) => {
+        Ok(Given::Stream { strands, head: first, headers, keep }) => {
             let gateway = Arc::clone(&exchange.gateway);
             let head = exchange.head(StatusCode::OK, headers);
-            let stream = Stream::new(strands, first, exchange, &gateway.settings.timeouts);
+            let stream = Stream::new(strands, first, exchange, keep, &gateway.settings.timeouts);
             build(head, Answer::Stream(Box::pin(stream)))
         }
         Ok(Given::Whole { body, outcome, headers }) => {

@@ -8,6 +8,7 @@ use latimer_wire::chat::Profile;
 use crate::capture::Recorder;
 use crate::config::{ChatClients, Dialect, Settings};
 use crate::secret::Secret;
+use crate::state::State;
 use crate::upstream::Upstream;
 
 /// What every exchange needs.
@@ -15,6 +16,8 @@ pub(crate) struct Gateway {
     pub settings: Settings,
     pub upstream: Arc<Upstream>,
     pub recorder: Option<Recorder>,
+    /// What is kept between requests; none where nothing is, or the backend keeps it itself.
+    pub state: Option<Arc<State>>,
     /// The operator's key, which a backend may say back.
     pub secret: Secret,
     /// Where it listens.

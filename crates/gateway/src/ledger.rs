@@ -11,6 +11,9 @@ use latimer_probe::account::{Account, Outcome, Passage};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 
+use latimer_store::Tenant;
+
+use crate::access;
 use crate::answer::{Answer, build};
 use crate::body::Received;
 use crate::capture::Finished;
@@ -26,6 +29,8 @@ pub(crate) struct Exchange {
     pub id: String,
     /// Whether the client says that it is Codex.
     pub is_codex: bool,
+    /// Whose it is.
+    pub tenant: Tenant,
     method: Method,
     uri: Uri,
     began: Instant,
@@ -51,6 +56,7 @@ impl Exchange {
             gateway: Arc::clone(gateway),
             id: uuid::Uuid::now_v7().simple().to_string(),
             is_codex: headers::is_codex(&head.headers),
+            tenant: access::tenant(&head.headers),
             method: head.method.clone(),
             uri: head.uri.clone(),
             began: Instant::now(),
@@ -75,6 +81,11 @@ impl Exchange {
                 ..Finished::default()
             }),
         }
+    }
+
+    /// The id of the response that is made in it.
+    pub fn response_id(&self) -> String {
+        format!("resp_{}", self.id)
     }
 
     /// The body of the request.

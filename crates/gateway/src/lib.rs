@@ -6,9 +6,11 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`server`], [`listener`], [`mod@gateway`] | listens, and what all exchanges share |
+//! | [`paths`] | what is served where |
 //! | [`access`] | who may ask |
 //! | [`route`], [`models`] | which way an exchange takes; the list of models |
 //! | [`body`], [`headers`] | reads a request; which headers cross |
+//! | [`history`], [`state`] | what came before a request; what is kept between requests |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
 //! | [`refusal`] | errors instead of answers |
@@ -32,16 +34,19 @@ pub mod examine;
 pub(crate) mod exchange;
 pub(crate) mod gateway;
 pub(crate) mod headers;
+pub(crate) mod history;
 pub(crate) mod ledger;
 pub(crate) mod listener;
 pub mod mock;
 pub mod models;
+pub(crate) mod paths;
 pub(crate) mod refusal;
 pub mod replay;
 pub(crate) mod route;
 pub(crate) mod secret;
 pub mod server;
 pub(crate) mod stall;
+pub mod state;
 pub(crate) mod strand;
 pub(crate) mod stream;
 pub(crate) mod translation;

@@ -12,6 +12,7 @@ use crate::coding::{self, Decoder};
 use crate::config::Dialect;
 use crate::headers;
 use crate::ledger::Exchange;
+use crate::state;
 use crate::upstream::Reply;
 
 /// How much of an error page is read, in bytes; how long that may take; how much of a message, and
@@ -110,7 +111,11 @@ impl Refusal {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        Refusal::with(error, HeaderMap::new())
+        let mut headers = HeaderMap::new();
+        if error.code.as_deref() == Some(state::UNAVAILABLE) {
+            headers.insert(header::RETRY_AFTER, state::RETRY_AFTER_S.into());
+        }
+        Refusal::with(error, headers)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which way an exchange takes: what is sent to the backend, and how its answer comes back. Decided by
 //! two dialects, the client's door and the backend's; where they are the same, nothing is changed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, header};
 use latimer_wire::chat::{
@@ -15,7 +17,9 @@ use crate::clock::unix_seconds;
 use crate::config::Dialect;
 use crate::gateway::Gateway;
 use crate::headers;
+use crate::history;
 use crate::ledger::Exchange;
+use crate::state::Keep;
 use crate::translation::{Lowered, Watch};
 use crate::upstream::Ask;
 
@@ -48,6 +52,8 @@ pub(crate) struct Plan {
     /// The way of each answer that is wanted; the backend is asked for each. Only a client of Chat
     /// wants several.
     pub ways: Vec<Way>,
+    /// What is to be stored when the answer is over.
+    pub keep: Option<Keep>,
 }
 
 /// In which form an answer is given.
@@ -94,15 +100,16 @@ const CHAT: &str = "/chat/completions";
 /// The plan for a request to a model.
 ///
 /// # Errors
-/// A 400 where the request is not right, or cannot be said to the backend.
-pub(crate) fn plan(
+/// A 400 where the request is not right, or cannot be said to the backend; a 503 where what it is to
+/// be continued with cannot be read.
+pub(crate) async fn plan(
     exchange: &mut Exchange,
     door: Door,
     head: &http::request::Parts,
     body: &Received,
 ) -> Result<Plan, ApiError> {
     match (door, exchange.gateway.dialect()) {
-        (Door::Responses, Dialect::Chat) => lift(exchange, head, utf8(&body.plain)?),
+        (Door::Responses, Dialect::Chat) => lift(exchange, head, utf8(&body.plain)?).await,
         (Door::Responses, Dialect::Responses) => {
             pass(exchange, head, RESPONSES, body, Watch::hub())
         }
@@ -119,6 +126,7 @@ pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
         ask: Ask { method: Method::GET, path: "/models".into(), headers, body: Bytes::new() },
         form: Form::Whole,
         ways: vec![Way::Pass(Watch::Nothing)],
+        keep: None,
     }
 }
 
@@ -150,23 +158,51 @@ fn pass(
         None => body.raw.clone(),
     };
     let form = Form::OfBackend;
-    Ok(Plan { ask: Ask::post(path, headers, body), form, ways: vec![Way::Pass(watch)] })
+    let ways = vec![Way::Pass(watch)];
+    Ok(Plan { ask: Ask::post(path, headers, body), form, ways, keep: None })
 }
 
-/// A Responses client before a Chat backend.
-fn lift(
+/// A request about what a backend keeps itself, as it came.
+pub(crate) fn about_state(
+    exchange: &Exchange,
+    head: &http::request::Parts,
+    body: &Received,
+) -> Plan {
+    let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+    let path = path.strip_prefix("/v1").unwrap_or(path).to_owned();
+    let headers = headers::passed_on(&head.headers, exchange.gateway.key());
+    let ask =
+        Ask { method: head.method.clone(), path: path.into(), headers, body: body.raw.clone() };
+    Plan { ask, form: Form::OfBackend, ways: vec![Way::Pass(Watch::hub())], keep: None }
+}
+
+/// A Responses client before a Chat backend, which has no memory: what came before goes along.
+async fn lift(
     exchange: &mut Exchange,
     head: &http::request::Parts,
     text: &str,
 ) -> Result<Plan, ApiError> {
-    let request = Request::parse(text)?;
+    let asked = Request::parse(text)?;
     exchange.understood();
-    request.check()?;
-    let gateway = std::sync::Arc::clone(&exchange.gateway);
+    asked.check()?;
+    let gateway = Arc::clone(&exchange.gateway);
+    let past = match &gateway.state {
+        Some(state) => Some(history::recall(exchange, state, &asked).await?),
+        None => None,
+    };
+    let request = match &past {
+        Some(past) => past.with(asked.clone())?,
+        None => asked.clone(),
+    };
     let profile = gateway.profile();
     let backend = Backend { model: gateway.model(), profile };
     let lowered = lower_request(&request, &backend, &mut exchange.notes)?;
-    let lift = Lift::new(envelope(exchange, &request), &exchange.id)
+    let keep = match &gateway.state {
+        Some(state) => history::keep(exchange, state, &asked, &request)?,
+        None => None,
+    };
+    let envelope = envelope(exchange, &asked).stored(keep.is_some());
+    let lift = Lift::new(envelope, &exchange.id)
         .with_tools(lowered.toolbox)
         .with_think_tags(profile.think_tags)
         .with_refusals_as_text(exchange.is_codex);
@@ -175,6 +211,7 @@ fn lift(
         ask: Ask::post(CHAT, headers, Bytes::from(lowered.body)),
         form: Form::wanted(request.stream),
         ways: vec![Way::Lift(Box::new(lift))],
+        keep,
     })
 }
 
@@ -184,7 +221,7 @@ fn lower(
     head: &http::request::Parts,
     text: &str,
 ) -> Result<Plan, ApiError> {
-    let gateway = std::sync::Arc::clone(&exchange.gateway);
+    let gateway = Arc::clone(&exchange.gateway);
     let options =
         LiftOptions { instructions: gateway.chat_clients().instructions, ..LiftOptions::default() };
     let lifted = lift_request(text, &options, &mut exchange.notes)?;
@@ -208,6 +245,7 @@ fn lower(
         ask: Ask::post(RESPONSES, headers, Bytes::from(body)),
         form: Form::wanted(lifted.stream),
         ways: (0..lifted.n).map(way).collect(),
+        keep: None,
     })
 }
 
@@ -231,5 +269,5 @@ fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted, choice: 
 }
 
 fn envelope(exchange: &Exchange, request: &Request<'_>) -> Envelope {
-    Envelope::new(request, &format!("resp_{}", exchange.id), unix_seconds())
+    Envelope::new(request, &exchange.response_id(), unix_seconds())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use latimer_wire::error::ApiError;
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
@@ -21,8 +21,9 @@ use crate::exchange;
 use crate::gateway::Gateway;
 use crate::listener::{Entrance, accept, answering, listen};
 use crate::mock::{Mock, Script};
-use crate::route::Door;
+use crate::paths::{self, Room};
 use crate::secret::Secret;
+use crate::state::State;
 use crate::upstream::Upstream;
 
 /// Why the gateway cannot start.
@@ -85,7 +86,8 @@ impl Server {
         let address = listener.local_addr().map_err(refused)?;
         let recorder = recorder.transpose()?;
         let upstream = Arc::new(upstream);
-        let gateway = Gateway { upstream, recorder, secret, address, settings };
+        let state = State::open(&settings).map(Arc::new);
+        let gateway = Gateway { upstream, recorder, secret, state, address, settings };
         Ok(Server { listener, gateway: Arc::new(gateway) })
     }
 
@@ -130,27 +132,6 @@ pub(crate) async fn sweep(upstream: Arc<Upstream>) {
 
 /// How often idle backend connections are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How much of a path that is not served an error gives back, in characters.
-const PATH_CHARS: usize = 200;
-
-/// What is behind a path.
-#[derive(Clone, Copy)]
-enum Room {
-    Health,
-    Models,
-    Model(Door),
-}
-
-/// The paths that are answered, and by which methods.
-const PATHS: &[(&str, Method, Room)] = &[
-    ("/healthz", Method::GET, Room::Health),
-    ("/v1/models", Method::GET, Room::Models),
-    ("/v1/responses", Method::POST, Room::Model(Door::Responses)),
-    ("/v1/chat/completions", Method::POST, Room::Model(Door::Chat)),
-    ("/v1/completions", Method::POST, Room::Model(Door::Plain("/completions"))),
-    ("/v1/embeddings", Method::POST, Room::Model(Door::Plain("/embeddings"))),
-];
-
 /// Answers a request that has come to the gateway.
 pub(crate) async fn respond(
     gateway: Arc<Gateway>,
@@ -159,12 +140,13 @@ pub(crate) async fn respond(
     if let Err(error) = at_the_door(gateway.address, &request) {
         return refusal(&error);
     }
-    let (method, path) = (request.method(), request.uri().path());
-    match PATHS.iter().find(|(known, by, _)| *known == path && by == method) {
-        Some((.., Room::Health)) => healthy(),
-        Some((.., Room::Models)) => exchange::list_models(&gateway, request).await,
-        Some((.., Room::Model(door))) => exchange::ask(&gateway, *door, request).await,
-        None => unknown(method, path),
+    let uri = request.uri().clone();
+    match paths::find(request.method(), uri.path()) {
+        Ok((Room::Health, _)) => healthy(),
+        Ok((Room::Models, _)) => exchange::list_models(&gateway, request).await,
+        Ok((Room::Model(door), _)) => exchange::ask(&gateway, door, request).await,
+        Ok((Room::State(act), ids)) => exchange::about_state(&gateway, act, &ids, request).await,
+        Err(unserved) => *unserved,
     }
 }
 
@@ -193,29 +175,6 @@ pub(crate) fn healthy() -> Response<Answer> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
-}
-
-fn unknown(method: &Method, path: &str) -> Response<Answer> {
-    let served: Vec<_> = PATHS.iter().map(|(path, method, _)| format!("{method} {path}")).collect();
-    let served = served.join(", ");
-    match PATHS.iter().find(|(known, ..)| *known == path) {
-        Some((_, allowed, _)) => {
-            let message = format!("Latimer: {method} is not allowed on {path}; use {allowed}.");
-            let error =
-                ApiError { status: 405, ..ApiError::invalid("", "method_not_allowed", message) };
-            let mut response = refusal(&error);
-            if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
-                response.headers_mut().insert(header::ALLOW, allowed);
-            }
-            response
-        }
-        None => {
-            let path: String = path.chars().take(PATH_CHARS).collect();
-            let message = format!("Latimer: nothing is served at {path}. Served are: {served}.");
-            let error = ApiError { status: 404, ..ApiError::invalid("", "not_found", message) };
-            refusal(&error)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -13,11 +13,13 @@ use http_body::{Body, Frame};
 use latimer_probe::account::Outcome;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Status, Usage};
+use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use crate::answer::BrokenOff;
 use crate::config::Timeouts;
 use crate::ledger::Exchange;
+use crate::state::{Keep, Kept, LOST};
 use crate::strand::Strand;
 use crate::translation::CutInsideEvent;
 
@@ -38,9 +40,23 @@ pub(crate) struct Stream {
     timer: Pin<Box<Sleep>>,
     /// What belongs to the end of all strands has been said.
     closed: bool,
+    /// What is to be stored when the answer is over.
+    keeping: Keeping,
     /// The stream has to be broken off, and whether what was said has gone out.
     cut: bool,
     flushed: bool,
+}
+
+/// How far the storing of an answer is.
+enum Keeping {
+    /// There is nothing to store, or all is said.
+    No,
+    /// The answer is not over.
+    Later(Box<Keep>),
+    /// It is being written, by a task of its own: a client that leaves now does not end it.
+    Now(JoinHandle<Kept>),
+    /// What came of it.
+    Done(Kept),
 }
 
 impl Stream {
@@ -49,6 +65,7 @@ impl Stream {
         strands: Vec<Strand>,
         head: Bytes,
         exchange: Exchange,
+        keep: Option<Keep>,
         timeouts: &Timeouts,
     ) -> Self {
         let now = Instant::now();
@@ -66,6 +83,7 @@ impl Stream {
             last_out: now,
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
             closed: false,
+            keeping: keep.map_or(Keeping::No, |keep| Keeping::Later(Box::new(keep))),
             cut: false,
             flushed: false,
         }
@@ -92,7 +110,12 @@ impl Stream {
                 break;
             }
         }
-        let piece = joined(piece, self.closing());
+        let last = match self.kept(cx) {
+            Poll::Ready(last) => last,
+            Poll::Pending if piece.is_empty() => return Poll::Pending,
+            Poll::Pending => Bytes::new(),
+        };
+        let piece = joined(joined(piece, last), self.closing());
         if spoke || !piece.is_empty() {
             let heard = self.strands.iter().map(|strand| strand.translation.heard());
             let heard = heard.fold(0_u64, u64::wrapping_add);
@@ -102,6 +125,32 @@ impl Stream {
             return Poll::Ready(Some(Ok(piece)));
         }
         if waits { self.wait(cx).map(Some) } else { Poll::Ready(None) }
+    }
+
+    /// The last event of an answer that is to be stored, when that is done.
+    fn kept(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some(strand) = self.strands.first_mut() else { return Poll::Ready(Bytes::new()) };
+        if matches!(self.keeping, Keeping::Later(_))
+            && let Some(response) = strand.translation.held()
+            && let Keeping::Later(keep) = std::mem::replace(&mut self.keeping, Keeping::No)
+        {
+            let mut write = Box::pin(async move { keep.store(&response).await });
+            // A store that answers at once does not cost the last event a piece of its own.
+            self.keeping = match write.as_mut().poll(cx) {
+                Poll::Ready(kept) => Keeping::Done(kept),
+                Poll::Pending => Keeping::Now(tokio::spawn(write)),
+            };
+        }
+        let kept = match &mut self.keeping {
+            Keeping::No | Keeping::Later(_) => return Poll::Ready(Bytes::new()),
+            Keeping::Now(writing) => ready!(Pin::new(writing).poll(cx)).unwrap_or(Kept::Lost),
+            Keeping::Done(kept) => *kept,
+        };
+        self.keeping = Keeping::No;
+        if let (Some(exchange), true) = (&mut self.exchange, kept != Kept::Stored) {
+            exchange.notes.add(LOST, "");
+        }
+        Poll::Ready(strand.translation.release(kept))
     }
 
     /// What is to be said once all strands are over. One that failed takes the others with it.

@@ -30,6 +30,13 @@ impl Id {
     }
 }
 
+impl From<[u8; 32]> for Id {
+    /// A digest, in hexadecimal.
+    fn from(digest: [u8; 32]) -> Self {
+        Id(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    }
+}
+
 impl FromStr for Id {
     type Err = InvalidId;
 

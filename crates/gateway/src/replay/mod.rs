@@ -268,6 +268,7 @@ impl Replay {
                 upstream,
                 recorder: Some(recorder),
                 secret,
+                state: None,
                 address,
             }))
         });

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use latimer_wire::chat::Lift;
+use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Failure, Grammar, Kind, Sink, Status, Usage};
+use latimer_wire::responses::{Event, Failure, Grammar, Kind, Role, Sink, Status, Usage};
 
 use super::{CutInsideEvent, Feed, Hop, Translation};
+use crate::state::{Kept, refused, unstored};
 
 /// A Chat Completions answer on its way into the hub and out to the client.
 pub(crate) struct Lifting {
@@ -21,6 +23,16 @@ struct Writer {
     grammar: Grammar,
     notes: Notes,
     hop: Hop,
+    /// Whether the last event waits, and the event.
+    holding: bool,
+    held: Option<Held>,
+}
+
+/// The last event of an answer.
+struct Held {
+    kind: Kind,
+    sequence_number: Option<u64>,
+    response: String,
 }
 
 impl Sink for Writer {
@@ -28,10 +40,33 @@ impl Sink for Writer {
         if let Err(violation) = self.grammar.admit(event) {
             self.notes.add("grammar_violation", violation.to_string());
         }
-        match event.payload.filter(|_| event.kind == Kind::Failed) {
-            Some(response) => self.hop.named(response.as_str(), event, &mut self.out),
-            None => event.print_frame(&mut self.out),
+        let Some(response) = event.payload.filter(|_| self.is_rewritten(event)) else {
+            return event.print_frame(&mut self.out);
+        };
+        let response = match event.kind {
+            Kind::Failed => self.hop.named(response.as_str()),
+            _ => response.as_str().to_owned(),
+        };
+        let held = Held { kind: event.kind, sequence_number: event.sequence_number, response };
+        match self.holding {
+            true => self.held = Some(held),
+            false => held.print(&mut self.out),
         }
+    }
+}
+
+impl Writer {
+    fn is_rewritten(&self, event: &Event<'_>) -> bool {
+        let is_last = matches!(event.role(), Role::Terminal(_));
+        event.kind == Kind::Failed || (self.holding && is_last)
+    }
+}
+
+impl Held {
+    fn print(&self, out: &mut String) {
+        let payload = Some(Raw::unchecked(&self.response));
+        let sequence_number = self.sequence_number;
+        Event { sequence_number, payload, ..Event::new(self.kind) }.print_frame(out);
     }
 }
 
@@ -46,6 +81,12 @@ impl Lifting {
     pub fn whole(lift: Lift, limit_bytes: usize, hop: Hop) -> Self {
         let feed = Feed::Whole { body: Vec::new(), limit_bytes };
         Lifting { feed, lift, writer: Writer { hop, ..Writer::default() } }
+    }
+
+    /// Holds the last event back until it is released.
+    pub fn holding(mut self, holding: bool) -> Self {
+        self.writer.holding = holding;
+        self
     }
 
     fn read(&mut self, bytes: &[u8], now: u64) {
@@ -95,6 +136,24 @@ impl Translation for Lifting {
     fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
         self.lift.fail(failure, &mut self.writer);
         Ok(self.written())
+    }
+
+    fn held(&self) -> Option<String> {
+        self.writer.held.as_ref().map(|held| held.response.clone())
+    }
+
+    fn release(&mut self, kept: Kept) -> Bytes {
+        let Some(mut held) = self.writer.held.take() else { return Bytes::new() };
+        match kept {
+            Kept::Stored => {}
+            Kept::Lost => held.response = unstored(held.response),
+            Kept::Refused => {
+                held.kind = Kind::Failed;
+                held.response = refused(held.response);
+            }
+        }
+        held.print(&mut self.writer.out);
+        self.written()
     }
 
     fn ended(&self) -> Option<Status> {

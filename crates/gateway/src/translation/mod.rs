@@ -16,11 +16,11 @@ pub(crate) use self::watch::Watch;
 pub(crate) use self::whole::Whole;
 
 use bytes::Bytes;
-use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Failure, Status, Usage};
+use latimer_wire::responses::{Failure, Status, Usage};
 
 use crate::secret::Secret;
+use crate::state::Kept;
 
 /// How a backend's answer becomes the client's stream. Times are seconds since 1970.
 pub(crate) trait Translation: Send {
@@ -39,6 +39,17 @@ pub(crate) trait Translation: Send {
     /// What ends a stream that this answer shares with others, said once by one of them when all
     /// are over; `usage` is what they used together.
     fn close(&mut self, _usage: Option<Usage>) -> Bytes {
+        Bytes::new()
+    }
+
+    /// The response as it ended, as JSON, where its last event is held back until it is known whether
+    /// it could be stored.
+    fn held(&self) -> Option<String> {
+        None
+    }
+
+    /// Says the event that was held back.
+    fn release(&mut self, _kept: Kept) -> Bytes {
         Bytes::new()
     }
 
@@ -109,12 +120,9 @@ impl Hop {
         Failure { code: "server_error".to_owned(), message }
     }
 
-    /// Writes a failure: where the core speaks of "The backend", it is named, and a key is hidden.
-    fn named(&self, response: &str, event: &Event<'_>, out: &mut String) {
+    /// A failed response: where the core speaks of "The backend", it is named, and a key is hidden.
+    fn named(&self, response: &str) -> String {
         let named = format!("\"message\":\"The backend {} ", self.name);
-        let text = response.replacen("\"message\":\"The backend ", &named, 1);
-        let text = self.secret.hide(text);
-        let payload = Raw::parse(&text).ok().or(event.payload);
-        Event { payload, ..event.clone() }.print_frame(out);
+        self.secret.hide(response.replacen("\"message\":\"The backend ", &named, 1))
     }
 }

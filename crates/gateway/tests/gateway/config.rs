@@ -1,6 +1,9 @@
 //! Configurations: what is wrong is named, with its place.
 
+use std::path::PathBuf;
+
 use latimer_gateway::Config;
+use latimer_gateway::state::StateConfig;
 
 /// The file, and what the error says; every word of it.
 const WRONG: &[(&str, &[&str])] = &[
@@ -69,7 +72,9 @@ fn the_readme_shows_the_defaults() {
     let config: Config = toml::from_str(&shown).unwrap();
     assert_eq!(config.limits, Config::default().limits);
     assert_eq!(config.timeouts, Config::default().timeouts);
-    for table in ["", "[limits]", "[timeouts]", "[upstream]", "[chat_clients]"] {
+    let directory = Some(PathBuf::from("latimer"));
+    assert_eq!(config.state, StateConfig { directory, ..StateConfig::default() });
+    for table in ["", "[limits]", "[timeouts]", "[upstream]", "[chat_clients]", "[state]"] {
         let error = toml::from_str::<Config>(&format!("{table}\nno_such_key = 1")).unwrap_err();
         let keys: Vec<_> = error.message().split('`').skip(3).step_by(2).collect();
         assert!(!keys.is_empty());

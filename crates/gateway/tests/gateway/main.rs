@@ -21,6 +21,7 @@ mod passing;
 mod pool;
 mod recording;
 mod replaying;
+mod state;
 mod streaming;
 mod support;
 mod surface;

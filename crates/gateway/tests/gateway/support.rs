@@ -136,6 +136,17 @@ pub fn post_to(path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// A request without a body.
+pub fn bare(method: &str, path: &str, headers: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
+        .into_bytes()
+}
+
+/// `GET` on a connection that is closed after it.
+pub fn get(path: &str) -> Vec<u8> {
+    bare("GET", path, "")
+}
+
 pub const ASK_STREAM: &str = r#"{"model":"m","input":"Hi","stream":true}"#;
 pub const ASK_WHOLE: &str = r#"{"model":"m","input":"Hi"}"#;
 

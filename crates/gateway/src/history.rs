@@ -1,0 +1,189 @@
+//! What came before a request, and what is to be stored of it. [`recall`] turns a request that only
+//! names its past (`previous_response_id`, `conversation`, `item_reference`) into one that holds it,
+//! as a backend without memory needs it; [`keep`] says what has to be stored when the answer is over,
+//! so that the next request can name it. Instructions are no part of a past: they count for one
+//! request.
+
+use std::sync::Arc;
+
+use latimer_store::{Id, StoreError, StoredItem, Thread, What};
+use latimer_wire::error::ApiError;
+use latimer_wire::json::Raw;
+use latimer_wire::path::Path;
+use latimer_wire::responses::{Item, Request};
+
+use crate::ledger::Exchange;
+use crate::state::{Keep, State, now, told};
+
+/// What a request is continued with: items as JSON, borrowed by the request that is sent.
+#[derive(Default)]
+pub(crate) struct Past {
+    /// Those that come before its own, oldest first.
+    earlier: Vec<String>,
+    /// Those that its own only refer to, by their place.
+    meant: Vec<(usize, String)>,
+}
+
+impl Past {
+    /// The request with its past in it.
+    ///
+    /// # Errors
+    /// When what is stored is no item.
+    pub fn with<'a>(&'a self, mut request: Request<'a>) -> Result<Request<'a>, ApiError> {
+        for (place, text) in &self.meant {
+            if let Some(item) = request.input.get_mut(*place) {
+                *item = Item::parse(text, Path::INPUT.index(*place))?;
+            }
+        }
+        let items = self.earlier.iter().enumerate();
+        let earlier = items.map(|(place, text)| Item::parse(text, Path::HISTORY.index(place)));
+        Ok(request.continuing(earlier.collect::<Result<_, _>>()?))
+    }
+}
+
+/// What came before a request, as far as it names it.
+///
+/// # Errors
+/// 400 where it names what is not there or is too long, 503 where the store cannot be read.
+pub(crate) async fn recall(
+    exchange: &Exchange,
+    state: &State,
+    request: &Request<'_>,
+) -> Result<Past, ApiError> {
+    let named = Named::in_request(request)?;
+    let earlier = match named.thread() {
+        Some(thread) => thread_items(exchange, state, &thread).await?,
+        None => Vec::new(),
+    };
+    let mut meant = Vec::new();
+    for (place, item) in request.input.iter().enumerate() {
+        if item.kind == "item_reference" {
+            let path = Path::INPUT.index(place);
+            let id = item.required("id", path)?.text().unwrap_or_default();
+            meant.push((place, referred(exchange, state, &id, path).await?));
+        }
+    }
+    Ok(Past { earlier, meant })
+}
+
+/// What a request names of its past.
+pub(crate) struct Named {
+    pub previous: Option<Id>,
+    pub conversation: Option<Id>,
+}
+
+impl Named {
+    fn in_request(request: &Request<'_>) -> Result<Named, ApiError> {
+        let previous = request.given("previous_response_id").map(|value| {
+            let id = value.text().unwrap_or_default();
+            id.parse().map_err(|_| unknown_previous(&id))
+        });
+        let conversation = request.given("conversation").map(|value| {
+            let id = if value.is_object() { value.member("id") } else { Some(value) };
+            let id = id.and_then(Raw::text).unwrap_or_default();
+            id.parse().map_err(|_| unknown_conversation(&id))
+        });
+        Ok(Named { previous: previous.transpose()?, conversation: conversation.transpose()? })
+    }
+
+    fn thread(&self) -> Option<Thread> {
+        let previous = self.previous.clone().map(Thread::Turn);
+        previous.or_else(|| self.conversation.clone().map(Thread::Conversation))
+    }
+}
+
+/// All items of a thread: one query, bounded.
+async fn thread_items(
+    exchange: &Exchange,
+    state: &State,
+    thread: &Thread,
+) -> Result<Vec<String>, ApiError> {
+    let history = state.store.history(&exchange.tenant, thread, state.bounds(), now()).await;
+    match (history, thread) {
+        (Ok(items), _) => Ok(items.into_iter().map(|item| item.json).collect()),
+        (Err(StoreError::NotFound(What::Ancestor)), Thread::Turn(id)) => {
+            let message = format!(
+                "The response '{id}' cannot be continued: a response that it was built on was deleted."
+            );
+            Err(ApiError::invalid(PREVIOUS, "previous_response_not_found", message))
+        }
+        (Err(StoreError::NotFound(_)), Thread::Turn(id)) => Err(unknown_previous(id.as_str())),
+        (Err(StoreError::NotFound(_)), Thread::Conversation(id)) => {
+            Err(unknown_conversation(id.as_str()))
+        }
+        (Err(error), _) => Err(told(error, "")),
+    }
+}
+
+/// The item that a reference means.
+async fn referred(
+    exchange: &Exchange,
+    state: &State,
+    id: &str,
+    path: Path<'_>,
+) -> Result<String, ApiError> {
+    let unknown = || {
+        let message = format!("Item with id '{id}' not found.");
+        ApiError { status: 404, ..ApiError::invalid(path.member("id"), "item_not_found", message) }
+    };
+    let parsed = id.parse().map_err(|_| unknown())?;
+    match state.store.item(&exchange.tenant, None, &parsed, now()).await {
+        Ok(item) => Ok(item.json),
+        Err(StoreError::NotFound(_)) => Err(unknown()),
+        Err(error) => Err(told(error, id)),
+    }
+}
+
+const PREVIOUS: &str = "previous_response_id";
+
+/// Codex sends its whole history again when it reads this code (0.169).
+fn unknown_previous(id: &str) -> ApiError {
+    let message = format!("Previous response with id '{id}' not found.");
+    ApiError::invalid(PREVIOUS, "previous_response_not_found", message)
+}
+
+fn unknown_conversation(id: &str) -> ApiError {
+    let message = format!("Conversation with id '{id}' not found.");
+    ApiError { status: 404, ..ApiError::invalid("conversation", "conversation_not_found", message) }
+}
+
+/// What is to be stored of a request, as it was asked and as it is sent, when its answer is
+/// over; none where the client does not want it.
+///
+/// # Errors
+/// As [`recall`].
+pub(crate) fn keep(
+    exchange: &Exchange,
+    state: &Arc<State>,
+    asked: &Request<'_>,
+    sent: &Request<'_>,
+) -> Result<Option<Keep>, ApiError> {
+    let wanted = asked.given("store").and_then(Raw::boolean) != Some(false);
+    let Ok(id) = exchange.response_id().parse::<Id>() else { return Ok(None) };
+    if !wanted {
+        return Ok(None);
+    }
+    let Named { previous, conversation } = Named::in_request(asked)?;
+    Ok(Some(Keep {
+        state: Arc::clone(state),
+        tenant: exchange.tenant.clone(),
+        id,
+        previous,
+        conversation,
+        input: own_items(sent, &exchange.id),
+    }))
+}
+
+/// The items of a request as they are stored: each with an id, its own or one made of `stem`.
+fn own_items(request: &Request<'_>, stem: &str) -> Vec<StoredItem> {
+    let own = request.input.iter().skip(request.inherited()).enumerate();
+    let stored = own.filter_map(|(place, item)| {
+        let given = item.id().and_then(|id| id.parse::<Id>().ok());
+        let made = || format!("{}_{stem}i{place}", item.id_prefix()).parse().ok();
+        let id: Id = given.or_else(made)?;
+        let mut json = String::new();
+        item.print_as(id.as_str(), &mut json);
+        Some(StoredItem { id, json })
+    });
+    stored.collect()
+}

@@ -1,0 +1,75 @@
+//! What a gateway keeps between requests: responses, conversations, and what led to them. Here is
+//! what all of it shares: the store, its bounds, and how its errors are told. What a request is
+//! continued with is in [`crate::history`], what clients ask about it in [`stored`].
+
+mod config;
+mod listing;
+mod pending;
+mod stored;
+mod telling;
+
+pub use self::config::{Keeper, StateConfig};
+
+pub(crate) use self::listing::{Listing, Query};
+pub(crate) use self::pending::{Keep, Kept, LOST, refused, unstored};
+pub(crate) use self::stored::answer;
+pub(crate) use self::telling::{RETRY_AFTER_S, UNAVAILABLE, told, unavailable};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use latimer_store::{Bounds, Memory, MemoryLimits, NEVER, Store};
+
+use crate::clock::unix_seconds;
+use crate::config::{Dialect, Settings};
+
+/// The memory of a gateway.
+pub(crate) struct State {
+    pub store: Arc<dyn Store>,
+    pub config: StateConfig,
+    /// How many answers could not be stored.
+    lost: AtomicU64,
+}
+
+impl State {
+    /// Opens what the settings name; none where nothing is to be kept, or the backend keeps it.
+    pub fn open(settings: &Settings) -> Option<State> {
+        let config = &settings.state;
+        if settings.upstream.as_ref().is_some_and(|target| target.dialect == Dialect::Responses) {
+            return None;
+        }
+        let store: Arc<dyn Store> = match config.store {
+            Keeper::Off => return None,
+            Keeper::Memory => Arc::new(Memory::new(MemoryLimits::default())),
+        };
+        Some(State { store, config: config.clone(), lost: AtomicU64::new(0) })
+    }
+
+    /// How much of a history is read.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            links: self.config.history_links,
+            items: self.config.history_items,
+            bytes: self.config.history_bytes,
+        }
+    }
+
+    /// When what is stored now may be forgotten.
+    pub fn expiry(&self) -> i64 {
+        match i64::try_from(self.config.ttl_s) {
+            Ok(0) | Err(_) => NEVER,
+            Ok(ttl) => now().saturating_add(ttl),
+        }
+    }
+
+    /// Counts an answer that could not be stored.
+    fn count_lost(&self, why: &latimer_store::StoreError) {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(lost, %why, "an answer could not be stored");
+    }
+}
+
+/// Seconds since 1970, as the store counts them.
+pub(crate) fn now() -> i64 {
+    i64::try_from(unix_seconds()).unwrap_or(NEVER)
+}

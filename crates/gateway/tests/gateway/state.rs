@@ -1,0 +1,227 @@
+//! What is kept between requests before a backend that keeps nothing: responses that are stored,
+//! continued, asked for and forgotten.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// A model that always says the same.
+const SAID: &str = "[[rule]]\nanswer = { text = \"said\" }";
+
+/// Asks, and gives the response.
+async fn respond(gateway: SocketAddr, body: Value) -> Value {
+    let answered = ask(gateway, &post("", body.to_string())).await;
+    assert_eq!(answered.status, 200, "{}", answered.text());
+    answered.json()
+}
+
+/// Plays the backend for one request: what it was asked, and what came of it for the client.
+async fn turn(backend: &Backend, gateway: SocketAddr, body: Value) -> (Value, Answered) {
+    said(backend, gateway, body, &delta("said")).await
+}
+
+/// The same, with what it says.
+async fn said(
+    backend: &Backend,
+    gateway: SocketAddr,
+    body: Value,
+    chunk: &str,
+) -> (Value, Answered) {
+    let client = Client::send(gateway, &post("", body.to_string())).await;
+    let (mut line, heard) = backend.heard().await;
+    line.say(EVENTS_HEAD.to_owned() + &piece(chunk) + &piece(STOP) + &piece("")).await;
+    (serde_json::from_slice(&heard.body).unwrap(), client.finish().await)
+}
+
+#[tokio::test]
+async fn a_stored_response_is_continued_and_its_instructions_are_not() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let first = json!({"model": "m", "instructions": "Be brief.", "input": "one", "stream": true});
+    let (sent, answered) = turn(&backend, gateway.address, first).await;
+    assert_eq!(sent["messages"][0], json!({"role": "system", "content": "Be brief."}));
+    let response = answered.terminal()["response"].clone();
+    assert_eq!(response["store"], true);
+
+    // Both ways of asking, from the same response: a chain may fork.
+    for stream in [true, false] {
+        let next = json!({"model": "m", "input": "two", "stream": stream,
+            "previous_response_id": response["id"]});
+        let (sent, answered) = turn(&backend, gateway.address, next).await;
+        assert_eq!(
+            sent["messages"],
+            json!([{"role": "user", "content": "one"}, {"role": "assistant", "content": "said"},
+                {"role": "user", "content": "two"}]),
+        );
+        let second = match stream {
+            true => answered.terminal()["response"].clone(),
+            false => answered.json(),
+        };
+        assert_eq!(second["previous_response_id"], response["id"]);
+        let third = json!({"model": "m", "input": [{"role": "user", "content": "three"}],
+            "previous_response_id": second["id"], "stream": true});
+        let (sent, _) = turn(&backend, gateway.address, third).await;
+        let said: Vec<_> =
+            sent["messages"].as_array().unwrap().iter().map(|m| &m["content"]).collect();
+        assert_eq!(said, ["one", "said", "two", "said", "three"]);
+    }
+}
+
+/// ogx#3269, ogx#3268: the outputs of tools were missing from the stored chain.
+#[tokio::test]
+async fn calls_and_their_outputs_are_part_of_the_chain() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let call = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\
+        \"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}\n\n";
+    let tools = json!([{"type": "function", "name": "f", "parameters": {"type": "object"}}]);
+    let asked = json!({"model": "m", "input": "go", "tools": tools});
+    let (_, first) = said(&backend, gateway.address, asked, call).await;
+
+    let output = json!([{"type": "function_call_output", "call_id": "call_1", "output": "42"}]);
+    let next = json!({"model": "m", "input": output, "previous_response_id": first.json()["id"]});
+    let (_, answered) = turn(&backend, gateway.address, next).await;
+    let last =
+        json!({"model": "m", "input": "and?", "previous_response_id": answered.json()["id"]});
+    let (sent, _) = turn(&backend, gateway.address, last).await;
+    let messages = sent["messages"].as_array().unwrap();
+    let roles: Vec<_> = messages.iter().map(|message| &message["role"]).collect();
+    assert_eq!(roles, ["user", "assistant", "tool", "assistant", "user"]);
+    assert_eq!(messages[2], json!({"role": "tool", "tool_call_id": "call_1", "content": "42"}));
+}
+
+#[tokio::test]
+async fn a_response_is_given_back_its_input_listed_and_both_forgotten() {
+    let gateway = Gateway::start(before(mock(SAID).await)).await;
+    let input = json!([{"role": "user", "content": "one"},
+        {"type": "message", "id": "msg_mine", "role": "user", "content": [{"type": "input_text", "text": "two"}]}]);
+    let body = json!({"model": "m", "input": input, "metadata": {"topic": "tests"}});
+    let response = respond(gateway.address, body).await;
+    assert_eq!(response["metadata"], json!({"topic": "tests"}));
+    let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
+
+    let again = ask(gateway.address, &get(&path)).await;
+    assert_eq!((again.status, again.json()), (200, response.clone()));
+
+    let list = ask(gateway.address, &get(&format!("{path}/input_items?order=asc"))).await.json();
+    assert_eq!((&list["object"], &list["has_more"]), (&json!("list"), &json!(false)));
+    assert_eq!(list["data"][0]["content"], json!([{"type": "input_text", "text": "one"}]));
+    assert_eq!(list["data"][0]["type"], "message");
+    assert_eq!(
+        (&list["data"][1]["id"], &list["last_id"]),
+        (&json!("msg_mine"), &json!("msg_mine"))
+    );
+    let page = ask(gateway.address, &get(&format!("{path}/input_items?limit=1"))).await.json();
+    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&json!("msg_mine"), &json!(true)));
+    let after = format!("{path}/input_items?limit=1&after=msg_mine");
+    assert_eq!(ask(gateway.address, &get(&after)).await.json()["data"][0]["id"], list["first_id"]);
+    for (query, param) in [("limit=0", "limit"), ("limit=101", "limit"), ("order=up", "order")] {
+        let refused = ask(gateway.address, &get(&format!("{path}/input_items?{query}"))).await;
+        assert_eq!((refused.status, refused.error()["param"].as_str()), (400, Some(param)));
+    }
+
+    let deleted = ask(gateway.address, &bare("DELETE", &path, "")).await.json();
+    assert_eq!(deleted, json!({"id": response["id"], "object": "response", "deleted": true}));
+    for (method, path) in
+        [("GET", path.clone()), ("DELETE", path.clone()), ("GET", format!("{path}/input_items"))]
+    {
+        let gone = ask(gateway.address, &bare(method, &path, "")).await;
+        assert_eq!(
+            (gone.status, gone.error()["type"].as_str()),
+            (404, Some("invalid_request_error"))
+        );
+    }
+    let next = json!({"input": "x", "previous_response_id": response["id"]});
+    let refused = ask(gateway.address, &post("", next.to_string())).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.error()["code"], "previous_response_not_found");
+    assert_eq!(refused.error()["param"], "previous_response_id");
+}
+
+#[tokio::test]
+async fn a_stored_response_is_streamed_again_from_any_event() {
+    let gateway = Gateway::start(before(mock(SAID).await)).await;
+    let response = respond(gateway.address, json!({"model": "m", "input": "one"})).await;
+    let path = format!("/v1/responses/{}?stream=true", response["id"].as_str().unwrap());
+    let all = ask(gateway.address, &get(&path)).await;
+    assert_eq!(all.header("content-type"), Some("text/event-stream"));
+    assert_eq!(all.terminal()["response"], response);
+    let rest = ask(gateway.address, &get(&format!("{path}&starting_after=3"))).await;
+    assert_eq!(rest.events(), all.events()[4..]);
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_stored_is_not() {
+    let gateway = Gateway::start(before(mock(SAID).await)).await;
+    let asked = json!({"model": "m", "input": "one", "store": false});
+    let response = respond(gateway.address, asked).await;
+    assert_eq!(response["store"], false);
+    let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
+    assert_eq!(ask(gateway.address, &get(&path)).await.status, 404);
+}
+
+/// A response is seen by who sent its key, and by nobody else, whatever they ask.
+#[tokio::test]
+async fn another_key_sees_nothing() {
+    let gateway = Gateway::start(before(mock(SAID).await)).await;
+    let (mine, theirs) =
+        ("authorization: Bearer sk-mine\r\n", "authorization: Bearer sk-theirs\r\n");
+    let body =
+        json!({"model": "m", "input": [{"role": "user", "content": "secret", "id": "msg_1"}]});
+    let response = ask(gateway.address, &post(mine, body.to_string())).await.json();
+    let id = response["id"].as_str().unwrap();
+    let path = format!("/v1/responses/{id}");
+    assert_eq!(ask(gateway.address, &bare("GET", &path, mine)).await.status, 200);
+
+    let unknown = ask(gateway.address, &bare("GET", "/v1/responses/resp_none", theirs)).await;
+    for headers in [theirs, ""] {
+        for (method, path) in [
+            ("GET", path.clone()),
+            ("GET", format!("{path}?stream=true")),
+            ("GET", format!("{path}/input_items")),
+            ("DELETE", path.clone()),
+        ] {
+            let refused = ask(gateway.address, &bare(method, &path, headers)).await;
+            let told = refused.text().replace(id, "resp_none");
+            assert_eq!((refused.status, told), (404, unknown.text()), "{method} {path}");
+        }
+        for body in [
+            json!({"input": "x", "previous_response_id": id}),
+            json!({"input": [{"type": "item_reference", "id": "msg_1"}]}),
+            json!({"input": [{"type": "item_reference", "id": response["output"][0]["id"]}]}),
+        ] {
+            let refused = ask(gateway.address, &post(headers, body.to_string())).await;
+            assert!(matches!(refused.status, 400 | 404), "{body}");
+            assert!(!refused.text().contains("secret"));
+        }
+    }
+    assert_eq!(ask(gateway.address, &bare("GET", &path, mine)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_reference_stands_for_its_item() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let (_, answered) =
+        turn(&backend, gateway.address, json!({"model": "m", "input": "one"})).await;
+    let reference = json!({"id": answered.json()["output"][0]["id"]});
+    let next = json!({"model": "m", "input": [reference, {"role": "user", "content": "two"}]});
+    let (sent, _) = turn(&backend, gateway.address, next).await;
+    assert_eq!(
+        sent["messages"],
+        json!([{"role": "assistant", "content": "said"}, {"role": "user", "content": "two"}]),
+    );
+}
+
+/// What a client sent in this turn is named by its place there, and what came before by its own.
+#[tokio::test]
+async fn an_error_names_the_place_in_what_was_sent() {
+    let gateway = Gateway::start(before(mock(SAID).await)).await;
+    let first = respond(gateway.address, json!({"model": "m", "input": "one"})).await;
+    let broken =
+        json!({"input": [{"role": "user", "content": 7}], "previous_response_id": first["id"]});
+    let refused = ask(gateway.address, &post("", broken.to_string())).await;
+    assert_eq!(refused.error()["param"], "input[0].content");
+}
