@@ -1,15 +1,18 @@
 // A small agent on the official Node SDK, which holds every event against it.
 //
-// In: `agent.mjs create|helper|whole PROMPT [--structured] [--leave] [--picture]`, and in the
-// environment `BASE_URL`, the gateway, and `SDK`, the directory that the SDK is installed in. It
-// asks, runs the commands that the model calls for in the current directory, sends their output
-// back, and asks again after a failure. If it is told to, it asks for an answer that follows a
-// schema, shows a picture, or leaves the first answer in the middle. Out: one JSON object with
-// `text`, `reasoning`, `calls`, and how each request ended (`answers`); or exit code 1 and, on
-// stderr, what in an answer was wrong.
+// In: `agent.mjs create|helper|whole|poll|resume own|previous|conversation PROMPT [--structured]
+// [--leave] [--picture]`, and in the environment `BASE_URL`, the gateway, and `SDK`, the directory
+// that the SDK is installed in. It asks, runs the commands that the model calls for in the current
+// directory, sends their output back, and asks again after a failure; the history it sends itself,
+// or the gateway keeps it. With `poll` and `resume` the answer is made in the background: it is
+// asked for until it is there, or its stream is left and taken up again. If it is told to, it asks
+// for an answer that follows a schema, shows a picture, or leaves the first answer in the middle.
+// Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
+// exit code 1 and, on stderr, what in an answer was wrong.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { setTimeout } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 
 import {
@@ -22,11 +25,14 @@ import {
   run,
   thrown,
 } from "./checks.mjs";
+import { HISTORIES } from "./history.mjs";
 
 const require = createRequire(`${process.env.SDK}/`);
 const { OpenAI } = require("openai");
 
 const TOOLS = [{ type: "function", ...EXEC_COMMAND }];
+const POLL_MS = 20;
+const UNFINISHED = ["queued", "in_progress"];
 const TERMINAL = ["response.completed", "response.incomplete", "response.failed"];
 
 // The SDK's types are gone when it runs; the kinds of events are read from its declarations.
@@ -39,30 +45,43 @@ function knownEvents() {
 const KNOWN = knownEvents();
 must(KNOWN.has("response.output_text.delta"), "cannot read which events the SDK declares");
 
-// Holds one stream against what a stream has to be, and returns the answer it ended with.
-async function watch(stream) {
-  let next = 0;
-  let deltas = "";
-  let last;
-  const done = [];
-  for await (const event of stream) {
+// What one stream says, held against what a stream has to be.
+class Watch {
+  id;
+  next = 0;
+  deltas = "";
+  last;
+  done = [];
+
+  see(event) {
     const { type, sequence_number: number } = event;
     must(KNOWN.has(type), `the SDK does not know the event ${type}`);
-    must(number === next, `${type} has sequence number ${number}, not ${next}`);
-    must(!TERMINAL.includes(last?.type), `${type} after the end`);
-    must(next > 0 || type === "response.created", `${type} comes first`);
-    if (type === "response.output_item.done") done.push(event.item);
-    if (type === "response.output_text.delta") deltas += event.delta;
-    next += 1;
-    last = event;
+    must(number === this.next, `${type} has sequence number ${number}, not ${this.next}`);
+    must(!TERMINAL.includes(this.last?.type), `${type} after the end`);
+    must(this.next > 0 || type === "response.created", `${type} comes first`);
+    if (type === "response.created") this.id = event.response.id;
+    if (type === "response.output_item.done") this.done.push(event.item);
+    if (type === "response.output_text.delta") this.deltas += event.delta;
+    this.next += 1;
+    this.last = event;
   }
-  must(TERMINAL.includes(last?.type), "the stream has no end");
-  const { response } = last;
-  if (response.status === "completed") {
-    must(isDeepStrictEqual(response.output, done), "the items at the end differ from those before");
-    must(textOf(response) === deltas, "the deltas differ from the text");
+
+  // The answer the stream ended with.
+  response() {
+    must(TERMINAL.includes(this.last?.type), "the stream has no end");
+    const { response } = this.last;
+    if (response.status === "completed") {
+      must(isDeepStrictEqual(response.output, this.done), "the items at the end differ");
+      must(textOf(response) === this.deltas, "the deltas differ from the text");
+    }
+    return response;
   }
-  return response;
+}
+
+async function watch(stream) {
+  const watched = new Watch();
+  for await (const event of stream) watched.see(event);
+  return watched.response();
 }
 
 function textOf(response) {
@@ -87,7 +106,34 @@ const MODES = {
     must(response.output_text === textOf(response), "output_text is not the text");
     return parsed(response, request);
   },
+  poll,
+  resume,
 };
+
+// An answer that is made in the background, asked for until it is there.
+async function poll({ responses }, request) {
+  let response = await responses.create({ ...request, background: true });
+  must(UNFINISHED.includes(response.status), `it begins as ${response.status}`);
+  while (UNFINISHED.includes(response.status)) {
+    await setTimeout(POLL_MS);
+    response = await responses.retrieve(response.id);
+  }
+  return response;
+}
+
+// The same, whose stream is left after its first text and taken up again.
+async function resume({ responses }, request) {
+  const watched = new Watch();
+  const begun = await responses.create({ ...request, background: true, stream: true });
+  for await (const event of begun) {
+    watched.see(event);
+    if (event.type === "response.output_text.delta") break;
+  }
+  if (TERMINAL.includes(watched.last?.type)) return watched.response();
+  const after = { stream: true, starting_after: watched.next - 1 };
+  for await (const event of await responses.retrieve(watched.id, after)) watched.see(event);
+  return watched.response();
+}
 
 // The same, if it has been read as what was asked for.
 function parsed(response, request) {
@@ -128,7 +174,7 @@ function output({ call_id, name, arguments: given }) {
   return { type: "function_call_output", call_id, output: run(JSON.parse(given)) };
 }
 
-const [mode, prompt, ...options] = process.argv.slice(2);
+const [mode, keeper, prompt, ...options] = process.argv.slice(2);
 const client = new OpenAI({
   baseURL: process.env.BASE_URL,
   apiKey: "none",
@@ -137,13 +183,16 @@ const client = new OpenAI({
 });
 const shown = { type: "input_image", image_url: PICTURE, detail: "auto" };
 const pictures = options.includes("--picture") ? [shown] : [];
-const input = [{ role: "user", content: [{ type: "input_text", text: prompt }, ...pictures] }];
+const content = [{ type: "input_text", text: prompt }, ...pictures];
+const history = new HISTORIES[keeper](client);
+await history.begin();
+history.say([{ role: "user", content }]);
 const calls = [];
 const reasoning = [];
 const answers = [];
 let response;
 while (answers.length < ANSWERS_MAX) {
-  const request = { model: "mock", input, tools: TOOLS };
+  const request = { model: "mock", tools: TOOLS, ...history.request() };
   if (options.includes("--structured")) {
     request.text = { format: { type: "json_schema", ...WEATHER } };
   }
@@ -155,13 +204,14 @@ while (answers.length < ANSWERS_MAX) {
   answers.push(answer);
   response = complete;
   if (!response) continue;
-  input.push(...response.output);
+  history.hear(response);
   const of = (type) => response.output.filter((item) => item.type === type);
   reasoning.push(...of("reasoning").flatMap((item) => item.summary.map((part) => part.text)));
   const called = of("function_call");
   if (called.length === 0) break;
   calls.push(...called.map((call) => call.name));
-  input.push(...called.map(output));
+  history.say(called.map(output));
 }
+await history.check(response, OpenAI);
 const text = response ? textOf(response) : null;
 console.log(JSON.stringify({ text, calls, reasoning: reasoning.join(" "), answers }));

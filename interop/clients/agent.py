@@ -1,16 +1,19 @@
 """A small agent on the official Python SDK, which holds every event and every answer against it.
 
-In: `agent.py create|helper|whole PROMPT [--structured] [--leave] [--picture]`, and in the
-environment `BASE_URL`, the gateway. It asks, runs the commands that the model calls for in the
-current directory, sends their output back, and asks again after a failure. If it is told to, it
-asks for an answer that follows a schema, shows a picture, or leaves the first answer in the middle.
-Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
+In: `agent.py create|helper|whole|poll|resume own|previous|conversation PROMPT [--structured]
+[--leave] [--picture]`, and in the environment `BASE_URL`, the gateway. It asks, runs the commands
+that the model calls for in the current directory, sends their output back, and asks again after a
+failure; the history it sends itself, or the gateway keeps it. With `poll` and `resume` the answer is
+made in the background: it is asked for until it is there, or its stream is left and taken up again.
+If it is told to, it asks for an answer that follows a schema, shows a picture, or leaves the first
+answer in the middle. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
 exit code 1 and, on stderr, what in an answer was wrong.
 """
 
 import json
 import os
 import sys
+import time
 from typing import get_args
 
 import httpx2
@@ -27,6 +30,7 @@ from checks import (
     run,
     validate,
 )
+from history import HISTORIES
 from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
@@ -46,6 +50,8 @@ EVENTS = {
     for kind in get_args(model.model_fields["type"].annotation)
 }
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
+UNFINISHED = {"queued", "in_progress"}
+POLL_S = 0.02
 
 
 def validate_body(tap, streamed):
@@ -63,7 +69,7 @@ class Watch:
     """What one stream says, held against what a stream has to be."""
 
     def __init__(self):
-        self.next, self.done, self.deltas, self.last = 0, [], "", None
+        self.next, self.done, self.deltas, self.last, self.id = 0, [], "", None, None
 
     def see(self, event):
         must(event.sequence_number == self.next,
@@ -72,6 +78,8 @@ class Watch:
         must(self.next > 0 or event.type == "response.created", f"{event.type} comes first")
         self.next += 1
         self.last = event
+        if event.type == "response.created":
+            self.id = event.response.id
         if event.type == "response.output_item.done":
             self.done.append(event.item.to_dict())
         if event.type == "response.output_text.delta":
@@ -88,11 +96,17 @@ class Watch:
         return response
 
 
+def plain(request):
+    """The request without what only the SDK's helpers know."""
+    others = {name: value for name, value in request.items() if name != "text_format"}
+    if others != request:
+        others["text"] = {"format": {"type": "json_schema", **WEATHER}}
+    return others
+
+
 def create(client, request):
     watch = Watch()
-    if request.pop("text_format", None):
-        request["text"] = {"format": {"type": "json_schema", **WEATHER}}
-    for event in client.responses.create(stream=True, **request):
+    for event in client.responses.create(stream=True, **plain(request)):
         watch.see(event)
     return watch.response()
 
@@ -125,6 +139,32 @@ def whole(client, request):
     return client.responses.create(**request)
 
 
+def poll(client, request):
+    """An answer that is made in the background, asked for until it is there."""
+    response = client.responses.create(background=True, **plain(request))
+    must(response.status in UNFINISHED, f"it begins as {response.status}")
+    while response.status in UNFINISHED:
+        time.sleep(POLL_S)
+        response = client.responses.retrieve(response.id)
+    return response
+
+
+def resume(client, request):
+    """The same, whose stream is left after its first text and taken up again."""
+    watch = Watch()
+    with client.responses.create(background=True, stream=True, **plain(request)) as begun:
+        for event in begun:
+            watch.see(event)
+            if event.type == "response.output_text.delta":
+                break
+    if watch.last.type in TERMINAL:
+        return watch.response()
+    after = client.responses.retrieve(watch.id, stream=True, starting_after=watch.next - 1)
+    for event in after:
+        watch.see(event)
+    return watch.response()
+
+
 def leave(mode, client, request):
     """Reads a stream up to its first text."""
     asked = client.responses
@@ -139,7 +179,7 @@ def ask(mode, client, tap, request):
         response = mode(client, request)
     except openai.APIError as error:
         return None, refused(error)
-    validate_body(tap, streamed=mode is not whole)
+    validate_body(tap, streamed=mode not in WHOLE)
     answer = {"status": 200, "outcome": response.status}
     if response.status != "completed":
         must(response.error is not None or response.status != "failed", "failed without an error")
@@ -148,24 +188,30 @@ def ask(mode, client, tap, request):
     return response, answer
 
 
+MODES = {"create": create, "helper": helper, "whole": whole, "poll": poll, "resume": resume}
+WHOLE = {whole, poll}
+
+
 def output(call):
     printed = run(call.name, call.arguments)
     return {"type": "function_call_output", "call_id": call.call_id, "output": printed}
 
 
 def main():
-    mode = {"create": create, "helper": helper, "whole": whole}[sys.argv[1]]
+    mode = MODES[sys.argv[1]]
     tap = Tap()
     client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="none", max_retries=0,
                            timeout=30, http_client=httpx2.Client(transport=tap))
-    options = sys.argv[3:]
-    asked = [{"type": "input_text", "text": sys.argv[2]}]
+    history = HISTORIES[sys.argv[2]](client)
+    options = sys.argv[4:]
+    asked = [{"type": "input_text", "text": sys.argv[3]}]
     if "--picture" in options:
         asked.append({"type": "input_image", "image_url": PICTURE, "detail": "auto"})
-    items = [{"role": "user", "content": asked}]
+    history.say([{"role": "user", "content": asked}])
     calls, reasoning, answers = [], [], []
     while len(answers) < ANSWERS_MAX:
-        request = {"model": "mock", "input": items, "tools": [{"type": "function", **EXEC_COMMAND}]}
+        request = {"model": "mock", "tools": [{"type": "function", **EXEC_COMMAND}],
+                   **history.request()}
         if "--structured" in options:
             request["text_format"] = Weather
         if "--leave" in options and not answers:
@@ -176,7 +222,7 @@ def main():
         answers.append(answer)
         if response is None:
             continue
-        items += [item.to_dict() for item in response.output]
+        history.hear(response)
         for item in response.output:
             if item.type == "reasoning":
                 reasoning += [part.text for part in item.summary]
@@ -184,7 +230,8 @@ def main():
         if not called:
             break
         calls += [call.name for call in called]
-        items += [output(call) for call in called]
+        history.say([output(call) for call in called])
+    history.check(response)
     print(json.dumps({"text": response.output_text if response else None, "calls": calls,
                       "reasoning": " ".join(reasoning), "answers": answers}))
 

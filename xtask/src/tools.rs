@@ -66,6 +66,26 @@ pub const PYTHON_SDK: Tool = Tool {
     program: "bin/python",
 };
 
+/// OpenAI's Agents SDK for Node; its program is the directory it is found in.
+pub const AGENTS_NODE: Tool = Tool {
+    name: "openai-agents-node",
+    from: Registry::Npm,
+    package: "@openai/agents",
+    version: "0.20.0",
+    beside: &[("openai", "7.55.0")],
+    program: "",
+};
+
+/// OpenAI's Agents SDK for Python; its program is the interpreter that finds it.
+pub const AGENTS_PYTHON: Tool = Tool {
+    name: "openai-agents-python",
+    from: Registry::PyPi,
+    package: "openai-agents",
+    version: "0.24.0",
+    beside: &[("openai", "3.52.0")],
+    program: "bin/python",
+};
+
 /// The Vercel AI SDK with its providers for OpenAI and for its likes; its program is the directory
 /// it is found in. From 7 on it asks for a later Node than we do.
 pub const AI_SDK: Tool = Tool {

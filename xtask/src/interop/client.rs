@@ -11,8 +11,8 @@ use super::process::{Process, command};
 use super::scenario::{Exchange, Scenario, as_wanted};
 use super::{Place, Run, Site, codex};
 use crate::tools::{
-    AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN, LITELLM, NODE_SDK, PYTHON_SDK,
-    Tool,
+    AGENTS_NODE, AGENTS_PYTHON, AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN,
+    LITELLM, NODE_SDK, PYTHON_SDK, Tool,
 };
 
 /// How long a client may take. Codex waits for ever for a server that is gone.
@@ -23,6 +23,8 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Client {
     pub name: &'static str,
     kind: Kind,
+    /// It leaves its history to the gateway, which has a memory for backends that speak Chat.
+    pub is_forgetful: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,49 +39,89 @@ enum Kind {
     Node(&'static Tool, &'static str, &'static str),
 }
 
+impl Client {
+    const fn new(name: &'static str, kind: Kind) -> Client {
+        Client { name, kind, is_forgetful: false }
+    }
+
+    const fn forgetful(self) -> Client {
+        Client { is_forgetful: true, ..self }
+    }
+}
+
+const fn codex(name: &'static str, version: &'static Tool) -> Client {
+    Client::new(name, Kind::Codex(version))
+}
+
+const fn responses_python(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Python(&PYTHON_SDK, "agent.py", how))
+}
+
+const fn responses_node(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Node(&NODE_SDK, "agent.mjs", how))
+}
+
+const fn chat_python(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Python(&PYTHON_SDK, "chat.py", how))
+}
+
+const fn chat_node(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Node(&NODE_SDK, "chat.mjs", how))
+}
+
+const fn agents_python(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Python(&AGENTS_PYTHON, "openai_agents.py", how))
+}
+
+const fn agents_node(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Node(&AGENTS_NODE, "openai_agents.mjs", how))
+}
+
+const fn ai_sdk(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Node(&AI_SDK, "ai_sdk.mjs", how))
+}
+
+const fn lang_chain(name: &'static str, how: &'static str) -> Client {
+    Client::new(name, Kind::Python(&LANG_CHAIN, "lang_chain.py", how))
+}
+
 /// All clients.
 pub const CLIENTS: &[Client] = &[
-    Client { name: "codex", kind: Kind::Codex(&CODEX) },
-    Client { name: "codex-0.150", kind: Kind::Codex(&CODEX_0_150) },
-    Client { name: "codex-0.130", kind: Kind::Codex(&CODEX_0_130) },
-    Client { name: "codex-0.98", kind: Kind::Codex(&CODEX_0_98) },
-    Client { name: "python-create", kind: Kind::Python(&PYTHON_SDK, "agent.py", "create") },
-    Client { name: "python-helper", kind: Kind::Python(&PYTHON_SDK, "agent.py", "helper") },
-    Client { name: "python-whole", kind: Kind::Python(&PYTHON_SDK, "agent.py", "whole") },
-    Client { name: "node-create", kind: Kind::Node(&NODE_SDK, "agent.mjs", "create") },
-    Client { name: "node-helper", kind: Kind::Node(&NODE_SDK, "agent.mjs", "helper") },
-    Client { name: "node-whole", kind: Kind::Node(&NODE_SDK, "agent.mjs", "whole") },
-    Client { name: "python-chat-create", kind: Kind::Python(&PYTHON_SDK, "chat.py", "create") },
-    Client { name: "python-chat-helper", kind: Kind::Python(&PYTHON_SDK, "chat.py", "helper") },
-    Client { name: "python-chat-whole", kind: Kind::Python(&PYTHON_SDK, "chat.py", "whole") },
-    Client { name: "node-chat-create", kind: Kind::Node(&NODE_SDK, "chat.mjs", "create") },
-    Client { name: "node-chat-helper", kind: Kind::Node(&NODE_SDK, "chat.mjs", "helper") },
-    Client { name: "node-chat-runner", kind: Kind::Node(&NODE_SDK, "chat.mjs", "runner") },
-    Client { name: "node-chat-whole", kind: Kind::Node(&NODE_SDK, "chat.mjs", "whole") },
-    Client { name: "ai-sdk-stream", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream compatible") },
-    Client { name: "ai-sdk-whole", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole compatible") },
-    Client { name: "ai-sdk-chat-stream", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream chat") },
-    Client { name: "ai-sdk-chat-whole", kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole chat") },
-    Client {
-        name: "ai-sdk-responses-stream",
-        kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "stream responses"),
-    },
-    Client {
-        name: "ai-sdk-responses-whole",
-        kind: Kind::Node(&AI_SDK, "ai_sdk.mjs", "whole responses"),
-    },
-    Client { name: "langchain-stream", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "stream") },
-    Client { name: "langchain-whole", kind: Kind::Python(&LANG_CHAIN, "lang_chain.py", "whole") },
-    Client { name: "litellm-stream", kind: Kind::Python(&LITELLM, "lite_llm.py", "sdk stream") },
-    Client { name: "litellm-whole", kind: Kind::Python(&LITELLM, "lite_llm.py", "sdk whole") },
-    Client {
-        name: "litellm-proxy-stream",
-        kind: Kind::Proxied(&LITELLM, "lite_llm.py", "proxy stream"),
-    },
-    Client {
-        name: "litellm-proxy-whole",
-        kind: Kind::Proxied(&LITELLM, "lite_llm.py", "proxy whole"),
-    },
+    codex("codex", &CODEX),
+    codex("codex-0.150", &CODEX_0_150),
+    codex("codex-0.130", &CODEX_0_130),
+    codex("codex-0.98", &CODEX_0_98),
+    responses_python("python-create", "create own"),
+    responses_python("python-helper", "helper own"),
+    responses_python("python-whole", "whole own"),
+    responses_python("python-previous", "helper previous").forgetful(),
+    responses_node("node-create", "create own"),
+    responses_node("node-helper", "helper own"),
+    responses_node("node-whole", "whole own"),
+    responses_node("node-previous", "create previous").forgetful(),
+    agents_python("agents-python-own", "stream own"),
+    agents_python("agents-python-previous", "whole previous").forgetful(),
+    agents_node("agents-node-own", "whole own"),
+    agents_node("agents-node-previous", "stream previous").forgetful(),
+    chat_python("python-chat-create", "create"),
+    chat_python("python-chat-helper", "helper"),
+    chat_python("python-chat-whole", "whole"),
+    chat_node("node-chat-create", "create"),
+    chat_node("node-chat-helper", "helper"),
+    chat_node("node-chat-runner", "runner"),
+    chat_node("node-chat-whole", "whole"),
+    ai_sdk("ai-sdk-stream", "stream compatible"),
+    ai_sdk("ai-sdk-whole", "whole compatible"),
+    ai_sdk("ai-sdk-chat-stream", "stream chat"),
+    ai_sdk("ai-sdk-chat-whole", "whole chat"),
+    ai_sdk("ai-sdk-responses-stream", "stream responses"),
+    ai_sdk("ai-sdk-responses-whole", "whole responses"),
+    lang_chain("langchain-stream", "stream"),
+    lang_chain("langchain-whole", "whole"),
+    Client::new("litellm-stream", Kind::Python(&LITELLM, "lite_llm.py", "sdk stream")),
+    Client::new("litellm-whole", Kind::Python(&LITELLM, "lite_llm.py", "sdk whole")),
+    Client::new("litellm-proxy-stream", Kind::Proxied(&LITELLM, "lite_llm.py", "proxy stream")),
+    Client::new("litellm-proxy-whole", Kind::Proxied(&LITELLM, "lite_llm.py", "proxy whole")),
 ];
 
 /// What an SDK's agent prints at its end.

@@ -140,11 +140,14 @@ fn runs_of<'a>(scenario: &'a Scenario, only: Option<&str>) -> Vec<Run<'a>> {
         let named = |names: &[String]| names.iter().any(|name| name == client.name);
         (scenario.clients.is_empty() || named(&scenario.clients)) && !named(&scenario.without)
     };
-    let clients = || CLIENTS.iter().filter(takes_part);
+    let clients = |dialect: &'a String| {
+        let speaks = move |client: &&Client| !client.is_forgetful || dialect == "chat";
+        CLIENTS.iter().filter(takes_part).filter(speaks)
+    };
     let runs = scenario
         .dialects
         .iter()
-        .flat_map(|dialect| clients().map(move |client| Run { scenario, dialect, client }));
+        .flat_map(|dialect| clients(dialect).map(move |client| Run { scenario, dialect, client }));
     runs.filter(|run| only.is_none_or(|only| run.name().contains(only))).collect()
 }
 
@@ -237,6 +240,8 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
             recording::compare(&place.record(), &place.backend_record())?;
         }
     }
+    let of_all = if run.client.is_forgetful { place.backend_record() } else { place.record() };
+    recording::all_calls_answered(run.scenario, &of_all)?;
     if run.scenario.replay { replay(site, run, &place).context("replayed") } else { Ok(()) }
 }
 

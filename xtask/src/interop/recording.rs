@@ -20,12 +20,26 @@ fn read<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>> {
     lines.collect::<Result<_, _>>().with_context(|| path.display().to_string())
 }
 
-/// Checks the recording in `directory`.
-pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
+/// The exchanges in `directory` in which a model was asked, in the order in which it was.
+fn read_asked(directory: &Path) -> Result<Vec<Value>> {
     let mut recorded: Vec<Value> = read(directory)?;
+    recorded.retain(|record| {
+        let url = record.pointer("/request/url").and_then(Value::as_str).unwrap_or_default();
+        let is_model = MODEL_PATHS.iter().any(|path| url.ends_with(path));
+        is_model && record.pointer("/request/method").is_some_and(|method| method == "POST")
+    });
     // An exchange is written when it ends, and one that is left may end after the next.
     let asked_at = |record: &Value| record["timestamp"].as_f64().unwrap_or_default();
     recorded.sort_by(|one, other| asked_at(one).total_cmp(&asked_at(other)));
+    Ok(recorded)
+}
+
+/// Where a model is asked.
+const MODEL_PATHS: &[&str] = &["/responses", "/chat/completions"];
+
+/// Checks the recording in `directory`.
+pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
+    let mut recorded = read_asked(directory)?;
     if scenario.breaks.as_ref().is_some_and(|breaks| breaks.when_file.is_some()) {
         // A client that is stopped may have begun one more request, and leaves it (Codex 0.98 does
         // so now and then).
@@ -33,11 +47,14 @@ pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
     }
     let exchanges: Vec<Exchange> = recorded.iter().map(exchange).collect();
     ensure!(as_wanted(&exchanges, &scenario.exchanges), "the recording has {exchanges:?}");
-    for record in &recorded {
-        honest(record)?;
-    }
-    let last = recorded.last().context("nothing was recorded")?;
-    all_calls_answered(last, &scenario.call_kinds())
+    recorded.iter().try_for_each(honest)
+}
+
+/// Checks that the last request in `directory` carries every call, as the kind it has to be, and
+/// every output.
+pub fn all_calls_answered(scenario: &Scenario, directory: &Path) -> Result<()> {
+    let recorded = read_asked(directory)?;
+    calls_answered(recorded.last().context("nothing was recorded")?, &scenario.call_kinds())
 }
 
 /// An exchange as bytes.
@@ -69,6 +86,11 @@ struct Ended {
 }
 
 impl Traffic {
+    fn asks_a_model(&self) -> bool {
+        let Asked { method, url, .. } = &self.request;
+        method == "POST" && MODEL_PATHS.iter().any(|path| url.ends_with(path))
+    }
+
     /// What was asked, where the two sides would speak the same: `chat/completions`, `responses`.
     fn path(&self) -> Option<&str> {
         self.request.url.split_once("/v1/").map(|(_, path)| path)
@@ -87,8 +109,8 @@ impl Traffic {
 /// a byte order mark, which stays behind; an answer that broke off may be longer on one side.
 pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
     let (mut ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
-    theirs.retain(|exchange| exchange.request.method == "POST");
     for exchanges in [&mut ours, &mut theirs] {
+        exchanges.retain(Traffic::asks_a_model);
         exchanges.sort_by(|one, other| one.timestamp.total_cmp(&other.timestamp));
     }
     ensure!(ours.len() == theirs.len(), "the backend was asked {} times", theirs.len());
@@ -187,8 +209,7 @@ const CALLS: &[(&str, &str)] = &[
     ("tool_search_call", "tool_search_output"),
 ];
 
-/// The last request carries every call, as the kind it has to be, and every output.
-fn all_calls_answered(record: &Value, expected: &[&str]) -> Result<()> {
+fn calls_answered(record: &Value, expected: &[&str]) -> Result<()> {
     let kinds = if asked_in_chat(record) { kinds_in_chat(record) } else { kinds_in_hub(record) };
     let is_call = |kind: &&String| CALLS.iter().any(|(call, _)| call == kind);
     let calls: Vec<&String> = kinds.iter().filter(is_call).collect();
