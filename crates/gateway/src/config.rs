@@ -31,6 +31,8 @@ pub struct Config {
     pub chat_clients: ChatClients,
     /// What is kept between requests.
     pub state: StateConfig,
+    /// How the recording is kept.
+    pub recorder: RecorderConfig,
     /// Bounds on what is held in memory.
     pub limits: Limits,
     /// How long to wait for what.
@@ -94,6 +96,55 @@ impl Dialect {
             Dialect::Chat => "chat",
             Dialect::Responses => "responses",
         }
+    }
+}
+
+/// How the recording is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecorderConfig {
+    /// When what was written is brought to the disk.
+    pub sync: SyncPolicy,
+    /// How long the file may become before it is closed as a segment, in bytes; 0: it never is.
+    pub segment_bytes: u64,
+    /// How old its first line may become before that, in seconds; 0: as old as it may.
+    pub segment_age_s: u64,
+    /// Whether closed segments are compressed (zstd).
+    pub compress: bool,
+    /// The end of an answer waits until the exchange is written: what a client has got whole is in
+    /// the file, even if the process is killed in that moment.
+    pub strict: bool,
+}
+
+/// When what was written is brought to the disk. That a process is killed loses nothing that was
+/// written; a machine that loses its power does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncPolicy {
+    /// Each second, and each MiB.
+    Second,
+    /// After each exchange.
+    Always,
+    /// Whenever the system does it.
+    Never,
+}
+
+impl Default for RecorderConfig {
+    fn default() -> Self {
+        RecorderConfig {
+            sync: SyncPolicy::Second,
+            segment_bytes: 256 << 20,
+            segment_age_s: 86_400,
+            compress: true,
+            strict: false,
+        }
+    }
+}
+
+impl RecorderConfig {
+    /// For a file that is never closed.
+    pub fn one_file() -> Self {
+        RecorderConfig { segment_bytes: 0, ..RecorderConfig::default() }
     }
 }
 
@@ -187,6 +238,8 @@ pub struct Settings {
     pub chat_clients: ChatClients,
     /// What is kept between requests.
     pub state: StateConfig,
+    /// How the recording is kept.
+    pub recorder: RecorderConfig,
     /// Bounds.
     pub limits: Limits,
     /// Waiting times.
@@ -306,6 +359,7 @@ impl Config {
             upstream: upstream.flatten(),
             chat_clients: self.chat_clients,
             state: StateConfig { directory: Some(state_directory), ..self.state },
+            recorder: self.recorder,
             limits: self.limits,
             timeouts: self.timeouts,
         })

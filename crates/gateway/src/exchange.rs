@@ -62,7 +62,7 @@ pub(crate) async fn ask(
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head, door);
     let given = answer(&mut exchange, door, &head, incoming).await;
-    give(exchange, given)
+    give(exchange, given).await
 }
 
 /// `GET /v1/models`: what the backend offers, in the shapes of OpenAI and of Codex.
@@ -76,7 +76,7 @@ pub(crate) async fn list_models(
         Ok(answers) => whole(&mut exchange, answers, None).await,
         Err(refusal) => Err(refusal),
     };
-    give(exchange, given.map(with_catalog))
+    give(exchange, given.map(with_catalog)).await
 }
 
 /// A request about what is kept between requests: by us, or by a backend that does so itself.
@@ -98,7 +98,7 @@ pub(crate) async fn about_state(
             }
         },
     };
-    give(exchange, given)
+    give(exchange, given).await
 }
 
 fn with_catalog(given: Given) -> Given {
@@ -336,7 +336,7 @@ async fn collect(exchange: &Exchange, reply: Reply) -> Result<Bytes, ApiError> {
 }
 
 /// Hands over what came of it.
-fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response<Answer> {
+async fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response<Answer> {
     match given {
         Ok(Given::Stream { strands, head: first, headers, keep }) => {
             let gateway = Arc::clone(&exchange.gateway);
@@ -345,11 +345,11 @@ fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response<Answe
             build(head, Answer::Stream(Box::pin(stream)))
         }
         Ok(Given::Whole { body, outcome, headers }) => {
-            exchange.whole(StatusCode::OK, headers, body, outcome)
+            exchange.whole(StatusCode::OK, headers, body, outcome).await
         }
         Err(Refusal { status, headers, body }) => {
             let body = Bytes::from(exchange.gateway.secret.hide(body));
-            exchange.whole(status, headers, body, Outcome::Failed)
+            exchange.whole(status, headers, body, Outcome::Failed).await
         }
     }
 }

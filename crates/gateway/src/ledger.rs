@@ -2,14 +2,17 @@
 //! on the way. Whatever becomes of the exchange, when its entry is dropped it is logged and
 //! recorded. Every head of an answer is made here, so that the record has it.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use latimer_probe::account::{Account, Outcome, Passage};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
+use tokio::sync::oneshot;
 
 use latimer_store::Tenant;
 
@@ -21,6 +24,12 @@ use crate::clock::{microseconds, unix_milliseconds};
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::route::Door;
+
+/// Ready when an exchange is recorded.
+pub(crate) type Written = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How long the end of an answer waits for its record at most.
+const WRITTEN_WAIT: Duration = Duration::from_secs(5);
 
 /// What is known of an exchange while it goes on. When it is dropped it is recorded.
 pub(crate) struct Exchange {
@@ -129,9 +138,20 @@ impl Exchange {
         self.usage = usage;
     }
 
-    /// Says how it ended; the rest happens when it is dropped.
-    pub fn close(mut self, outcome: Outcome) {
+    /// Says how it ended; the rest happens when it is dropped. Where the end of an answer has to wait
+    /// until the exchange is recorded, this is for what: it is ready as well when that cannot be.
+    pub fn close(mut self, outcome: Outcome) -> Option<Written> {
         self.outcome = outcome;
+        let finished = self.finished.as_mut()?;
+        if !self.gateway.settings.recorder.strict {
+            return None;
+        }
+        let (waiting, written) = oneshot::channel();
+        finished.waiting = Some(waiting);
+        Some(Box::pin(async {
+            // A disk that hangs must not hold up traffic for ever.
+            let _ = tokio::time::timeout(WRITTEN_WAIT, written).await;
+        }))
     }
 
     /// What Latimer notes down in the record.
@@ -173,7 +193,7 @@ impl Exchange {
     }
 
     /// An answer that is one piece.
-    pub fn whole(
+    pub async fn whole(
         mut self,
         status: StatusCode,
         more: HeaderMap,
@@ -182,7 +202,9 @@ impl Exchange {
     ) -> Response<Answer> {
         let head = self.head(status, more);
         self.keep(&body, Instant::now());
-        self.close(outcome);
+        if let Some(written) = self.close(outcome) {
+            written.await;
+        }
         build(head, Answer::Whole(Some(body)))
     }
 }

@@ -76,9 +76,8 @@ impl Server {
         let key = settings.upstream.as_ref().and_then(|target| target.api_key.as_deref());
         let secret = Secret::of(key);
         let recorder = settings.record.as_deref().map(|directory| {
-            Recorder::open(directory, secret.clone()).map_err(|error| StartError::Record {
-                directory: directory.display().to_string(),
-                error,
+            Recorder::open(directory, &settings.recorder, secret.clone()).map_err(|error| {
+                StartError::Record { directory: directory.display().to_string(), error }
             })
         });
         let refused = |error| StartError::Listen { address: settings.listen, error };

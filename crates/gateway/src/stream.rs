@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 
 use crate::answer::BrokenOff;
 use crate::config::Timeouts;
-use crate::ledger::Exchange;
+use crate::ledger::{Exchange, Written};
 use crate::state::{Keep, Kept, LOST};
 use crate::strand::Strand;
 use crate::translation::CutInsideEvent;
@@ -42,6 +42,8 @@ pub(crate) struct Stream {
     closed: bool,
     /// What is to be stored when the answer is over.
     keeping: Keeping,
+    /// The end waits until the exchange is recorded; what is to be said then, nothing at its end.
+    writing: Option<(Written, Bytes)>,
     /// The stream has to be broken off, and whether what was said has gone out.
     cut: bool,
     flushed: bool,
@@ -84,6 +86,7 @@ impl Stream {
             timer: Box::pin(tokio::time::sleep(idle.min(keep_alive))),
             closed: false,
             keeping: keep.map_or(Keeping::No, |keep| Keeping::Later(Box::new(keep))),
+            writing: None,
             cut: false,
             flushed: false,
         }
@@ -220,8 +223,8 @@ impl Stream {
         self.strands.iter().map(|strand| strand.translation.usage()).sum()
     }
 
-    fn close(&mut self, broken: bool) {
-        let Some(mut exchange) = self.exchange.take() else { return };
+    fn close(&mut self, broken: bool) -> Option<Written> {
+        let mut exchange = self.exchange.take()?;
         let notes = self.strands.iter().map(|strand| strand.translation.notes());
         notes.for_each(|notes: Notes| exchange.add_notes(notes));
         exchange.set_usage(self.usage());
@@ -232,7 +235,19 @@ impl Stream {
             Some(Status::Incomplete) => Outcome::Incomplete,
             Some(_) => Outcome::Failed,
             None => Outcome::Cancelled,
-        });
+        })
+    }
+
+    /// Whether what is said now is the end, and has to be recorded before it is said.
+    fn waits_for_record(&self) -> bool {
+        let exchange = self.exchange.as_ref();
+        let strict = exchange.is_some_and(|exchange| exchange.gateway.settings.recorder.strict);
+        let stores = match self.keeping {
+            Keeping::No => false,
+            Keeping::Later(_) => self.ended() != Some(Status::Failed),
+            Keeping::Now(_) | Keeping::Done(_) => true,
+        };
+        strict && !stores && self.ended().is_some()
     }
 }
 
@@ -264,6 +279,11 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some((written, _)) = &mut self.writing {
+            std::task::ready!(written.as_mut().poll(cx));
+            let held = self.writing.take().map(|(_, held)| held).filter(|held| !held.is_empty());
+            return Poll::Ready(held.map(|bytes| Ok(Frame::data(bytes))));
+        }
         if self.cut {
             return self.break_off(cx);
         }
@@ -280,10 +300,13 @@ impl Body for Stream {
                     return self.break_off(cx);
                 }
                 Poll::Ready(None) | Poll::Pending if !head.is_empty() => break head,
-                Poll::Ready(None) => {
-                    self.close(false);
-                    return Poll::Ready(None);
-                }
+                Poll::Ready(None) => match self.close(false) {
+                    Some(written) => {
+                        self.writing = Some((written, Bytes::new()));
+                        return self.poll_frame(cx);
+                    }
+                    None => return Poll::Ready(None),
+                },
                 Poll::Pending => return Poll::Pending,
             }
         };
@@ -291,6 +314,12 @@ impl Body for Stream {
         self.last_out = now;
         if let Some(exchange) = &mut self.exchange {
             exchange.keep(&bytes, now);
+        }
+        if self.waits_for_record()
+            && let Some(written) = self.close(false)
+        {
+            self.writing = Some((written, bytes));
+            return self.poll_frame(cx);
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }

@@ -72,7 +72,19 @@ fn print_schema() -> Result<ExitCode> {
 pub fn runtime() -> Result<Runtime> {
     keep_freed_memory();
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().context("cannot start the runtime")
+    let runtime = builder.enable_all().build().context("cannot start the runtime")?;
+    outlive_full_files(&runtime);
+    Ok(runtime)
+}
+
+/// A file that may not grow any longer is an error for whoever writes it, not the end of the process
+/// (setrlimit(2), `RLIMIT_FSIZE`): the recording of Latimer counts what it loses.
+fn outlive_full_files(runtime: &Runtime) {
+    use tokio::signal::unix::{SignalKind, signal};
+    const SIGXFSZ: SignalKind = SignalKind::from_raw(25);
+    let _guard = runtime.enter();
+    // The handler stays when this is dropped.
+    drop(signal(SIGXFSZ));
 }
 
 /// Lets the allocator keep what a request leaves behind for the next one, up to 8 MiB. As it starts,

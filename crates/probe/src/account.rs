@@ -151,7 +151,7 @@ fn is_zero(count: &u64) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Passage {
-    /// Where it came in: `responses`, `chat`, `completions`, `embeddings`, `models`; for `latimer
+    /// Where it came in: `responses`, `chat`, `completions`, `embeddings`, `models`, `state`; for `latimer
     /// capture` the name of the channel.
     pub door: String,
     /// How the answer came back: `pass` (untouched), `lift` (Chat to Responses), `lower` (Responses

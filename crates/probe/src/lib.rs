@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod cassette;
 pub mod check;
 pub mod exchange;
+pub mod index;
 pub mod lineage;
 pub mod markdown;
 pub mod matching;

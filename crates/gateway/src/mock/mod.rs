@@ -46,6 +46,7 @@ use self::pace::Pace;
 use self::play::Play;
 use crate::capture::{Finished, Recorder};
 use crate::clock::unix_milliseconds;
+use crate::config::RecorderConfig;
 use crate::headers;
 use crate::listener::{Entrance, accept, listen};
 use crate::secret::Secret;
@@ -79,7 +80,11 @@ impl Mock {
     /// # Errors
     /// When nothing can be written there.
     pub fn recording(self, directory: &Path) -> std::io::Result<Mock> {
-        let recorder = Some(Arc::new(Recorder::open(directory, Secret::of(None))?));
+        let recorder = Some(Arc::new(Recorder::open(
+            directory,
+            &RecorderConfig::one_file(),
+            Secret::of(None),
+        )?));
         Ok(Mock { recorder, ..self })
     }
 

@@ -34,6 +34,7 @@ use self::sessions::Sessions;
 use crate::answer::{Answer, refusal};
 use crate::body;
 use crate::capture::Recorder;
+use crate::config::RecorderConfig;
 use crate::config::{Limits, Settings, Timeouts};
 use crate::gateway::Gateway;
 use crate::listener::{Entrance, accept, answering, listen};
@@ -260,7 +261,11 @@ impl Replay {
 
     fn player(mut self, address: SocketAddr) -> Result<Arc<Player>, ReplayError> {
         let gateway = self.source.take().map(|source| {
-            let recorder = Recorder::open_file(self.path.clone(), source.secret.clone());
+            let recorder = Recorder::open_file(
+                self.path.clone(),
+                &RecorderConfig::one_file(),
+                source.secret.clone(),
+            );
             let recorder = recorder.map_err(|error| self.unusable(error))?;
             let Source { settings, upstream, secret } = source;
             Ok::<_, ReplayError>(Arc::new(Gateway {

@@ -3,7 +3,7 @@
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
 use latimer_probe::account::Outcome;
-use latimer_probe::exchange::Payload;
+use latimer_probe::exchange::{Payload, Unreadable};
 use latimer_wire::json::Raw;
 use serde_json::json;
 
@@ -205,7 +205,10 @@ async fn a_torn_last_line_spoils_no_other() {
     within("it stops", gateway.running).await.unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = latimer_probe::exchange::read(text.as_bytes()).collect();
-    assert!(matches!(lines.as_slice(), [Err(_), Ok(_)]), "{lines:?}");
+    let [Err(_), Err(Unreadable::Incident { incident, .. }), Ok(_)] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    assert!(incident.torn);
 }
 
 #[tokio::test]

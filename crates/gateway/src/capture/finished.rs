@@ -1,0 +1,146 @@
+//! An exchange that is over, on its way into the record: shared bytes, of which its line is made by the
+//! thread that writes. What can be seen in them (times of frames, session, attempt) is noted down then,
+//! not while the answer streams.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use latimer_probe::account::Account;
+use latimer_probe::attempts::Attempts;
+use latimer_probe::record::{Body, Record};
+use latimer_probe::{arrivals, lineage};
+use latimer_wire::json::Raw;
+use tokio::sync::oneshot;
+
+use crate::coding::{self, Decoder};
+use crate::headers;
+use crate::secret::Secret;
+
+/// How much of a compressed body is recorded, made plain.
+const PLAIN_BYTES: usize = 64 << 20;
+
+/// An exchange that is over, as the recorder takes it.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    pub timestamp_unix_ms: u64,
+    pub method: Method,
+    pub url: String,
+    pub request_headers: HeaderMap,
+    pub request_body: Bytes,
+    /// The body of the request was read as JSON on its way, all of it.
+    pub is_json: bool,
+    pub status: Option<u16>,
+    pub response_headers: HeaderMap,
+    /// The pieces of the answer's body, and when each left: microseconds since the beginning.
+    pub response_body: Vec<(Bytes, u64)>,
+    /// What is noted down beside it; what can be seen in the rest is added when it is written.
+    pub account: Account,
+    /// Dropped when it is written, or lost.
+    pub waiting: Option<oneshot::Sender<()>>,
+}
+
+impl Finished {
+    /// What it holds in memory, nearly.
+    pub fn bytes(&self) -> usize {
+        let pieces = self.response_body.iter().map(|(piece, _)| piece.len());
+        self.request_body.len() + pieces.sum::<usize>()
+    }
+
+    /// Keeps a piece of the answer.
+    pub fn keep(&mut self, piece: Bytes, at_us: u64) {
+        self.response_body.push((piece, at_us));
+    }
+
+    /// The body of the request. A bare JSON string would read back as text, without its quotes.
+    fn request_body(&self) -> Body<'_> {
+        match self.request_body.trim_ascii_start().first() {
+            Some(b'{' | b'[') if self.is_json => Body::Json(&self.request_body),
+            _ => Body::of(&self.request_body),
+        }
+    }
+
+    /// The pieces of the answer without their coding, as far as it came and can be undone.
+    fn plain_pieces(&self) -> Vec<(Cow<'_, [u8]>, u64)> {
+        let coding = self.response_headers.get(header::CONTENT_ENCODING).map(text);
+        let Some(mut decoder) = coding.and_then(|coding| Decoder::of(&coding, PLAIN_BYTES)) else {
+            let pieces = self.response_body.iter();
+            return pieces.map(|(piece, at_us)| (Cow::Borrowed(&**piece), *at_us)).collect();
+        };
+        let mut pieces = Vec::with_capacity(self.response_body.len());
+        for (piece, at_us) in &self.response_body {
+            let (plain, is_sound) = coding::undo_piece(&mut decoder, piece);
+            pieces.push((Cow::Owned(plain), *at_us));
+            if !is_sound {
+                break;
+            }
+        }
+        pieces
+    }
+
+    /// Notes down what can be seen in the exchange itself.
+    fn complete(&self, pieces: &[(Cow<'_, [u8]>, u64)], attempts: &mut Attempts) -> Account {
+        let mut account = self.account.clone();
+        let header = |name: &str| self.request_headers.get(name).map(text);
+        lineage::note(&mut account, header, &self.request_body);
+        account.request_coding = headers::coding(&self.request_headers);
+        account.response_coding = headers::coding(&self.response_headers);
+        account.first_byte_us = self.response_body.first().map(|(_, at_us)| *at_us);
+        account.first_byte_ms = account.first_byte_us.map(|us| us / 1000);
+        account.duration_ms = account.duration_us.map(|us| us / 1000);
+        let media_type = self.response_headers.get(header::CONTENT_TYPE).map(text);
+        if media_type.is_some_and(|media_type| media_type.contains("event-stream")) {
+            let pieces = pieces.iter().map(|(piece, at_us)| (&**piece, *at_us));
+            account.arrived(arrivals::of_stream(pieces));
+        }
+        let ended_unix_ms = self.timestamp_unix_ms + account.duration_ms.unwrap_or_default();
+        attempts.note(&mut account, ended_unix_ms, &self.url, &self.request_body);
+        account
+    }
+
+    /// The key the caller sent: a backend that refuses it may say it back.
+    pub fn caller_key(&self) -> Secret {
+        let value = self.request_headers.get(header::AUTHORIZATION).map(text);
+        Secret::of(value.as_deref().and_then(|value| value.split_whitespace().last()))
+    }
+
+    /// Appends its line.
+    pub fn write_line(&self, line: &mut Vec<u8>, attempts: &mut Attempts) {
+        let (request_headers, response_headers) =
+            (texts(&self.request_headers), texts(&self.response_headers));
+        let pieces = self.plain_pieces();
+        let account = serde_json::to_string(&self.complete(&pieces, attempts)).unwrap_or_default();
+        let response_body = match pieces.as_slice() {
+            [(whole, _)] => Cow::Borrowed(&**whole),
+            pieces => {
+                let pieces: Vec<&[u8]> = pieces.iter().map(|(piece, _)| &**piece).collect();
+                Cow::Owned(pieces.concat())
+            }
+        };
+        Record {
+            timestamp_unix_ms: self.timestamp_unix_ms,
+            method: self.method.as_str(),
+            url: &self.url,
+            request_headers: &pairs(&request_headers),
+            request_body: self.request_body(),
+            status: self.status,
+            response_headers: &pairs(&response_headers),
+            response_body: Body::of(&response_body),
+            extra: Some(Raw::unchecked(&account)),
+        }
+        .write_line(line);
+    }
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
+/// Headers as text.
+fn texts(headers: &HeaderMap) -> Vec<(&str, Cow<'_, str>)> {
+    headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+}
+
+fn pairs<'h>(headers: &'h [(&'h str, Cow<'h, str>)]) -> Vec<(&'h str, &'h str)> {
+    headers.iter().map(|(name, value)| (*name, &**value)).collect()
+}

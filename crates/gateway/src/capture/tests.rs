@@ -1,0 +1,170 @@
+//! What becomes of lines on a disk that does not do what it should, and where several write.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use latimer_probe::account::Incident;
+use latimer_probe::exchange::{Unreadable, read};
+
+use super::log::Log;
+use super::losses::Losses;
+use super::sync::{Sync, Syncer};
+use crate::config::{RecorderConfig, SyncPolicy};
+
+fn log(path: &Path, config: &RecorderConfig, sync: Sync) -> Log {
+    let syncer = Syncer::start(sync).expect("a thread");
+    Log::open(path.to_owned(), config.clone(), Arc::new(Losses::default()), syncer)
+        .expect("it can be opened")
+}
+
+fn line(number: u64) -> String {
+    let request = r#"{"method":"GET","url":"/"}"#;
+    format!("{{\"timestamp\":{number}.000,\"request\":{request}}}\n")
+}
+
+/// What a recording holds, its segments included: numbers of exchanges, and incidents.
+fn read_all(folder: &Path) -> (Vec<i64>, Vec<Incident>) {
+    let (mut numbers, mut incidents) = (Vec::new(), Vec::new());
+    for file in files(folder) {
+        let bytes = std::fs::read(&file).expect("a file");
+        let bytes = match file.extension().is_some_and(|ending| ending == "zst") {
+            true => zstd::decode_all(&*bytes).expect("sound"),
+            false if file.extension().is_some_and(|ending| ending == "jsonl") => bytes,
+            false => continue,
+        };
+        for line in read(&bytes) {
+            match line {
+                Ok(exchange) => numbers.extend(exchange.timestamp_unix_ms.map(|ms| ms / 1000)),
+                Err(Unreadable::Incident { incident, .. }) => incidents.push(*incident),
+                Err(_) => {}
+            }
+        }
+    }
+    numbers.sort_unstable();
+    (numbers, incidents)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).expect("the folder");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn several_writers_and_their_segments_lose_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traffic.jsonl");
+    let config = RecorderConfig { segment_bytes: 1_000, ..RecorderConfig::default() };
+    let writers: Vec<_> = (0..4_u64)
+        .map(|writer| {
+            let (path, config) = (path.clone(), config.clone());
+            std::thread::spawn(move || {
+                let mut log = log(&path, &config, std::fs::File::sync_data);
+                (0..250).for_each(|number| log.append(line(writer * 250 + number).as_bytes()));
+                log.finish();
+            })
+        })
+        .collect();
+    writers.into_iter().for_each(|writer| writer.join().expect("no panic"));
+    // Whoever opens it next closes what the last ones could not.
+    log(&path, &config, std::fs::File::sync_data).finish();
+    let (numbers, incidents) = read_all(folder.path());
+    assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
+    assert_eq!(incidents, []);
+    let segments = files(folder.path());
+    let ending = |ending: &str| {
+        let has = |file: &&PathBuf| file.extension().is_some_and(|of| of == ending);
+        segments.iter().filter(has).count()
+    };
+    assert!(ending("zst") >= 40, "{segments:?}");
+    assert_eq!((ending("zst"), ending("jsonl")), (ending("index"), 1), "{segments:?}");
+}
+
+#[test]
+fn the_index_says_where_each_exchange_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traffic.jsonl");
+    let config = RecorderConfig { segment_bytes: 200, ..RecorderConfig::default() };
+    let mut log = log(&path, &config, std::fs::File::sync_data);
+    (1..=10).for_each(|number| log.append(line(number).as_bytes()));
+    log.finish();
+    let mut seen = Vec::new();
+    for index in files(folder.path()) {
+        let Some(segment) = index.to_str().and_then(|name| name.strip_suffix(".index")) else {
+            continue;
+        };
+        let squeezed = std::fs::read(format!("{segment}.zst")).expect("its segment");
+        for entry in std::fs::read_to_string(&index).expect("the index").lines() {
+            let entry: latimer_probe::index::Entry = serde_json::from_str(entry).expect("JSON");
+            let frame = zstd::decode_all(&squeezed[entry.frame as usize..]).expect("a frame");
+            let at = entry.at_in_frame as usize;
+            let found = &frame[at..at + entry.bytes as usize];
+            assert_eq!(found, line(entry.timestamp_unix_ms as u64 / 1000).as_bytes());
+            seen.push(entry.timestamp_unix_ms / 1000);
+        }
+    }
+    seen.sort_unstable();
+    assert!(seen.len() >= 8 && seen.iter().zip(1..).all(|(seen, wanted)| *seen == wanted));
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_ended_with_a_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traffic.jsonl");
+    let whole = line(1) + &line(2);
+    for cut in 1..whole.len() {
+        std::fs::write(&path, &whole[..cut]).expect("a file");
+        let mut log = log(&path, &RecorderConfig::one_file(), |_| Ok(()));
+        log.append(line(3).as_bytes());
+        log.finish();
+        let (numbers, incidents) = read_all(folder.path());
+        let before = whole[..cut].matches('\n').count();
+        // Without its line end a line is whole all the same.
+        let whole_at_end = whole[..cut].ends_with('}') && whole[cut..].starts_with('\n');
+        let kept = before + usize::from(whole_at_end);
+        assert_eq!(numbers.len(), kept + 1, "cut at {cut}");
+        assert_eq!(numbers.last(), Some(&3));
+        let is_torn = !whole[..cut].ends_with('\n');
+        assert_eq!(incidents.iter().filter(|incident| incident.torn).count(), usize::from(is_torn));
+    }
+}
+
+#[test]
+fn what_cannot_be_brought_to_the_disk_is_set_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traffic.jsonl");
+    let config = RecorderConfig { sync: SyncPolicy::Always, ..RecorderConfig::default() };
+    let mut log = log(&path, &config, |_| Err(io::Error::other("no luck")));
+    log.append(line(1).as_bytes());
+    log.append(line(2).as_bytes());
+    log.finish();
+    let (numbers, incidents) = read_all(folder.path());
+    assert_eq!(numbers, [1, 2]);
+    let suspect = incidents[0].suspect.as_deref().expect("a name");
+    assert!(suspect.ends_with("-suspect.jsonl"), "{suspect}");
+    assert_eq!(incidents[0].reason.as_deref(), Some("no luck"));
+    let open = std::fs::read_to_string(&path).expect("the open file");
+    assert!(open.contains("\"timestamp\":2.000") && !open.contains("\"timestamp\":1.000"));
+}
+
+#[test]
+fn what_was_lost_is_said_as_soon_as_it_can_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traffic.jsonl");
+    let mut log = log(&path, &RecorderConfig::default(), std::fs::File::sync_data);
+    log.append(line(1).as_bytes());
+    std::fs::remove_dir_all(folder.path()).expect("the folder goes");
+    std::fs::write(folder.path(), "in the way").expect("a file");
+    log.append(line(2).as_bytes());
+    log.append(line(3).as_bytes());
+    std::fs::remove_file(folder.path()).expect("the way is free");
+    log.rest();
+    log.append(line(4).as_bytes());
+    log.finish();
+    let (numbers, incidents) = read_all(folder.path());
+    assert_eq!(numbers, [4]);
+    assert_eq!(incidents.iter().map(|incident| incident.lost).collect::<Vec<_>>(), [2]);
+    assert!(incidents[0].since_unix_ms.is_some() && incidents[0].reason.is_some());
+}

@@ -1,0 +1,154 @@
+//! What is left of a recording when the process is killed, when several write one file, and when the
+//! disk takes nothing more: with the real binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::{Listening, ask, latimer};
+use latimer_probe::exchange::{Unreadable, read};
+use latimer_wire::json::Raw;
+
+const JSON: &str = "content-type: application/json\r\n";
+/// How often the processes are killed, and how many write one file.
+const ROUNDS: usize = 10;
+const PROCESSES: usize = 2;
+const CLIENTS: usize = 4;
+/// After how many whole answers, in all, they are killed.
+const ANSWERS: usize = 40;
+
+/// What a recording holds: how often each input was recorded, how many exchanges are said to be lost,
+/// and the lines that are neither.
+#[derive(Default)]
+struct Recorded {
+    inputs: HashMap<String, usize>,
+    lost: u64,
+    torn: usize,
+    unreadable: Vec<String>,
+}
+
+fn recorded(folder: &Path) -> Recorded {
+    let mut all = Recorded::default();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let bytes = match file.extension().and_then(|ending| ending.to_str()) {
+            Some("jsonl") => std::fs::read(&file).unwrap(),
+            Some("zst") => zstd::decode_all(&*std::fs::read(&file).unwrap()).unwrap(),
+            _ => continue,
+        };
+        for line in read(&bytes) {
+            match line {
+                Ok(exchange) => {
+                    let latimer_probe::exchange::Payload::Json(body) = exchange.request.body else {
+                        panic!("no JSON body")
+                    };
+                    let input = body.member("input").and_then(Raw::text).unwrap();
+                    *all.inputs.entry(input.into_owned()).or_default() += 1;
+                }
+                Err(Unreadable::Incident { incident, .. }) => {
+                    all.lost += incident.lost;
+                    all.torn += usize::from(incident.torn);
+                }
+                Err(error) => all.unreadable.push(error.to_string()),
+            }
+        }
+    }
+    all
+}
+
+fn request(input: &str) -> String {
+    format!(r#"{{"model":"m","input":"{input}","stream":true}}"#)
+}
+
+/// Whoever has got its answer whole finds it in the file, whenever the process is killed.
+#[test]
+fn what_was_answered_is_recorded_whenever_the_process_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("latimer.toml");
+    let text = "record = 'kept'\n[recorder]\nstrict = true\nsegment_bytes = 60000\n";
+    std::fs::write(&config, text).unwrap();
+    let answered = Arc::new(Mutex::new(Vec::new()));
+    for round in 0..ROUNDS {
+        let start = |_| {
+            let mut command = latimer(folder.path());
+            Listening::start(
+                command.args(["-q", "serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config),
+            )
+        };
+        let mut processes: Vec<_> = (0..PROCESSES).map(start).collect();
+        let whole = Arc::new(AtomicUsize::new(0));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let address = processes[client % PROCESSES].address.clone();
+                let (answered, whole) = (Arc::clone(&answered), Arc::clone(&whole));
+                std::thread::spawn(move || {
+                    for number in 0.. {
+                        let input = format!("{round}-{client}-{number}");
+                        let answer = std::panic::catch_unwind(|| {
+                            ask(&address, JSON, "/v1/responses", &request(&input))
+                        });
+                        match answer {
+                            Ok(answer) if answer.contains("event: response.completed\n") => {
+                                answered.lock().unwrap().push(input);
+                                whole.fetch_add(1, Ordering::Relaxed);
+                            }
+                            _ => return,
+                        }
+                    }
+                })
+            })
+            .collect();
+        while whole.load(Ordering::Relaxed) < ANSWERS {
+            std::thread::yield_now();
+        }
+        for process in &mut processes {
+            process.child.kill().unwrap();
+            process.child.wait().unwrap();
+        }
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    }
+    let recorded = recorded(&folder.path().join("kept"));
+    let answered = answered.lock().unwrap();
+    assert!(answered.len() >= ROUNDS * ANSWERS);
+    for input in answered.iter() {
+        assert_eq!(recorded.inputs.get(input), Some(&1), "{input}");
+    }
+    assert_eq!(recorded.unreadable.len(), recorded.torn, "{:?}", recorded.unreadable);
+    assert_eq!(recorded.lost, 0);
+}
+
+/// A file that may not grow stands for a full disk: the writes fail in the middle of a line. The limit
+/// (256 KiB) is some 17 lines; more than the writer can have before it when the file is moved away.
+#[test]
+fn a_full_disk_stops_no_traffic_and_what_it_took_is_counted() {
+    const SENT: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_latimer");
+    command.current_dir(folder.path()).args(["-c", "ulimit -f 512; exec \"$0\" \"$@\"", binary]);
+    let serving = Listening::start(command.args(["-q", "serve", "--listen", "127.0.0.1:0"]));
+    let text = "long ".repeat(200);
+    let send = |number: usize| {
+        let input = format!("{number} {text}");
+        let answer = ask(&serving.address, JSON, "/v1/responses", &request(&input));
+        assert!(answer.contains("event: response.completed\n"), "{answer}");
+    };
+    (0..SENT).for_each(send);
+    let kept = folder.path().join("latimer");
+    let full = kept.join("traffic.jsonl");
+    // What was asked before is written, or lost, when the limit is reached.
+    assert!(std::fs::metadata(&full).unwrap().len() > 0);
+    std::fs::rename(&full, kept.join("full.jsonl")).unwrap();
+    send(SENT);
+    let (code, _) = serving.stop();
+    assert_eq!(code, Some(0));
+    let recorded = recorded(&kept);
+    assert!(recorded.lost > 0, "the limit is too high for this test");
+    assert_eq!(recorded.inputs.len() as u64 + recorded.lost, SENT as u64 + 1);
+    assert!(recorded.inputs.values().all(|times| *times == 1));
+}
