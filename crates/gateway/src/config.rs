@@ -27,6 +27,8 @@ pub struct Config {
     pub recording: Option<bool>,
     /// The model backend. Without one the embedded mock model answers.
     pub upstream: Option<UpstreamConfig>,
+    /// Whether `GET /v1/responses` opens a WebSocket for a client that asks for one. Default true.
+    pub websockets: Option<bool>,
     /// What clients of Chat Completions are told before a Responses backend.
     pub chat_clients: ChatClients,
     /// What is kept between requests.
@@ -170,6 +172,12 @@ pub struct Limits {
     pub connections: usize,
     /// Backend connections that are kept open while idle.
     pub idle_upstream_connections: usize,
+    /// Conversations that share one WebSocket.
+    pub websocket_lanes: usize,
+    /// Requests on one WebSocket at the same time, those that wait for their lane included.
+    pub websocket_requests: usize,
+    /// The histories that one WebSocket holds, so that what nobody stores can be continued on it.
+    pub websocket_held_bytes: usize,
 }
 
 impl Default for Limits {
@@ -184,6 +192,9 @@ impl Default for Limits {
             answers: 16,
             connections: 8_000,
             idle_upstream_connections: 256,
+            websocket_lanes: 32,
+            websocket_requests: 16,
+            websocket_held_bytes: 64 << 20,
         }
     }
 }
@@ -208,6 +219,8 @@ pub struct Timeouts {
     pub idle_upstream_ms: u64,
     /// How long open answers may go on after the signal to stop.
     pub drain_ms: u64,
+    /// How long a WebSocket may stay open; OpenAI's stay 60 minutes.
+    pub websocket_ms: u64,
 }
 
 impl Default for Timeouts {
@@ -221,6 +234,7 @@ impl Default for Timeouts {
             body_ms: 30_000,
             idle_upstream_ms: 90_000,
             drain_ms: 300_000,
+            websocket_ms: 3_600_000,
         }
     }
 }
@@ -234,6 +248,8 @@ pub struct Settings {
     pub record: Option<PathBuf>,
     /// The backend; none: the embedded mock model.
     pub upstream: Option<Target>,
+    /// Whether WebSockets are opened.
+    pub websockets: bool,
     /// What Chat clients are told, and how.
     pub chat_clients: ChatClients,
     /// What is kept between requests.
@@ -357,6 +373,7 @@ impl Config {
             listen,
             record: record.then_some(directory),
             upstream: upstream.flatten(),
+            websockets: self.websockets.unwrap_or(true),
             chat_clients: self.chat_clients,
             state: StateConfig { directory: Some(state_directory), ..self.state },
             recorder: self.recorder,
@@ -377,12 +394,15 @@ impl Config {
             ("limits.stream_bytes", limits.stream_bytes as u64),
             ("limits.answers", limits.answers),
             ("limits.connections", limits.connections as u64),
+            ("limits.websocket_lanes", limits.websocket_lanes as u64),
+            ("limits.websocket_requests", limits.websocket_requests as u64),
             ("timeouts.connect_ms", timeouts.connect_ms),
             ("timeouts.first_byte_ms", timeouts.first_byte_ms),
             ("timeouts.idle_ms", timeouts.idle_ms),
             ("timeouts.keep_alive_ms", timeouts.keep_alive_ms),
             ("timeouts.client_write_ms", timeouts.client_write_ms),
             ("timeouts.body_ms", timeouts.body_ms),
+            ("timeouts.websocket_ms", timeouts.websocket_ms),
         ];
         match values.into_iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(ConfigError::Zero { name }),

@@ -101,6 +101,26 @@ pub(crate) async fn about_state(
     give(exchange, given).await
 }
 
+/// A request that is only to be continued later: its response is there at once, and empty. No backend
+/// is asked.
+pub(crate) async fn begin(
+    gateway: &Arc<Gateway>,
+    request: http::Request<impl Incoming>,
+) -> Response<Answer> {
+    let (head, incoming) = request.into_parts();
+    let mut exchange = Exchange::new(gateway, &head, Door::Responses);
+    let given = match read(&mut exchange, &head, incoming).await {
+        Ok(body) => route::begun(&mut exchange, &body).await.map_err(Refusal::from),
+        Err(refusal) => Err(refusal),
+    };
+    let given = given.map(|events| Given::Whole {
+        body: Bytes::from(events),
+        outcome: Outcome::Completed,
+        headers: headers::events(&HeaderMap::new()),
+    });
+    give(exchange, given)
+}
+
 fn with_catalog(given: Given) -> Given {
     match given {
         Given::Whole { body, outcome, headers } => {

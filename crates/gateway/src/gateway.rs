@@ -30,6 +30,11 @@ impl Gateway {
         self.settings.upstream.as_ref().map_or(Dialect::Chat, |target| target.dialect)
     }
 
+    /// Whether somebody keeps what was said: we, or the backend.
+    pub fn has_memory(&self) -> bool {
+        self.state.is_some() || self.dialect() == Dialect::Responses
+    }
+
     /// The model to ask the backend for, whatever the client names.
     pub fn model(&self) -> Option<&str> {
         self.settings.upstream.as_ref()?.model.as_deref()

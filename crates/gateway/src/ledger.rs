@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use latimer_probe::account::{Account, Outcome, Passage};
+use latimer_probe::account::{Account, Outcome, Passage, Socket};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 use tokio::sync::oneshot;
@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     pub is_codex: bool,
     /// Whose it is.
     pub tenant: Tenant,
+    /// Its place on a WebSocket, where it came over one.
+    socket: Option<Socket>,
     method: Method,
     uri: Uri,
     began: Instant,
@@ -66,6 +68,7 @@ impl Exchange {
             id: uuid::Uuid::now_v7().simple().to_string(),
             is_codex: headers::is_codex(&head.headers),
             tenant: access::tenant(&head.headers),
+            socket: head.extensions.get::<Socket>().cloned(),
             method: head.method.clone(),
             uri: head.uri.clone(),
             began: Instant::now(),
@@ -166,6 +169,7 @@ impl Exchange {
             request_bytes: self.request_bytes.map(|bytes| bytes as u64),
             response_bytes: Some((self.recorded_bytes + self.left_out_bytes) as u64),
             left_out_bytes: self.left_out_bytes as u64,
+            websocket: self.socket.take(),
             ..Account::default()
         };
         account.used(self.usage);

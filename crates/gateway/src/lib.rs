@@ -13,6 +13,7 @@
 //! | [`history`], [`state`] | what came before a request; what is kept between requests |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
+//! | [`websocket`] | many exchanges over one connection |
 //! | [`refusal`] | errors instead of answers |
 //! | [`ledger`], [`capture`], [`secret`] | keep the account of an exchange, and record it |
 //! | [`config`] | what can be set |
@@ -51,6 +52,7 @@ pub(crate) mod strand;
 pub(crate) mod stream;
 pub(crate) mod translation;
 pub(crate) mod upstream;
+pub(crate) mod websocket;
 
 pub use latimer_wire::chat::{PROFILES, Profile};
 

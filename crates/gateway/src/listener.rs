@@ -2,7 +2,7 @@
 //! nothing of what is served; the gateway and the mock both stand behind it.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,10 +102,14 @@ pub(crate) async fn accept<F>(
 }
 
 /// One client connection, all of whose requests are answered.
-pub(crate) async fn answering<I, S, F, B>(io: I, stopped: watch::Receiver<()>, serve: S)
+pub(crate) async fn answering<I, S, F, B>(
+    io: I,
+    stopped: watch::Receiver<()>,
+    serve: S,
+) -> Option<Left<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: Fn(Request<Incoming>) -> F,
+    S: Fn(Request<Incoming>) -> F + Unpin,
     F: Future<Output = Response<B>>,
     B: http_body::Body<Data = Bytes> + 'static,
     B::Error: std::error::Error + Send + Sync,
@@ -114,15 +118,27 @@ where
         let answer = serve(request);
         async { Ok::<_, Infallible>(answer.await) }
     };
-    connection(io, stopped, serve).await;
+    connection(io, stopped, serve).await
+}
+
+/// A connection on which HTTP has come to its end, by an answer that switches to another protocol or
+/// because nothing more comes.
+pub(crate) struct Left<I> {
+    pub io: I,
+    /// What was read of it already.
+    pub ahead: Bytes,
 }
 
 /// One client connection, until it ends, the gateway stops, or `serve` has no answer: then nothing is
 /// written, and `io` is as the request left it.
-pub(crate) async fn connection<I, S, F, B, E>(io: I, mut stopped: watch::Receiver<()>, serve: S)
+pub(crate) async fn connection<I, S, F, B, E>(
+    io: I,
+    mut stopped: watch::Receiver<()>,
+    serve: S,
+) -> Option<Left<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: Fn(Request<Incoming>) -> F,
+    S: Fn(Request<Incoming>) -> F + Unpin,
     F: Future<Output = Result<Response<B>, E>>,
     B: http_body::Body<Data = Bytes> + 'static,
     B::Error: std::error::Error + Send + Sync,
@@ -130,15 +146,22 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service_fn(serve)));
-    let ended = tokio::select! {
-        ended = &mut serving => ended,
-        _ = stopped.changed() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let serve = service_fn(move |request| Box::pin(serve(request)));
+    let mut serving = builder.serve_connection(TokioIo::new(io), serve);
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = poll_fn(|cx| serving.poll_without_shutdown(cx)) => break ended,
+            _ = stopped.changed(), if !stopping => {
+                std::pin::Pin::new(&mut serving).graceful_shutdown();
+                stopping = true;
+            }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a client connection ended early");
+        return None;
     }
+    let Parts { io, read_buf, .. } = serving.into_parts();
+    Some(Left { io: io.into_inner(), ahead: read_buf })
 }

@@ -1,6 +1,7 @@
 //! Which way an exchange takes: what is sent to the backend, and how its answer comes back. Decided by
 //! two dialects, the client's door and the backend's; where they are the same, nothing is changed.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use latimer_wire::chat::{
 };
 use latimer_wire::error::ApiError;
 use latimer_wire::json::{Raw, with_text_member};
-use latimer_wire::responses::{Envelope, Mend, Request};
+use latimer_wire::responses::{
+    Envelope, Event, Mend, Request, Response, Snapshot, Status, Usage, unfold,
+};
 
 use crate::body::Received;
 use crate::clock::unix_seconds;
@@ -266,6 +269,31 @@ fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted, choice: 
     }
     let mend = Mend::new(envelope(exchange, request), &format!("{}{choice}", exchange.id));
     Lowered { mend, lower, id, shape, stop }
+}
+
+/// The events of a response that is complete before anything is said, and empty.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) async fn begun(exchange: &mut Exchange, body: &Received) -> Result<String, ApiError> {
+    let request = Request::parse(utf8(&body.plain)?)?;
+    exchange.understood();
+    request.check()?;
+    let gateway = Arc::clone(&exchange.gateway);
+    if let Some(state) = &gateway.state {
+        history::recall(exchange, state, &request).await?;
+    }
+    let (mut response, mut events) = (String::new(), String::new());
+    let end = Snapshot {
+        status: Status::Completed,
+        completed_at: Some(unix_seconds()),
+        usage: Some(&Usage::default()),
+        ..Snapshot::IN_PROGRESS
+    };
+    envelope(exchange, &request).print(&mut response, "", &end);
+    let mut print = |event: &Event<'_>| event.print_frame(&mut events);
+    unfold(&Response::parse(response)?, NonZeroUsize::MAX, &mut print);
+    Ok(events)
 }
 
 fn envelope(exchange: &Exchange, request: &Request<'_>) -> Envelope {

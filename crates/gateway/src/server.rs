@@ -3,13 +3,15 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use latimer_wire::error::ApiError;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::access::refuse_strangers;
@@ -25,6 +27,7 @@ use crate::paths::{self, Room};
 use crate::secret::Secret;
 use crate::state::State;
 use crate::upstream::Upstream;
+use crate::websocket::{self, Session};
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +109,7 @@ impl Server {
             drain: Timeouts::of(timeouts.drain_ms),
         };
         let sweeping = sweep(Arc::clone(&gateway.upstream));
-        let serve = move |socket, stopped| {
-            let gateway = Arc::clone(&gateway);
-            answering(socket, stopped, move |request| respond(Arc::clone(&gateway), request))
-        };
+        let serve = move |socket, stopped| speak(Arc::clone(&gateway), socket, stopped);
         tokio::select! {
             () = accept(self.listener, entrance, stop, serve) => {}
             () = sweeping => {}
@@ -131,6 +131,40 @@ pub(crate) async fn sweep(upstream: Arc<Upstream>) {
 
 /// How often idle backend connections are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Speaks with a client until the connection ends: HTTP, and from an upgrade on over a WebSocket.
+async fn speak<I>(gateway: Arc<Gateway>, io: I, stopped: watch::Receiver<()>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let opened = Arc::new(Mutex::new(None::<Session>));
+    let session = Arc::clone(&opened);
+    let serve = move |request: Request<hyper::body::Incoming>| {
+        let (gateway, session) = (Arc::clone(&gateway), Arc::clone(&session));
+        async move {
+            if !gateway.settings.websockets || !websocket::is_asked_for(&request) {
+                return respond(gateway, request).await;
+            }
+            let (head, _) = request.into_parts();
+            match refuse_strangers(gateway.address, &head.headers)
+                .and_then(|()| websocket::accept(&head))
+            {
+                Ok(accepted) => {
+                    let opened = Session { gateway, head };
+                    *session.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+                    accepted
+                }
+                Err(error) => refusal(&error),
+            }
+        }
+    };
+    let left = answering(io, stopped.clone(), serve).await;
+    let session = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let (Some(left), Some(session)) = (left, session) {
+        session.run(left, stopped).await;
+    }
+}
+
 /// Answers a request that has come to the gateway.
 pub(crate) async fn respond(
     gateway: Arc<Gateway>,
@@ -153,18 +187,12 @@ pub(crate) async fn respond(
 /// where it is listened.
 pub(crate) fn at_the_door<B>(address: SocketAddr, request: &Request<B>) -> Result<(), ApiError> {
     refuse_strangers(address, request.headers())?;
-    if request.uri().path() == "/v1/responses" && asks_for_websocket(request.headers()) {
-        let message =
-            "Latimer: no WebSocket here yet; use POST /v1/responses with server-sent events.";
+    if websocket::is_asked_for(request) {
+        let message = "Latimer: no WebSocket here; use POST /v1/responses with server-sent events.";
         let error = ApiError::invalid("", "websocket_not_supported", message);
         return Err(ApiError { status: 426, ..error });
     }
     Ok(())
-}
-
-fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    upgrade.is_some_and(|value| value.to_ascii_lowercase().contains("websocket"))
 }
 
 /// That someone is there.

@@ -339,7 +339,9 @@ async fn play_on(listener: TcpListener, player: Arc<Player>, stop: impl Future<O
     let upstream = player.gateway.as_ref().map(|gateway| Arc::clone(&gateway.upstream));
     let serve = move |socket, stopped| {
         let player = Arc::clone(&player);
-        answering(socket, stopped, move |request| Arc::clone(&player).respond(request))
+        async move {
+            answering(socket, stopped, move |request| Arc::clone(&player).respond(request)).await;
+        }
     };
     let sweeping = async {
         match upstream {

@@ -119,7 +119,7 @@ impl HubWatch {
             data.clone_into(&mut self.begun);
         }
         self.events += 1;
-        let status = match kind_of(data, name).row().role {
+        let status = match Kind::of_data(data, name).row().role {
             Role::Terminal(status) => status,
             Role::Error => return data.clone_into(&mut self.error),
             _ => return,
@@ -150,22 +150,6 @@ impl HubWatch {
         .print_frame(&mut out);
         self.ended = Some(Status::Failed);
         out
-    }
-}
-
-/// The kind of an event: its `type`, which nearly always stands first, else its name.
-fn kind_of(data: &str, name: Option<&str>) -> Kind {
-    let first = data.strip_prefix("{\"type\":\"").and_then(|rest| rest.split('"').next());
-    match first {
-        Some(kind) => Kind::of(kind),
-        None => {
-            let event = Raw::unchecked(data);
-            match event.member_text("type").as_deref().or(name) {
-                Some(kind) => Kind::of(kind),
-                None if event.member("error").is_some() => Kind::Error,
-                None => Kind::Other,
-            }
-        }
     }
 }
 

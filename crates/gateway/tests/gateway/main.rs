@@ -25,3 +25,4 @@ mod state;
 mod streaming;
 mod support;
 mod surface;
+mod websocket;

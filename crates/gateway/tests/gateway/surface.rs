@@ -38,7 +38,7 @@ async fn every_path_has_its_answer() {
         ("POST /v1/nothing", "", 404, "not_found"),
         ("GET /v1/responses", "", 405, "method_not_allowed"),
         ("DELETE /v1/models", "", 405, "method_not_allowed"),
-        ("GET /v1/responses", UPGRADE, 426, "websocket_not_supported"),
+        ("GET /v1/responses", UPGRADE, 426, "invalid_handshake"),
         ("GET /healthz", "origin: https://evil.example\r\n", 403, "forbidden_origin"),
     ];
     let gateway = Gateway::start(Config::default()).await;

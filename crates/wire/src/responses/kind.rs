@@ -3,6 +3,8 @@
 //!
 //! Source: the SDKs' 59 typed events, and two that real services send besides.
 
+use crate::json::Raw;
+
 /// How a response or an item stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -268,6 +270,25 @@ kinds! {
     AudioDone            "response.audio.done"                        ""         None    Aside;
     TranscriptDelta      "response.audio.transcript.delta"            "delta"    None    Aside;
     TranscriptDone       "response.audio.transcript.done"             ""         None    Aside;
+}
+
+impl Kind {
+    /// The kind of an event by its text: its `type`, which nearly always stands first, else the name
+    /// of its frame.
+    pub fn of_data(data: &str, name: Option<&str>) -> Kind {
+        let first = data.strip_prefix("{\"type\":\"").and_then(|rest| rest.split('"').next());
+        match first {
+            Some(kind) => Kind::of(kind),
+            None => {
+                let event = Raw::unchecked(data);
+                match event.member_text("type").as_deref().or(name) {
+                    Some(kind) => Kind::of(kind),
+                    None if event.member("error").is_some() => Kind::Error,
+                    None => Kind::Other,
+                }
+            }
+        }
+    }
 }
 
 /// The texts that items hold besides their parts: item type, member, and the events that bring it.

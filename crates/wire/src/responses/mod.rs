@@ -14,6 +14,7 @@ mod mend;
 mod parameters;
 mod request;
 mod response;
+pub mod socket;
 mod unfold;
 
 pub use envelope::{Envelope, Failure, Snapshot, Usage};
