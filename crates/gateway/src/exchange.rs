@@ -118,7 +118,7 @@ pub(crate) async fn begin(
         outcome: Outcome::Completed,
         headers: headers::events(&HeaderMap::new()),
     });
-    give(exchange, given)
+    give(exchange, given).await
 }
 
 fn with_catalog(given: Given) -> Given {
