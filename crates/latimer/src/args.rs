@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use latimer_gateway::{Config, ConfigError, Dialect, PROFILES, Settings, UpstreamConfig};
+use latimer_probe::summary::Answered;
 
 /// An interpreter between programs that talk to a language model and the model that answers.
 #[derive(Debug, Parser)]
@@ -209,19 +210,76 @@ pub enum Agent {
 const REPORT_EXAMPLES: &str = "\
 Examples:
   latimer report latimer/traffic.jsonl
-  latimer report latimer/traffic.jsonl -o report.md";
+      what was said, in full, as Markdown
+  latimer report latimer -o report.html
+      sessions and turns as a page: what each added to the prompt, where the prompt cache broke and
+      what that cost, errors first, a timeline; all segments of the folder
+  latimer report latimer --format json --session 0199 --since '2026-11-20 14:00'
+      the same as data; `latimer report --schema` describes it
+  latimer report latimer --format csv --status error > errors.csv
+      a row for each exchange that failed
+  latimer report latimer --follow
+      turns as they are recorded, until Ctrl-C
+
+Prices are those that come with Latimer, each with its source and date; a file given with --prices
+goes before them:
+  [[price]]
+  model = \"qwen3\"
+  input = 0.10          # USD per million tokens
+  cached = 0.02
+  output = 0.40
+  source = \"our own machine\"
+  date = \"2026-11-20\"";
 
 /// A report.
 #[derive(Debug, clap::Args)]
 pub struct Report {
-    /// The recording: `traffic.jsonl`, or the directory it is in.
-    pub file: PathBuf,
+    /// The recordings: files (`traffic.jsonl`, `*.jsonl.zst`), or folders of them.
+    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    pub files: Vec<PathBuf>,
     /// Where to write it; without this it is printed.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// How it is laid out.
+    /// Its form [default: by the end of the output's name, else markdown].
+    #[arg(long)]
+    pub format: Option<ReportFormat>,
+    /// How Markdown is laid out.
     #[arg(long, default_value = "default")]
     pub layout: Layout,
+    /// Only this session: its id, or the beginning of it.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Only requests that began then or later: `2026-11-20`, `2026-11-20 14:05` (UTC).
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only requests for this model.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Only those answered so: 429, 5xx, error, completed, incomplete, failed, broken-off, cancelled.
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<Answered>,
+    /// What models cost: a TOML file, as below.
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+    /// Show turns as they are recorded.
+    #[arg(long, conflicts_with_all = ["output", "format"])]
+    pub follow: bool,
+    /// Print the JSON schema of the summary, and do nothing else.
+    #[arg(long)]
+    pub schema: bool,
+}
+
+/// Forms of the report.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ReportFormat {
+    /// Everything that was said, in full.
+    Markdown,
+    /// One page: sessions, turns, caches, errors, times.
+    Html,
+    /// The same as data.
+    Json,
+    /// A row for each exchange.
+    Csv,
 }
 
 /// Layouts of the report.

@@ -4,6 +4,8 @@
 mod args;
 mod check;
 mod findings;
+mod follow;
+mod recording;
 mod replay;
 mod report;
 mod run;

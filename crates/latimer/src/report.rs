@@ -1,37 +1,154 @@
-//! `latimer report`: a recording in, Markdown out.
+//! `latimer report`: recordings in, a report out, in the form that is wanted.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Seek, Write};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
-use latimer_gateway::capture::FILE_NAME;
+use anyhow::{Context, Result, anyhow, bail};
 use latimer_probe::markdown::{self, Options};
+use latimer_probe::summary::{Prices, Selection, Summarizer, Summary, SummaryOptions};
+use latimer_probe::{csv, html, summary, unix_ms};
 use tempfile::{SpooledData, SpooledTempFile};
 
-use crate::args;
+use crate::args::{self, ReportFormat};
+use crate::follow;
+use crate::recording::Recording;
 
 /// How much of a report waits for its head in memory; what is longer waits in a temporary file.
 const IN_MEMORY_BYTES: usize = 16 << 20;
 
+/// The forms by the end of the output's name.
+const FORMATS: &[(&str, ReportFormat)] = &[
+    ("html", ReportFormat::Html),
+    ("htm", ReportFormat::Html),
+    ("json", ReportFormat::Json),
+    ("csv", ReportFormat::Csv),
+];
+
 /// Writes the report where it is wanted.
 pub fn report(args: args::Report) -> Result<ExitCode> {
-    let layout = match args.layout {
-        args::Layout::Default => markdown::Layout::Default,
-        args::Layout::Seed => markdown::Layout::Seed,
+    if args.schema {
+        return to(args.output.as_deref(), |out| writeln!(out, "{}", summary::schema()));
+    }
+    let options = options(&args)?;
+    if args.follow {
+        return follow::follow(&args.files, options);
+    }
+    let recording = Recording::find(&args.files)?;
+    recording.check()?;
+    match format(&args) {
+        ReportFormat::Markdown => {
+            if options.selection != Selection::default() {
+                bail!("--session, --since, --model and --status need --format html, json or csv");
+            }
+            let source = args.files.iter().map(|file| file.display().to_string());
+            let report =
+                Rendered::of(&source.collect::<Vec<_>>().join(", "), &recording, args.layout)?;
+            match &args.output {
+                Some(path) => report.write(path)?,
+                None => report.print()?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        ReportFormat::Csv => to(args.output.as_deref(), |out| {
+            csv::write_head(out)?;
+            let mut summarizer = Summarizer::new(options);
+            let rows = recording.read(|source, input| {
+                summarizer.read(source, input, &mut |placed| csv::write_row(placed, out))
+            });
+            rows.map_err(io::Error::other)
+        }),
+        ReportFormat::Html => {
+            let summary = summarize(&recording, options)?;
+            to(args.output.as_deref(), |out| html::write(&summary, out))
+        }
+        ReportFormat::Json => {
+            let summary = summarize(&recording, options)?;
+            to(args.output.as_deref(), |out| {
+                serde_json::to_writer_pretty(&mut *out, &summary)?;
+                writeln!(out)
+            })
+        }
+    }
+}
+
+/// The summary of a recording.
+pub fn summarize(recording: &Recording, options: SummaryOptions) -> Result<Summary> {
+    let mut summarizer = Summarizer::new(options);
+    recording.read(|source, input| summarizer.read(source, input, &mut |_| Ok(())))?;
+    Ok(summarizer.finish())
+}
+
+/// What is wanted of the exchanges, with prices and time.
+fn options(args: &args::Report) -> Result<SummaryOptions> {
+    let since = args.since.as_deref().map(|typed| {
+        let wrong =
+            || anyhow!("--since {typed}: a time is `2026-11-20` or `2026-11-20 14:05` (UTC)");
+        unix_ms(typed).ok_or_else(wrong)
+    });
+    Ok(SummaryOptions {
+        generated_unix_s: now_unix_s(),
+        prices: prices(args.prices.as_deref())?,
+        selection: Selection {
+            session: args.session.clone(),
+            since_unix_ms: since.transpose()?,
+            model: args.model.clone(),
+            status: args.status,
+        },
+        ..SummaryOptions::default()
+    })
+}
+
+/// The user's prices before those that come with Latimer.
+fn prices(file: Option<&Path>) -> Result<Prices> {
+    let Some(file) = file else { return Ok(Prices::shipped()) };
+    let shown = file.display();
+    let table =
+        fs::read_to_string(file).with_context(|| format!("cannot read the prices {shown}"))?;
+    let prices = Prices::parse(&table).with_context(|| format!("the prices {shown} are wrong"))?;
+    Ok(prices.or(Prices::shipped()))
+}
+
+fn now_unix_s() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() as i64
+}
+
+/// The form that is named, or else the one that the output's name ends in.
+fn format(args: &args::Report) -> ReportFormat {
+    let end = args.output.as_deref().and_then(Path::extension);
+    let by_name = || FORMATS.iter().find(|(name, _)| end.is_some_and(|end| end == *name));
+    args.format.or_else(|| by_name().map(|(_, format)| *format)).unwrap_or(ReportFormat::Markdown)
+}
+
+/// Writes to a file, or prints. That the reader has seen enough, as `head` does, is no error.
+fn to(
+    path: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<ExitCode> {
+    let buffered = |out: &mut dyn Write| {
+        let mut out = BufWriter::with_capacity(1 << 16, out);
+        write(&mut out)?;
+        out.flush()
     };
-    let file = if args.file.is_dir() { args.file.join(FILE_NAME) } else { args.file };
-    let report = Rendered::of(&file, layout)?;
-    match args.output {
-        Some(path) => report.write(&path)?,
-        None => report.print()?,
+    match path {
+        Some(path) => {
+            let written = File::create(path).and_then(|mut file| buffered(&mut file));
+            written.with_context(|| format!("cannot write the report {}", path.display()))?;
+        }
+        None => match buffered(&mut io::stdout().lock()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                return Err(error).context("cannot print the report");
+            }
+            _ => {}
+        },
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A report that is complete.
+/// A Markdown report that is complete.
 pub struct Rendered {
     head: String,
     log: SpooledTempFile,
@@ -39,15 +156,18 @@ pub struct Rendered {
 
 impl Rendered {
     /// The report of a recording.
-    pub fn of(file: &Path, layout: markdown::Layout) -> Result<Rendered> {
-        let shown = file.display().to_string();
-        let failed = || format!("cannot read the recording {shown}");
-        let input = File::open(file).with_context(failed)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let options = Options { source: &shown, generated_unix_s: now.as_secs() as i64, layout };
+    pub fn of(source: &str, recording: &Recording, layout: args::Layout) -> Result<Rendered> {
+        let layout = match layout {
+            args::Layout::Default => markdown::Layout::Default,
+            args::Layout::Seed => markdown::Layout::Seed,
+        };
+        let options = Options { source, generated_unix_s: now_unix_s(), layout };
         let mut log = SpooledTempFile::new(IN_MEMORY_BYTES);
-        let head = markdown::render(input, &options, &mut log).with_context(failed)?;
-        Ok(Rendered { head, log })
+        let mut report = markdown::MarkdownReport::new(options);
+        let single = recording.single().is_some();
+        recording
+            .read(|file, input| report.read(if single { source } else { file }, input, &mut log))?;
+        Ok(Rendered { head: report.head(), log })
     }
 
     /// Writes it to a file.
@@ -56,7 +176,7 @@ impl Rendered {
         written.with_context(|| format!("cannot write the report {}", path.display()))
     }
 
-    /// Prints it. That the reader has seen enough, as `head` does, is no error.
+    /// Prints it.
     fn print(self) -> Result<()> {
         match self.copy_to(&mut io::stdout().lock()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -75,4 +195,20 @@ impl Rendered {
             SpooledData::OnDisk(mut log) => io::copy(&mut log, out).map(drop),
         }
     }
+}
+
+/// Leaves the reports of a recording beside it: Markdown and HTML.
+pub fn leave_beside(recording: &Path) -> Result<[PathBuf; 2]> {
+    let files = Recording::find(&[recording.to_owned()])?;
+    let [markdown, page] = ["report.md", "report.html"].map(|name| recording.with_file_name(name));
+    let source = recording.display().to_string();
+    Rendered::of(&source, &files, args::Layout::Default)?.write(&markdown)?;
+    let options = SummaryOptions {
+        generated_unix_s: now_unix_s(),
+        prices: Prices::shipped(),
+        ..SummaryOptions::default()
+    };
+    let summary = summarize(&files, options)?;
+    to(Some(&page), |out| html::write(&summary, out))?;
+    Ok([markdown, page])
 }

@@ -11,14 +11,12 @@ use anyhow::{Context, Result, bail};
 use latimer_gateway::Server;
 use latimer_gateway::capture::FILE_NAME;
 use latimer_gateway::models::codex_model;
-use latimer_probe::markdown::Layout;
 use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::args::{self, Agent};
-use crate::report::Rendered;
-use crate::serve;
+use crate::{report, serve};
 
 /// The model an agent asks for when none is named.
 const DEFAULT_MODEL: &str = "mock";
@@ -58,9 +56,9 @@ pub fn run(args: args::Run) -> Result<ExitCode> {
 
 fn leave_report(directory: &Path) -> Result<()> {
     let recording = directory.join(FILE_NAME);
-    let path = directory.join("report.md");
-    Rendered::of(&recording, Layout::Default)?.write(&path)?;
-    eprintln!("latimer: recording {}, report {}", recording.display(), path.display());
+    let [markdown, page] = report::leave_beside(&recording)?;
+    let [recording, markdown, page] = [&recording, &markdown, &page].map(|path| path.display());
+    eprintln!("latimer: recording {recording}, report {markdown} and {page}");
     Ok(())
 }
 

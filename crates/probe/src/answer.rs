@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use latimer_wire::json::Raw;
 
+use crate::account::Tokens;
 use crate::fields::{Fields, tree};
 use crate::tool_call::ToolCalls;
 
@@ -53,16 +54,6 @@ pub(crate) struct Failure {
     pub(crate) message: Option<String>,
 }
 
-/// What one exchange cost, in tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tokens {
-    pub(crate) input: u64,
-    pub(crate) output: u64,
-    pub(crate) total: u64,
-    pub(crate) cached: u64,
-    pub(crate) reasoning: u64,
-}
-
 /// Everything the report says about one answer.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -72,6 +63,8 @@ pub(crate) struct Answer {
     pub(crate) incomplete_reason: Option<String>,
     pub(crate) calls: ToolCalls,
     pub(crate) tokens: Option<Tokens>,
+    /// Whether the service says how many of them came from a cache.
+    pub(crate) knows_cache: bool,
     /// Events of a Responses stream were seen.
     started: bool,
     texts: Vec<Piece>,
@@ -193,13 +186,32 @@ impl Answer {
         }
     }
 
+    /// Takes what was used, where it is said.
+    fn used(&mut self, usage: &Fields<'_>) {
+        let counted = USAGE.iter().find_map(|[input, output, of_input, of_output]| {
+            let counts = (usage.number(input)?, usage.number(output)?);
+            Some((counts, usage.fields(of_input), usage.fields(of_output)))
+        });
+        let Some(((input, output), of_input, of_output)) = counted else { return };
+        let cached = of_input.number("cached_tokens");
+        self.knows_cache = cached.is_some();
+        self.tokens = Some(Tokens {
+            input,
+            output,
+            total: usage.number("total_tokens").unwrap_or(input.saturating_add(output)),
+            cached: cached.unwrap_or_default(),
+            cache_write: of_input.number("cache_write_tokens").unwrap_or_default(),
+            reasoning: of_output.number("reasoning_tokens").unwrap_or_default(),
+        });
+    }
+
     /// Takes the whole response: what only it knows, and what the events before did not bring.
     fn end(&mut self, response: &Fields<'_>, status: Option<&str>) {
         self.status = response.text("status").or(status.map(Cow::Borrowed)).map(Cow::into_owned);
         self.failure = response.get("error").and_then(failure).or(self.failure.take());
         let details = response.fields("incomplete_details");
         self.incomplete_reason = details.text("reason").map(Cow::into_owned);
-        self.tokens = tokens(&response.fields("usage"));
+        self.used(&response.fields("usage"));
         let known: Vec<_> = self.texts.iter().map(|piece| piece.channel).collect();
         let output = response.get("output").map(Raw::elements).unwrap_or_default();
         for (item, at) in output.into_iter().map(Fields::of).zip(0..) {
@@ -208,6 +220,12 @@ impl Answer {
         }
     }
 }
+
+/// The names of what was used: those of Responses, and those of Chat Completions.
+const USAGE: [[&str; 4]; 2] = [
+    ["input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details"],
+    ["prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"],
+];
 
 fn channel_of(kind: &str) -> Option<(Channel, bool)> {
     let (name, is_done) = match kind.strip_suffix(".delta") {
@@ -229,16 +247,4 @@ fn failure_of(error: &Fields<'_>, text: Option<Cow<'_, str>>) -> Option<Failure>
         message: error.text("message").or(text).map(Cow::into_owned),
     };
     (failure.code.is_some() || failure.message.is_some()).then_some(failure)
-}
-
-fn tokens(usage: &Fields<'_>) -> Option<Tokens> {
-    let detail = |list: &str, field: &str| usage.fields(list).number(field).unwrap_or_default();
-    let (input, output) = (usage.number("input_tokens")?, usage.number("output_tokens")?);
-    Some(Tokens {
-        input,
-        output,
-        total: usage.number("total_tokens").unwrap_or(input.saturating_add(output)),
-        cached: detail("input_tokens_details", "cached_tokens"),
-        reasoning: detail("output_tokens_details", "reasoning_tokens"),
-    })
 }

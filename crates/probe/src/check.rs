@@ -60,7 +60,8 @@ fn is_recording(bytes: &[u8]) -> bool {
         .is_some_and(|line| line.member("request").is_some_and(Raw::is_object))
 }
 
-fn answer(exchange: &Exchange<'_>) -> Option<(String, Vec<Finding>)> {
+/// What the judge says of one exchange, beside what was asked; none where it has nothing to judge.
+pub(crate) fn answer(exchange: &Exchange<'_>) -> Option<(String, Vec<Finding>)> {
     let api = Api::of_path(&exchange.request.url)?;
     let outcome = exchange.latimer.and_then(|latimer| latimer.member_text("outcome"));
     if exchange.request.method != "POST" || outcome.as_deref() == Some("cancelled") {

@@ -67,6 +67,16 @@ impl Headers<'_> {
     }
 }
 
+/// The path of a URL.
+pub(crate) fn path_of(url: &str) -> String {
+    let address = url.split(['?', '#']).next().unwrap_or_default();
+    let after_scheme = address.split_once("//").map_or(address, |(_, rest)| rest);
+    match after_scheme.find('/') {
+        Some(at) => after_scheme.get(at..).unwrap_or_default().to_owned(),
+        None => "/".to_owned(),
+    }
+}
+
 /// A recorded body.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Payload<'a> {
@@ -115,14 +125,23 @@ pub enum Unreadable {
 /// # Ok::<(), latimer_probe::exchange::Unreadable>(())
 /// ```
 pub fn read(lines: &[u8]) -> impl Iterator<Item = Result<Exchange<'_>, Unreadable>> {
+    read_numbered(lines).map(|(_, exchange)| exchange)
+}
+
+/// The same, each with the number of its line, from 1.
+pub(crate) fn read_numbered(
+    lines: &[u8],
+) -> impl Iterator<Item = (u64, Result<Exchange<'_>, Unreadable>)> {
     let ends = memchr::memchr_iter(b'\n', lines).map(|at| at + 1).chain([lines.len()]);
     let lines = ends.scan(0, |from, end| lines.get(std::mem::replace(from, end)..end));
     (1..).zip(lines).filter(|(_, bytes)| !bytes.trim_ascii().is_empty()).map(|(line, bytes)| {
-        exchange(bytes).map_err(|source| match (incident(bytes), bytes.ends_with(b"\n")) {
-            (Some(incident), _) => Unreadable::Incident { line, incident: Box::new(incident) },
-            (None, true) => Unreadable::Malformed { line, source },
-            (None, false) => Unreadable::Torn { line },
-        })
+        let read =
+            exchange(bytes).map_err(|source| match (incident(bytes), bytes.ends_with(b"\n")) {
+                (Some(incident), _) => Unreadable::Incident { line, incident: Box::new(incident) },
+                (None, true) => Unreadable::Malformed { line, source },
+                (None, false) => Unreadable::Torn { line },
+            });
+        (line, read)
     })
 }
 

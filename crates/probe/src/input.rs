@@ -70,7 +70,8 @@ pub(crate) fn items<'a>(body: &Fields<'a>) -> Option<Vec<InputItem<'a>>> {
     }])
 }
 
-fn item(item: Raw<'_>) -> InputItem<'_> {
+/// The row of one item.
+pub(crate) fn item(item: Raw<'_>) -> InputItem<'_> {
     let fields = Fields::of(item);
     let role = fields.text("role");
     let kind = fields.text("type").unwrap_or("message".into());

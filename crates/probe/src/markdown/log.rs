@@ -2,11 +2,12 @@
 //! an exchange. Out: its chapter of the log, from behind its number.
 
 use super::page::Page;
-use super::parts::Parts;
-use super::text::{code, time_with_ms};
+use super::text::code;
 use super::{request, response, totals};
 use crate::exchange::{Exchange, Headers};
+use crate::parts::Parts;
 use crate::redact;
+use crate::words::time_with_ms;
 
 /// Writes the chapter of one exchange.
 pub(super) fn write_exchange(page: &mut Page<'_>, exchange: &Exchange<'_>, parts: &Parts<'_>) {

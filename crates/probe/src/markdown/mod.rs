@@ -5,7 +5,6 @@
 
 mod log;
 mod page;
-mod parts;
 mod request;
 mod response;
 mod text;
@@ -14,11 +13,11 @@ mod totals;
 use std::io::{self, Read, Write};
 
 use page::Page;
-use parts::Parts;
 use totals::Totals;
 
 use crate::blocks;
 use crate::exchange::{self, Unreadable};
+use crate::parts::Parts;
 
 /// How the report looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,19 +63,53 @@ pub fn render(
     options: &Options<'_>,
     log: &mut impl Write,
 ) -> io::Result<String> {
-    let mut totals = Totals::default();
-    blocks::in_order(
-        recording,
-        |lines| Chapters::of(lines, options.layout),
-        |chapters| {
-            chapters.write(totals.requests(), log)?;
-            totals.merge(chapters.totals);
-            Ok(())
-        },
-    )?;
-    let mut head = String::new();
-    totals.write(&mut Page::new(&mut head, options.layout), options);
-    Ok(head)
+    let mut report = MarkdownReport::new(*options);
+    report.read(options.source, recording, log)?;
+    Ok(report.head())
+}
+
+/// A report of one recording after another, as if they were one.
+pub struct MarkdownReport<'a> {
+    options: Options<'a>,
+    totals: Totals,
+}
+
+impl<'a> MarkdownReport<'a> {
+    /// Begins a report.
+    pub fn new(options: Options<'a>) -> Self {
+        MarkdownReport { options, totals: Totals::default() }
+    }
+
+    /// Writes the chapters of a recording to `log`; `source` is its name, should it hold a line that
+    /// is no exchange.
+    ///
+    /// # Errors
+    /// As [`render`].
+    pub fn read(
+        &mut self,
+        source: &str,
+        recording: impl Read,
+        log: &mut impl Write,
+    ) -> io::Result<()> {
+        let (totals, layout) = (&mut self.totals, self.options.layout);
+        totals.begin((source != self.options.source).then_some(source));
+        blocks::in_order(
+            recording,
+            |lines| Chapters::of(lines, layout),
+            |chapters| {
+                chapters.write(totals.requests(), log)?;
+                totals.merge(chapters.totals);
+                Ok(())
+            },
+        )
+    }
+
+    /// What stands above the chapters.
+    pub fn head(&self) -> String {
+        let mut head = String::new();
+        self.totals.write(&mut Page::new(&mut head, self.options.layout), &self.options);
+        head
+    }
 }
 
 /// The chapters of some exchanges, without their numbers: those are not known before all lines

@@ -4,12 +4,13 @@
 use latimer_wire::json::Raw;
 
 use super::page::Page;
-use super::parts::Body;
-use super::text::{chars, code, cut, grouped, html, inline};
+use super::text::{chars, code, cut, html, inline};
 use crate::exchange::Payload;
 use crate::fields::{Fields, tree};
 use crate::input::{self, InputItem};
+use crate::parts::Body;
 use crate::python;
+use crate::words::grouped;
 
 /// The settings on the first line: key and label.
 const SETTINGS: &[(&str, &str)] = &[

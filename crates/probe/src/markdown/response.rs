@@ -3,13 +3,15 @@
 //! of the report.
 
 use super::page::Page;
-use super::parts::Body;
 use super::request::write_as_it_is;
-use super::text::{chars, code, code_cell, cut, grouped, inline};
-use crate::answer::{Answer, Channel, Tokens};
+use super::text::{chars, code, code_cell, cut, inline};
+use crate::account::Tokens;
+use crate::answer::{Answer, Channel};
 use crate::exchange::RecordedResponse;
+use crate::parts::Body;
 use crate::stream::{self, StreamSummary};
 use crate::tool_call::ToolCall;
+use crate::words::grouped;
 
 /// The texts of an answer in the order of the report.
 const TEXTS: &[(Channel, &str)] = &[

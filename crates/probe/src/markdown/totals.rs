@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::text::{code, code_cell, date_and_time, grouped, inline};
-use super::{Options, page::Page, parts::Parts};
-use crate::exchange::Exchange;
+use super::text::{code, code_cell, inline};
+use super::{Options, page::Page};
+use crate::exchange::{Exchange, path_of};
+use crate::parts::Parts;
 use crate::redact;
 use crate::structure::KeyPaths;
 use crate::tally::Tally;
+use crate::words::{date_and_time, grouped};
 
 /// Sums over the exchanges so far.
 #[derive(Debug, Default)]
@@ -27,7 +29,10 @@ pub(super) struct Totals {
     request_keys: KeyPaths,
     response_keys: KeyPaths,
     malformed: u64,
-    first_malformed_line: Option<u64>,
+    /// The file, where it is one of several, and the line.
+    first_malformed: Option<(Option<String>, u64)>,
+    /// The file that is being read, where it is one of several.
+    source: Option<String>,
     torn: u64,
     lost: u64,
 }
@@ -58,10 +63,17 @@ impl Totals {
         }
     }
 
+    /// Begins with another file; `source` is its name where it is one of several.
+    pub(super) fn begin(&mut self, source: Option<&str>) {
+        self.source = source.map(str::to_owned);
+        self.lines = 0;
+    }
+
     /// Adds the sums over the lines that follow.
     pub(super) fn merge(&mut self, later: Totals) {
-        let malformed_line = later.first_malformed_line.map(|line| self.lines + line);
-        self.first_malformed_line = self.first_malformed_line.or(malformed_line);
+        if let (None, Some((_, line))) = (&self.first_malformed, later.first_malformed) {
+            self.first_malformed = Some((self.source.clone(), self.lines + line));
+        }
         self.lines += later.lines;
         self.requests += later.requests;
         self.malformed += later.malformed;
@@ -94,7 +106,7 @@ impl Totals {
     /// Counts a line that is no record.
     pub(super) fn add_malformed(&mut self, line: u64) {
         self.malformed += 1;
-        self.first_malformed_line.get_or_insert(line);
+        self.first_malformed.get_or_insert((None, line));
     }
 
     /// Counts a last line that was cut off.
@@ -139,7 +151,10 @@ impl Totals {
         page.line(format!("**Total request payload:** {} bytes", grouped(self.request_bytes)));
         page.line(format!("**Total response payload:** {} bytes", grouped(self.response_bytes)));
         if self.malformed + self.torn > 0 {
-            let first = self.first_malformed_line.map(|line| format!(" (first: line {line})"));
+            let first = self.first_malformed.as_ref().map(|(source, line)| match source {
+                Some(source) => format!(" (first: {} line {line})", code(source)),
+                None => format!(" (first: line {line})"),
+            });
             page.line(format!(
                 "**Skipped lines:** {} malformed{}, {} torn at the end",
                 grouped(self.malformed),
@@ -158,15 +173,6 @@ impl Totals {
 pub(super) fn status_of(exchange: &Exchange<'_>) -> String {
     let status = exchange.response.as_ref().and_then(|response| response.status_code);
     status.map_or_else(|| "no response".to_owned(), |code| code.to_string())
-}
-
-fn path_of(url: &str) -> String {
-    let address = url.split(['?', '#']).next().unwrap_or_default();
-    let after_scheme = address.split_once("//").map_or(address, |(_, rest)| rest);
-    match after_scheme.find('/') {
-        Some(at) => after_scheme.get(at..).unwrap_or_default().to_owned(),
-        None => "/".to_owned(),
-    }
 }
 
 fn counts(tally: &Tally) -> impl Iterator<Item = [Cow<'_, str>; 2]> {

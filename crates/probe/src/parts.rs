@@ -1,4 +1,4 @@
-//! What of an exchange both the totals and its chapter show, found once: the members of JSON bodies,
+//! What of an exchange several parts of a report show, found once: the members of JSON bodies,
 //! and the sizes of bodies.
 
 use crate::exchange::{Exchange, Payload};
@@ -6,23 +6,23 @@ use crate::fields::Fields;
 use crate::python;
 
 /// The two bodies of an exchange.
-pub(super) struct Parts<'a> {
-    pub(super) request: Body<'a>,
+pub(crate) struct Parts<'a> {
+    pub(crate) request: Body<'a>,
     /// Empty where there is no response.
-    pub(super) response: Body<'a>,
+    pub(crate) response: Body<'a>,
 }
 
 /// A body, looked into.
 #[derive(Default)]
-pub(super) struct Body<'a> {
+pub(crate) struct Body<'a> {
     /// Text in bytes, JSON as Python would print it.
-    pub(super) size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// The members of a JSON body.
-    pub(super) json: Option<Fields<'a>>,
+    pub(crate) json: Option<Fields<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn of(exchange: &Exchange<'a>) -> Self {
+    pub(crate) fn of(exchange: &Exchange<'a>) -> Self {
         let response = exchange.response.as_ref().map(|response| Body::of(&response.body));
         Parts { request: Body::of(&exchange.request.body), response: response.unwrap_or_default() }
     }

@@ -1,0 +1,108 @@
+//! The sessions of the page: each folds, and so do its turns and exchanges. In: a summary. Out: its
+//! tree. A small one is shown open, a large one closed.
+
+use super::element::Html;
+use super::{exchange, timeline};
+use crate::summary::{NamedBy, SessionSummary, Sum, Summary, TurnSummary};
+use crate::words::{date_and_time, grouped, usd};
+
+/// Up to so many exchanges in all, sessions and turns are shown open.
+const OPEN_EXCHANGES: u64 = 60;
+
+/// Writes all sessions, and what belongs to none.
+pub(super) fn write_all(page: &mut Html<'_>, summary: &Summary) {
+    let is_open = summary.sum.exchanges <= OPEN_EXCHANGES;
+    page.plain("h2", "Sessions");
+    if summary.sessions.is_empty() {
+        page.plain("p", "There are none.");
+    }
+    for session in &summary.sessions {
+        write_session(page, session, is_open);
+    }
+    if !summary.others.is_empty() {
+        page.plain("h2", "Exchanges outside of sessions");
+        summary.others.iter().for_each(|facts| exchange::write(page, facts));
+    }
+}
+
+fn fold(
+    page: &mut Html<'_>,
+    class: &str,
+    is_open: bool,
+    summary: impl FnOnce(&mut Html<'_>),
+    content: impl FnOnce(&mut Html<'_>),
+) {
+    let class = [("class", class), ("open", "")];
+    let attributes = if is_open { class.as_slice() } else { class.get(..1).unwrap_or_default() };
+    page.element("details", attributes, |page| {
+        page.element("summary", &[], summary);
+        page.markup("\n");
+        content(page);
+    });
+    page.markup("\n");
+}
+
+fn write_session(page: &mut Html<'_>, session: &SessionSummary, is_open: bool) {
+    let head = |page: &mut Html<'_>| {
+        page.with("b", &[], "Session ");
+        page.quote(&session.id);
+        page.with("span", &[("class", "facts")], &facts(&session.sum));
+    };
+    fold(page, "session", is_open, head, |page| {
+        page.element("p", &[("class", "about")], |page| {
+            if let Some(first) = session.sum.first_unix_ms {
+                page.text(&format!("Began {} UTC. ", date_and_time(first.div_euclid(1000))));
+            }
+            page.text(match session.named_by {
+                NamedBy::Record => "The recorder noted its id down.",
+                NamedBy::Client => "Its requests name it.",
+                NamedBy::CacheKey => "Its requests share a key for the prompt cache.",
+                NamedBy::Inferred => "Its requests begin the same way; nothing names it.",
+            });
+            if let Some(parent) = &session.parent {
+                page.text(" Started by ");
+                page.quote(parent);
+                page.text(".");
+            }
+        });
+        timeline::write(page, session);
+        for (turn, number) in session.turns.iter().zip(1..) {
+            write_turn(page, turn, number, is_open);
+        }
+    });
+}
+
+/// The sum of a session in a line.
+fn facts(sum: &Sum) -> String {
+    let tokens = &sum.tokens;
+    let mut facts = vec![format!("{} exchanges", grouped(sum.exchanges))];
+    let counts =
+        [(sum.errors, "errors"), (sum.retries, "retries"), (sum.cache_misses, "cache misses")];
+    facts.extend(
+        counts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", grouped(count))),
+    );
+    if tokens.total > 0 {
+        let [input, cached, output] = [tokens.input, tokens.cached, tokens.output].map(grouped);
+        facts.push(format!("{input} tokens in ({cached} cached), {output} out"));
+        facts.push(match sum.unpriced_exchanges {
+            0 => usd(sum.cost_usd),
+            _ if sum.cost_usd == 0.0 => "no price".to_owned(),
+            _ => format!("{} and more without a price", usd(sum.cost_usd)),
+        });
+    }
+    facts.join(" · ")
+}
+
+fn write_turn(page: &mut Html<'_>, turn: &TurnSummary, number: usize, is_open: bool) {
+    let head = |page: &mut Html<'_>| {
+        page.with("b", &[], &format!("Turn {number} "));
+        page.quote(turn.prompt.as_deref().unwrap_or("(the user says nothing new)"));
+        page.with("span", &[("class", "facts")], &format!("{} exchanges", turn.exchanges.len()));
+    };
+    fold(page, "turn", is_open, head, |page| {
+        turn.exchanges.iter().for_each(|facts| exchange::write(page, facts));
+    });
+}

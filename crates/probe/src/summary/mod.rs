@@ -1,0 +1,498 @@
+//! What a recording holds, as data: sessions, their turns, the exchanges of each, and sums over all of
+//! them. In: one recording or several, in one pass over their lines by all cores. Out: a [`Summary`],
+//! of which every writer (JSON, HTML, CSV, the terminal) is a view. Memory is bounded: of a body only
+//! small facts stay, and of exchanges beyond [`SummaryLimits`] only what they add to the sums.
+
+mod against;
+mod facts;
+mod prefix;
+mod price;
+mod select;
+mod sessions;
+mod sums;
+
+pub use crate::account::Tokens;
+pub use against::{Against, compare};
+pub use price::{LongInput, Price, Prices};
+pub use select::{Answered, Selection, UnknownAnswer};
+pub use sums::{ModelSum, Sum, ToolSum};
+
+use std::io::{self, Read};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::blocks;
+use crate::exchange::{self, Unreadable};
+use facts::Seen;
+use sessions::Assembly;
+
+/// The version of the summary's form; it changes when a member changes its meaning or goes.
+pub const SUMMARY_VERSION: u32 = 1;
+
+/// How much a summary keeps. What is beyond is counted, and only selected recordings show it.
+#[derive(Debug, Clone, Copy)]
+pub struct SummaryLimits {
+    /// How many exchanges are kept with their facts.
+    pub exchanges: u64,
+    /// How many sessions are followed at a time; of one that was silent for longest, the next request
+    /// is a session of its own.
+    pub sessions: usize,
+    /// How much of the last requests is kept to compare the next ones with, in bytes.
+    pub prefix_bytes: usize,
+    /// How many bytes of excerpts are kept in all.
+    pub excerpt_bytes: usize,
+    /// How many lines that are no exchanges are named.
+    pub skipped_lines: usize,
+}
+
+impl Default for SummaryLimits {
+    fn default() -> Self {
+        SummaryLimits {
+            exchanges: 10_000,
+            sessions: 1_000,
+            prefix_bytes: 8 << 20,
+            excerpt_bytes: 4 << 20,
+            skipped_lines: 20,
+        }
+    }
+}
+
+/// What a summary needs to know besides the exchanges.
+#[derive(Debug, Clone, Default)]
+pub struct SummaryOptions {
+    /// Seconds since 1970 (UTC) at which it is made.
+    pub generated_unix_s: i64,
+    /// What models cost.
+    pub prices: Prices,
+    /// Which exchanges are wanted.
+    pub selection: Selection,
+    /// How much is kept.
+    pub limits: SummaryLimits,
+}
+
+/// What a recording holds.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Summary {
+    /// [`SUMMARY_VERSION`].
+    pub version: u32,
+    /// When the summary was made: seconds since 1970 (UTC).
+    pub generated_unix_s: i64,
+    /// The files it was made of.
+    pub sources: Vec<String>,
+    /// Which exchanges were selected, in words; absent when all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<String>,
+    /// Over all exchanges.
+    pub sum: Sum,
+    /// By model, the most used first.
+    pub models: Vec<ModelSum>,
+    /// By tool, the most used first.
+    pub tools: Vec<ToolSum>,
+    /// Rules of the judge that answers broke, the most frequent first.
+    pub violations: Vec<BrokenRule>,
+    /// The sessions in the order in which they began. Exchanges that belong to none, such as a list of
+    /// models, are in none.
+    pub sessions: Vec<SessionSummary>,
+    /// Exchanges that belong to no session.
+    pub others: Vec<Facts>,
+    /// Lines that are no exchanges.
+    pub skipped: Skipped,
+    /// Exchanges that are in the sums only, because there are more than the summary keeps.
+    pub left_out_exchanges: u64,
+}
+
+/// Lines that are no exchanges.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Skipped {
+    /// Lines that are no records.
+    pub malformed: u64,
+    /// Last lines that were cut off while they were written.
+    pub torn: u64,
+    /// Exchanges that could not be written, as the recorder noted down.
+    pub lost_exchanges: u64,
+    /// Segments that the system failed to bring to the disk, as the recorder noted down.
+    pub suspect_segments: u64,
+    /// The first of them.
+    pub lines: Vec<SkippedLine>,
+}
+
+/// A line that is no exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SkippedLine {
+    /// The file.
+    pub source: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// One conversation: requests that each go on from the one before.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct SessionSummary {
+    /// Its id: as the client gave it, or `inferred-N`.
+    pub id: String,
+    /// How it is known which requests belong to it.
+    pub named_by: NamedBy,
+    /// The session it was started by, for a sub-agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Over its exchanges.
+    pub sum: Sum,
+    /// Its turns, in their order.
+    pub turns: Vec<TurnSummary>,
+}
+
+/// How the exchanges of a session were found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// The recorder wrote it down.
+    Record,
+    /// The client says so, in a header or in the body.
+    Client,
+    /// The key by which the client groups its prompts for the cache.
+    CacheKey,
+    /// Requests that begin the same way.
+    #[default]
+    Inferred,
+}
+
+/// What one message of the user set off.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct TurnSummary {
+    /// Its id, where the client gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What the user said, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Its exchanges, in their order.
+    pub exchanges: Vec<Facts>,
+}
+
+/// The facts of one exchange.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Facts {
+    /// Its number among all exchanges, from 1.
+    pub number: u64,
+    /// Its file: an index into `sources`.
+    pub source: usize,
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// When the request began: milliseconds since 1970 (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_unix_ms: Option<i64>,
+    /// The HTTP method.
+    pub method: String,
+    /// The path of the URL.
+    pub path: String,
+    /// The model that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What kind of request the client says it is: `turn`, `compaction`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_kind: Option<String>,
+    /// The HTTP status; none when no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How it ended.
+    pub outcome: Ending,
+    /// What went wrong, in the service's own words, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When things happened, as far as it was recorded.
+    pub times: Times,
+    /// The request's body as the report counts it, in bytes.
+    pub request_bytes: u64,
+    /// The answer's body, in bytes.
+    pub response_bytes: u64,
+    /// What it used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// What it cost, in USD; none where the model has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// What the request has that the one before it in the session had not.
+    pub added: Vec<Added>,
+    /// How many more there are.
+    pub added_more: u64,
+    /// What became of the prompt cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+    /// What the model said, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    /// The tools it called.
+    pub calls: Vec<Called>,
+    /// Which attempt it is at what was asked: 1, or more for a retry.
+    pub attempt: u32,
+    /// The number of the first attempt, for a retry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<u64>,
+    /// What the answer breaks of the rules that clients rely on.
+    pub violations: Vec<BrokenRule>,
+    /// What a translation lost or changed, as the recorder noted it down.
+    pub notes: Vec<String>,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The whole answer came.
+    #[default]
+    Completed,
+    /// The model stopped early, by a limit.
+    Incomplete,
+    /// The answer was an error, or became one.
+    Failed,
+    /// The stream stopped before its last event, or no answer came.
+    BrokenOff,
+    /// The client left.
+    Cancelled,
+}
+
+impl Ending {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Ending::Completed => "completed",
+            Ending::Incomplete => "incomplete",
+            Ending::Failed => "failed",
+            Ending::BrokenOff => "broken off",
+            Ending::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether something went wrong.
+    pub const fn is_error(self) -> bool {
+        matches!(self, Ending::Failed | Ending::BrokenOff)
+    }
+}
+
+/// When things happened, in microseconds from the beginning of the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Times {
+    /// The end of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// The first byte of the answer's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// The first event of the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
+    /// The longest silence between two events of the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_gap_us: Option<u64>,
+    /// When that silence began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_gap_at_us: Option<u64>,
+    /// From the end of the answer before, whose tool calls this request answers: how long the tools
+    /// ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools_us: Option<u64>,
+}
+
+/// Something that a request has and the one before it had not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Added {
+    /// Where it is in the request: `input[3]`.
+    pub path: String,
+    /// What it is: `instructions`, `tool`, or the type of an item with its role.
+    pub what: String,
+    /// Its text, shortened.
+    pub text: String,
+    /// How many characters the text has.
+    pub chars: u64,
+    /// How many bytes it takes in the request.
+    pub bytes: u64,
+}
+
+/// What became of the prompt cache between two requests of a session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Cache {
+    /// How many tokens of the request before could have come from the cache: all it had.
+    pub expected_tokens: u64,
+    /// How many did come from it.
+    pub cached_tokens: u64,
+    /// An estimate of what the miss cost in tokens: `expected_tokens` without `cached_tokens`. Caches
+    /// work in steps (OpenAI: 128 tokens, from 1,024 on), so a small rest is no miss.
+    pub lost_tokens_estimate: u64,
+    /// The same in USD; none where the model has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_usd_estimate: Option<f64>,
+    /// Where the requests begin to differ; none when the later one only adds to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+}
+
+impl Cache {
+    /// A rest below this is due to the steps in which caches work.
+    const STEP_TOKENS: u64 = 1024;
+
+    /// Whether more is missing than a rest.
+    pub fn is_miss(&self) -> bool {
+        self.lost_tokens_estimate >= Cache::STEP_TOKENS
+    }
+
+    /// Why it missed, as far as the requests tell.
+    pub fn reason(&self) -> &'static str {
+        match (&self.change, self.is_miss()) {
+            (Some(_), true) => "the prompt changed before its end",
+            (Some(_), false) => "the prompt changed, and little was lost",
+            (None, true) => "the prompt only grew: the cache had expired, or was another one",
+            (None, false) => "the prompt only grew",
+        }
+    }
+}
+
+/// The first place at which two prompts differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Change {
+    /// Where: `input[3].content[0].text`.
+    pub path: String,
+    /// The byte of the prompt, which is its instructions, tools and input as they stand in the
+    /// request, in this order.
+    pub at_byte: u64,
+    /// How many bytes the prompt has.
+    pub prompt_bytes: u64,
+    /// What stood there, with a little around it.
+    pub before: String,
+    /// What stands there now.
+    pub after: String,
+}
+
+/// A tool call of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Called {
+    /// The tool.
+    pub name: String,
+    /// The id that its output will have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
+    /// Its arguments, shortened.
+    pub arguments: String,
+    /// All of the arguments came.
+    pub is_done: bool,
+}
+
+/// A rule of the judge (`latimer check --explain`) that was broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct BrokenRule {
+    /// The rule's id.
+    pub rule: String,
+    /// `breaks` when clients in use fail over it, else `differs`.
+    pub severity: String,
+    /// What exactly, at its first place.
+    pub detail: String,
+    /// How often.
+    pub times: u64,
+}
+
+/// An exchange in its place.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed<'a> {
+    /// The id of its session; empty for one outside of sessions.
+    pub session: &'a str,
+    /// The number of its turn in the session, from 1.
+    pub turn: u64,
+    /// What the turn began with.
+    pub prompt: Option<&'a str>,
+    /// It is the first of its turn.
+    pub begins_turn: bool,
+    /// What is known of it.
+    pub facts: &'a Facts,
+}
+
+/// Makes a summary of one recording after another.
+pub struct Summarizer {
+    assembly: Assembly,
+}
+
+impl Summarizer {
+    /// Begins a summary.
+    pub fn new(options: SummaryOptions) -> Self {
+        Summarizer { assembly: Assembly::new(options) }
+    }
+
+    /// Reads a whole recording, which the summary will call `source`. `watch` sees each exchange that
+    /// is wanted, also those of which only the sums stay.
+    ///
+    /// # Errors
+    /// When it cannot be read, or what `watch` returns.
+    pub fn read(
+        &mut self,
+        source: &str,
+        recording: impl Read,
+        watch: &mut dyn FnMut(&Placed<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.begin(source);
+        let assembly = &mut self.assembly;
+        blocks::in_order(recording, Seen::of_lines, |lines| assembly.add(lines, watch))
+    }
+
+    /// Begins with a recording of which [`Summarizer::lines`] will bring the lines.
+    pub fn begin(&mut self, source: &str) {
+        self.assembly.begin(source);
+    }
+
+    /// Takes whole lines that follow those before.
+    ///
+    /// # Errors
+    /// What `watch` returns.
+    pub fn lines(
+        &mut self,
+        lines: &[u8],
+        watch: &mut dyn FnMut(&Placed<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.assembly.add(Seen::of_lines(lines), watch)
+    }
+
+    /// The summary of all that was read.
+    pub fn finish(self) -> Summary {
+        self.assembly.finish()
+    }
+}
+
+/// The summary of one recording.
+///
+/// # Errors
+/// When it cannot be read.
+///
+/// ```
+/// use latimer_probe::summary::{SummaryOptions, of};
+/// let recording = r#"{"request": {"method": "POST", "url": "/v1/responses", "body": {"model": "m", "input": "Hi"}}}"#;
+/// let summary = of("a.jsonl", recording.as_bytes(), SummaryOptions::default())?;
+/// assert_eq!(summary.sessions[0].turns[0].prompt.as_deref(), Some("Hi"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn of(source: &str, recording: impl Read, options: SummaryOptions) -> io::Result<Summary> {
+    let mut summarizer = Summarizer::new(options);
+    summarizer.read(source, recording, &mut |_| Ok(()))?;
+    Ok(summarizer.finish())
+}
+
+/// The JSON schema of a summary, as text.
+pub fn schema() -> String {
+    format!("{:#}", schemars::schema_for!(Summary).to_value())
+}
+
+/// The lines of a block as they were read.
+struct Lines {
+    /// How many line ends there are.
+    count: u64,
+    /// What each record says, and on which line.
+    seen: Vec<(u64, Result<Seen, Unreadable>)>,
+}
+
+impl Seen {
+    fn of_lines(lines: &[u8]) -> Lines {
+        let seen = exchange::read_numbered(lines)
+            .map(|(line, exchange)| (line, exchange.map(|exchange| Seen::of(&exchange))))
+            .collect();
+        Lines { count: memchr::memchr_iter(b'\n', lines).count() as u64, seen }
+    }
+}
