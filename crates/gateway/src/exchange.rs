@@ -91,7 +91,7 @@ pub(crate) async fn about_state(
     let given = match read(&mut exchange, &head, incoming).await {
         Err(refusal) => Err(refusal),
         Ok(body) => match gateway.dialect() {
-            Dialect::Chat => state::answer(&exchange, act, ids, &head).await,
+            Dialect::Chat => state::answer(&mut exchange, act, ids, &head, &body).await,
             Dialect::Responses => {
                 let plan = route::about_state(&exchange, &head, &body);
                 carry_out(&mut exchange, plan, &body).await

@@ -13,7 +13,7 @@ use latimer_wire::path::Path;
 use latimer_wire::responses::{Item, Request};
 
 use crate::ledger::Exchange;
-use crate::state::{Keep, State, now, told};
+use crate::state::{Keep, State, now, stored, told};
 
 /// What a request is continued with: items as JSON, borrowed by the request that is sent.
 #[derive(Default)]
@@ -177,13 +177,5 @@ pub(crate) fn keep(
 /// The items of a request as they are stored: each with an id, its own or one made of `stem`.
 fn own_items(request: &Request<'_>, stem: &str) -> Vec<StoredItem> {
     let own = request.input.iter().skip(request.inherited()).enumerate();
-    let stored = own.filter_map(|(place, item)| {
-        let given = item.id().and_then(|id| id.parse::<Id>().ok());
-        let made = || format!("{}_{stem}i{place}", item.id_prefix()).parse().ok();
-        let id: Id = given.or_else(made)?;
-        let mut json = String::new();
-        item.print_as(id.as_str(), &mut json);
-        Some(StoredItem { id, json })
-    });
-    stored.collect()
+    own.filter_map(|(place, item)| stored(item, stem, place)).collect()
 }

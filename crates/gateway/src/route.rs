@@ -133,7 +133,11 @@ pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
     }
 }
 
-fn utf8(body: &[u8]) -> Result<&str, ApiError> {
+/// A body as text.
+///
+/// # Errors
+/// A 400 that names the byte.
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, ApiError> {
     simdutf8::compat::from_utf8(body).map_err(|error| {
         let message = format!("The body is not UTF-8: byte {}.", error.valid_up_to());
         ApiError::invalid("", "invalid_json", message)

@@ -1,8 +1,11 @@
 //! What a gateway keeps between requests: responses, conversations, and what led to them. Here is
 //! what all of it shares: the store, its bounds, and how its errors are told. What a request is
-//! continued with is in [`crate::history`], what clients ask about it in [`stored`].
+//! continued with is in [`crate::history`], what clients ask about it in [`desk`].
 
 mod config;
+mod conversations;
+mod desk;
+mod items;
 mod listing;
 mod pending;
 mod stored;
@@ -10,9 +13,10 @@ mod telling;
 
 pub use self::config::{Keeper, StateConfig};
 
+pub(crate) use self::desk::answer;
+pub(crate) use self::items::stored;
 pub(crate) use self::listing::{Listing, Query};
 pub(crate) use self::pending::{Keep, Kept, LOST, refused, unstored};
-pub(crate) use self::stored::answer;
 pub(crate) use self::telling::{RETRY_AFTER_S, UNAVAILABLE, told, unavailable};
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 mod bodies;
 mod chat_clients;
 mod config;
+mod conversations;
 mod ends;
 mod errors;
 mod examine;

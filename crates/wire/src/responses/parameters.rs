@@ -52,7 +52,7 @@ const PARAMETERS: &[(&str, Rule)] = &[
     ("instructions", Rule::Type(&["string"])),
     ("max_output_tokens", integer(16.0, NO_END)),
     ("max_tool_calls", integer(1.0, NO_END)),
-    ("metadata", Rule::Strings { pairs: 16, key: 64, value: 512 }),
+    ("metadata", METADATA),
     ("parallel_tool_calls", Rule::Type(&["boolean"])),
     ("previous_response_id", Rule::Type(&["string"])),
     ("prompt", Rule::Type(&["object"])),
@@ -70,6 +70,17 @@ const PARAMETERS: &[(&str, Rule)] = &[
     ("truncation", Rule::OneOf(&["auto", "disabled"])),
     ("user", Rule::Type(&["string"])),
 ];
+
+/// What a client may attach to a response or a conversation.
+const METADATA: Rule = Rule::Strings { pairs: 16, key: 64, value: 512 };
+
+/// Checks what a client attaches to a conversation.
+///
+/// # Errors
+/// A 400 that names `metadata`.
+pub fn check_metadata(metadata: Raw<'_>) -> Result<(), ApiError> {
+    METADATA.hold(metadata, Path::of("metadata"))
+}
 
 /// What a client may include.
 const INCLUDES: &[&str] = &[
