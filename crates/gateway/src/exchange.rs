@@ -21,6 +21,7 @@ use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 
 use crate::answer::{Answer, build};
+use crate::background::{self, Source};
 use crate::body::{Incoming, Received};
 use crate::clock::unix_seconds;
 use crate::coding;
@@ -49,6 +50,8 @@ pub(crate) enum Given {
         /// What is to be stored when it is over.
         keep: Option<Keep>,
     },
+    /// The events of a response that was asked for before, from a number on.
+    Events { source: Source, from: usize },
     /// One body.
     Whole { body: Bytes, outcome: Outcome, headers: HeaderMap },
 }
@@ -61,7 +64,20 @@ pub(crate) async fn ask(
 ) -> Response<Answer> {
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head, door);
-    let given = answer(&mut exchange, door, &head, incoming).await;
+    let given = match plan(&mut exchange, door, &head, incoming).await {
+        Ok((Plan { keep: Some(keep), form, ask, ways }, _)) if keep.begun.is_some() => {
+            let plan = Plan { ask, ways, form: Form::Stream, keep: None };
+            match background::begin(exchange, plan, keep, form == Form::Stream).await {
+                Ok(response) => return response,
+                Err((taken_back, refusal)) => {
+                    exchange = taken_back;
+                    Err(refusal)
+                }
+            }
+        }
+        Ok((plan, body)) => carry_out(&mut exchange, plan, &body.plain).await,
+        Err(refusal) => Err(refusal),
+    };
     give(exchange, given).await
 }
 
@@ -94,7 +110,7 @@ pub(crate) async fn about_state(
             Dialect::Chat => state::answer(&mut exchange, act, ids, &head, &body).await,
             Dialect::Responses => {
                 let plan = route::about_state(&exchange, &head, &body);
-                carry_out(&mut exchange, plan, &body).await
+                carry_out(&mut exchange, plan, &body.plain).await
             }
         },
     };
@@ -126,30 +142,32 @@ fn with_catalog(given: Given) -> Given {
         Given::Whole { body, outcome, headers } => {
             Given::Whole { body: models::in_both_shapes(body), outcome, headers }
         }
-        stream => stream,
+        events => events,
     }
 }
 
-async fn answer(
+/// Reads the request and makes a plan.
+async fn plan(
     exchange: &mut Exchange,
     door: Door,
     head: &http::request::Parts,
     incoming: impl Incoming,
-) -> Result<Given, Refusal> {
+) -> Result<(Plan, Received), Refusal> {
     let body = read(exchange, head, incoming).await?;
     let plan = route::plan(exchange, door, head, &body).await?;
-    carry_out(exchange, plan, &body).await
+    Ok((plan, body))
 }
 
-async fn carry_out(
+/// Asks the backend as planned, and gives what it answers. `asked` is the plain body of the request.
+pub(crate) async fn carry_out(
     exchange: &mut Exchange,
     mut plan: Plan,
-    body: &Received,
+    asked: &[u8],
 ) -> Result<Given, Refusal> {
     let (form, keep) = (plan.form, plan.keep.take());
     let answers = send(exchange, plan).await?;
     let form = match (form, answers.first()) {
-        (Form::OfBackend, Some((reply, _))) => form_of(reply, &body.plain),
+        (Form::OfBackend, Some((reply, _))) => form_of(reply, asked),
         (wanted, _) => wanted,
     };
     match form {
@@ -332,7 +350,7 @@ async fn stored(exchange: &mut Exchange, keep: Keep, body: Bytes) -> Result<Byte
         Kept::Stored => Ok(body),
         Kept::Lost => {
             exchange.notes.add(state::LOST, "");
-            Ok(state::unstored(response).into())
+            Ok(state::unstored(&response).into())
         }
         Kept::Refused => Err(state::unavailable().into()),
     }
@@ -363,6 +381,11 @@ async fn give(mut exchange: Exchange, given: Result<Given, Refusal>) -> Response
             let head = exchange.head(StatusCode::OK, headers);
             let stream = Stream::new(strands, first, exchange, keep, &gateway.settings.timeouts);
             build(head, Answer::Stream(Box::pin(stream)))
+        }
+        Ok(Given::Events { source, from }) => {
+            let head = exchange.head(StatusCode::OK, headers::events(&HeaderMap::new()));
+            let keep_alive = Timeouts::of(exchange.gateway.settings.timeouts.keep_alive_ms);
+            build(head, background::follow(source, from, keep_alive, Some(exchange)))
         }
         Ok(Given::Whole { body, outcome, headers }) => {
             exchange.whole(StatusCode::OK, headers, body, outcome).await

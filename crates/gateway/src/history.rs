@@ -10,7 +10,7 @@ use latimer_store::{Id, StoreError, StoredItem, Thread, What};
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 use latimer_wire::path::Path;
-use latimer_wire::responses::{Item, Request};
+use latimer_wire::responses::{Envelope, Item, Request, Snapshot};
 
 use crate::ledger::Exchange;
 use crate::state::{Keep, State, now, stored, told};
@@ -157,8 +157,15 @@ pub(crate) fn keep(
     state: &Arc<State>,
     asked: &Request<'_>,
     sent: &Request<'_>,
+    envelope: &Envelope,
 ) -> Result<Option<Keep>, ApiError> {
     let wanted = asked.given("store").and_then(Raw::boolean) != Some(false);
+    let background = asked.given("background").and_then(Raw::boolean) == Some(true);
+    if background && !wanted {
+        let message =
+            "A response that is made in the background has to be stored: leave `store` out.";
+        return Err(ApiError::invalid("background", "unsupported_value", message));
+    }
     let Ok(id) = exchange.response_id().parse::<Id>() else { return Ok(None) };
     if !wanted {
         return Ok(None);
@@ -171,6 +178,11 @@ pub(crate) fn keep(
         previous,
         conversation,
         input: own_items(sent, &exchange.id),
+        begun: background.then(|| {
+            let mut begun = String::new();
+            envelope.clone().stored(true).print(&mut begun, "", &Snapshot::IN_PROGRESS);
+            begun
+        }),
     }))
 }
 

@@ -11,6 +11,7 @@
 //! | [`route`], [`models`] | which way an exchange takes; the list of models |
 //! | [`body`], [`headers`] | reads a request; which headers cross |
 //! | [`history`], [`state`] | what came before a request; what is kept between requests |
+//! | [`background`] | responses that are made although nobody waits |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
 //! | [`websocket`] | many exchanges over one connection |
@@ -26,6 +27,7 @@
 
 pub(crate) mod access;
 pub(crate) mod answer;
+pub(crate) mod background;
 pub(crate) mod body;
 pub mod capture;
 pub(crate) mod clock;

@@ -25,6 +25,7 @@ pub(crate) enum Room {
 pub(crate) enum Act {
     GetResponse,
     DeleteResponse,
+    CancelResponse,
     ListInputItems,
     OpenConversation,
     GetConversation,
@@ -44,6 +45,7 @@ const PATHS: &[(&str, Method, Room)] = &[
     ("/v1/responses", Method::POST, Room::Model(Door::Responses)),
     ("/v1/responses/{}", Method::GET, Room::State(Act::GetResponse)),
     ("/v1/responses/{}", Method::DELETE, Room::State(Act::DeleteResponse)),
+    ("/v1/responses/{}/cancel", Method::POST, Room::State(Act::CancelResponse)),
     ("/v1/responses/{}/input_items", Method::GET, Room::State(Act::ListInputItems)),
     ("/v1/conversations", Method::POST, Room::State(Act::OpenConversation)),
     ("/v1/conversations/{}", Method::GET, Room::State(Act::GetConversation)),

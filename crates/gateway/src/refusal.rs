@@ -55,6 +55,11 @@ impl Refusal {
         Refusal { status, headers, body }
     }
 
+    /// The same as the failure of a response that has begun.
+    pub fn failure(&self) -> Failure {
+        Failure::of(Raw::unchecked(&self.body).member("error").unwrap_or(Raw::NULL))
+    }
+
     /// A backend that said it had failed where it should have begun to answer.
     pub fn of_failure(exchange: &Exchange, failure: Failure) -> Self {
         let known = STATUS_OF_CODE.iter().find(|(code, _)| *code == failure.code);

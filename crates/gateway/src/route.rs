@@ -197,26 +197,29 @@ async fn lift(
         Some(state) => Some(history::recall(exchange, state, &asked).await?),
         None => None,
     };
-    let request = match &past {
+    let mut request = match &past {
         Some(past) => past.with(asked.clone())?,
         None => asked.clone(),
     };
+    let form = Form::wanted(request.stream);
+    let envelope = envelope(exchange, &asked);
+    let keep = match &gateway.state {
+        Some(state) => history::keep(exchange, state, &asked, &request, &envelope)?,
+        None => None,
+    };
+    // What is made in the background can be followed, whoever asked for it and how.
+    request.stream |= keep.as_ref().is_some_and(|keep| keep.begun.is_some());
     let profile = gateway.profile();
     let backend = Backend { model: gateway.model(), profile };
     let lowered = lower_request(&request, &backend, &mut exchange.notes)?;
-    let keep = match &gateway.state {
-        Some(state) => history::keep(exchange, state, &asked, &request)?,
-        None => None,
-    };
-    let envelope = envelope(exchange, &asked).stored(keep.is_some());
-    let lift = Lift::new(envelope, &exchange.id)
+    let lift = Lift::new(envelope.stored(keep.is_some()), &exchange.id)
         .with_tools(lowered.toolbox)
         .with_think_tags(profile.think_tags)
         .with_refusals_as_text(exchange.is_codex);
     let headers = headers::translated(&head.headers, gateway.key(), request.stream);
     Ok(Plan {
         ask: Ask::post(CHAT, headers, Bytes::from(lowered.body)),
-        form: Form::wanted(request.stream),
+        form,
         ways: vec![Way::Lift(Box::new(lift))],
         keep,
     })

@@ -109,11 +109,26 @@ impl Server {
             drain: Timeouts::of(timeouts.drain_ms),
         };
         let sweeping = sweep(Arc::clone(&gateway.upstream));
+        let state = gateway.state.clone();
+        let tending = tend(state.clone());
+        let drain = entrance.drain;
         let serve = move |socket, stopped| speak(Arc::clone(&gateway), socket, stopped);
         tokio::select! {
             () = accept(self.listener, entrance, stop, serve) => {}
             () = sweeping => {}
+            () = tending => {}
         }
+        if let Some(state) = state {
+            state.stop(drain).await;
+        }
+    }
+}
+
+/// Tends the state, where there is one, for ever.
+async fn tend(state: Option<Arc<State>>) {
+    match state {
+        Some(state) => state.tend().await,
+        None => std::future::pending().await,
     }
 }
 

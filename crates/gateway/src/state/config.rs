@@ -20,6 +20,11 @@ pub struct StateConfig {
     pub fail_closed: bool,
     /// How long the end of an answer may wait for the store, in milliseconds.
     pub wait_ms: u64,
+    /// How many responses may be made in the background at the same time.
+    pub background: usize,
+    /// How long after the last sign of life a gateway counts as gone, in seconds. What it was making
+    /// in the background has then failed.
+    pub lease_s: u64,
     /// How many responses a request may be built on.
     pub history_links: u32,
     /// How many items may come before those of a request.
@@ -36,6 +41,8 @@ impl Default for StateConfig {
             ttl_s: 30 * 24 * 3600,
             fail_closed: false,
             wait_ms: 5_000,
+            background: 256,
+            lease_s: 10,
             history_links: 1_000,
             history_items: 1_000,
             history_bytes: 64 << 20,

@@ -47,6 +47,7 @@ pub(crate) async fn answer(
             return desk.events(id).await.map_err(Refusal::from);
         }
         (Act::GetResponse, [id]) => desk.response(id).await,
+        (Act::CancelResponse, [id]) => desk.cancel(id).await,
         (Act::DeleteResponse, [id]) => desk.delete_response(id).await,
         (Act::ListInputItems, [id]) => desk.input_items(id).await,
         (Act::OpenConversation, _) => desk.open_conversation().await,

@@ -10,20 +10,23 @@ mod listing;
 mod pending;
 mod stored;
 mod telling;
+mod tending;
 
 pub use self::config::{Keeper, StateConfig};
 
 pub(crate) use self::desk::answer;
 pub(crate) use self::items::stored;
 pub(crate) use self::listing::{Listing, Query};
-pub(crate) use self::pending::{Keep, Kept, LOST, refused, unstored};
+pub(crate) use self::pending::{Keep, Kept, LOST, failed, refused, unstored};
 pub(crate) use self::telling::{RETRY_AFTER_S, UNAVAILABLE, told, unavailable};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use latimer_store::{Bounds, Memory, MemoryLimits, NEVER, Store};
+use latimer_store::{Bounds, Id, Memory, MemoryLimits, NEVER, Pending, Store, StoreError};
 
+use crate::background::Runs;
 use crate::clock::unix_seconds;
 use crate::config::{Dialect, Settings};
 
@@ -31,6 +34,10 @@ use crate::config::{Dialect, Settings};
 pub(crate) struct State {
     pub store: Arc<dyn Store>,
     pub config: StateConfig,
+    /// This process, for as long as it lives.
+    pub owner: Id,
+    /// The responses that are being made in the background.
+    pub runs: Runs,
     /// How many answers could not be stored.
     lost: AtomicU64,
 }
@@ -46,7 +53,23 @@ impl State {
             Keeper::Off => return None,
             Keeper::Memory => Arc::new(Memory::new(MemoryLimits::default())),
         };
-        Some(State { store, config: config.clone(), lost: AtomicU64::new(0) })
+        let owner = uuid::Uuid::now_v7().simple().to_string().parse().ok()?;
+        Some(State {
+            store,
+            config: config.clone(),
+            owner,
+            runs: Runs::default(),
+            lost: AtomicU64::new(0),
+        })
+    }
+
+    /// What comes of an operation, within the time that the configuration allows.
+    pub async fn in_time<T>(&self, operation: Pending<'_, T>) -> Result<T, StoreError> {
+        let wait = Duration::from_millis(self.config.wait_ms);
+        match tokio::time::timeout(wait, operation).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Busy(format!("nothing for {} ms", wait.as_millis()))),
+        }
     }
 
     /// How much of a history is read.
@@ -67,7 +90,7 @@ impl State {
     }
 
     /// Counts an answer that could not be stored.
-    fn count_lost(&self, why: &latimer_store::StoreError) {
+    fn count_lost(&self, why: &StoreError) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(lost, %why, "an answer could not be stored");
     }

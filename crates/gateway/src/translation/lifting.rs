@@ -146,10 +146,10 @@ impl Translation for Lifting {
         let Some(mut held) = self.writer.held.take() else { return Bytes::new() };
         match kept {
             Kept::Stored => {}
-            Kept::Lost => held.response = unstored(held.response),
+            Kept::Lost => held.response = unstored(&held.response),
             Kept::Refused => {
                 held.kind = Kind::Failed;
-                held.response = refused(held.response);
+                held.response = refused(&held.response);
             }
         }
         held.print(&mut self.writer.out);

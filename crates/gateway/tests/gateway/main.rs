@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod background;
 mod bodies;
 mod chat_clients;
 mod config;

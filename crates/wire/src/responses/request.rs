@@ -218,7 +218,7 @@ const ID_PREFIXES: &[(&str, &str)] = &[
 ];
 
 /// Members that are for whoever keeps the state.
-const OF_STATE: &[&str] = &["conversation", "previous_response_id"];
+const OF_STATE: &[&str] = &["background", "conversation", "previous_response_id"];
 
 /// A parameter that has to be there is not.
 pub(crate) fn missing(param: impl Display) -> ApiError {
