@@ -10,11 +10,15 @@
 //! | [`Id`], [`Tenant`] | whose it is and what it is called |
 //! | [`StoreError`] | why not |
 //! | [`Memory`] | a store that ends with the process |
+//! | [`Sqlite`] | a store in one file |
 
 mod error;
 mod id;
 mod memory;
 mod model;
+mod pool;
+mod relational;
+mod sqlite;
 mod store;
 
 pub use error::{Measure, StoreError, What};
@@ -24,4 +28,5 @@ pub use model::{
     Bounds, Conversation, EventPage, ItemPage, NEVER, Page, StoredEvent, StoredItem, Thread, Turn,
     TurnStatus, Update,
 };
+pub use sqlite::{Sqlite, SqliteOptions};
 pub use store::{Pending, Store};

@@ -98,7 +98,7 @@ pub struct StoredItem {
 }
 
 /// A list of items that hang together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Thread {
     /// A response's. As a history: all that led to it and itself. As a list: its own input.
     Turn(Id),

@@ -22,7 +22,7 @@ pub trait Store: Send + Sync {
     /// Whether it can be reached and read.
     fn ready(&self) -> Pending<'_, ()>;
 
-    /// Remembers a new turn with its own input and, if it has ended, its output. A turn that has
+    /// Remembers a new turn with its own input and its output, which is kept if it has ended. A turn that has
     /// ended so that it [joins its conversation](crate::TurnStatus::joins_conversation) is appended
     /// to it in the same step.
     ///
@@ -167,6 +167,7 @@ pub trait Store: Send + Sync {
     fn orphans(&self, now: i64, limit: u32) -> Pending<'_, Vec<(Tenant, Turn)>>;
 
     /// Forgets what has expired, at most `limit` turns and as many conversations, and says how many
-    /// it were. To be called until it says 0: of a chain, each call takes the last.
+    /// it were. To be called until it says 0: of a chain, each call takes the last. A turn in the
+    /// making may build on what expires meanwhile, so `now` had better be an hour ago.
     fn expire(&self, now: i64, limit: u32) -> Pending<'_, u64>;
 }

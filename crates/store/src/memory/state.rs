@@ -51,6 +51,7 @@ impl State {
         if self.turns.contains_key(&key) {
             return Err(StoreError::Conflict(What::Response));
         }
+        let output = if turn.status.is_open() { Vec::new() } else { output };
         let joining = self.joining(tenant, &turn, &input, &output)?;
         let kept = KeptTurn { turn, input, output, events: BTreeMap::new() };
         self.reserve(limits, tenant, kept.bytes() + bytes_of(&joining))?;

@@ -1,0 +1,99 @@
+//! The file: opened, made, looked over and brought up to date.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::SqliteOptions;
+use super::run::{damaged, meaning};
+use crate::StoreError;
+use crate::relational::migrations_after;
+
+/// What marks a file as ours, in SQLite's header: "Latm".
+const APPLICATION: i64 = 0x4c61_746d;
+
+/// How many statements a connection keeps prepared.
+const PREPARED: usize = 64;
+
+/// Opens the file, or makes it, and sees to it that it can be used.
+pub(super) fn prepare(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
+    create(path).map_err(|error| StoreError::Gone(format!("{}: {error}", path.display())))?;
+    let mut connection = connect(path, options)?;
+    let told = |error: rusqlite::Error| meaning(&error, path);
+    ours(&connection, path)?;
+    if options.look_over {
+        look_over(&connection, path)?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(told)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// An empty file that only its owner can read: it will hold what people say.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+pub(super) fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
+    let told = |error: rusqlite::Error| meaning(&error, path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(told)?;
+    connection.busy_timeout(options.lock_wait).map_err(told)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.pragma_update(None, "foreign_keys", true).map_err(told)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(told)?;
+    let page_bytes = number(&connection, "page_size").map_err(told)?.max(1).cast_unsigned();
+    let pages = i64::try_from(options.file_bytes / page_bytes).unwrap_or(i64::MAX);
+    // Answers with a row, so it is a query.
+    let limit = format!("PRAGMA max_page_count = {pages}");
+    connection.query_row(&limit, [], |_| Ok(())).map_err(told)?;
+    Ok(connection)
+}
+
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+/// That the file is no other program's.
+fn ours(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let told = |error: rusqlite::Error| meaning(&error, path);
+    let application = number(connection, "application_id").map_err(told)?;
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = connection.query_row(tables, [], |row| row.get(0)).map_err(told)?;
+    match (application, tables) {
+        (APPLICATION, _) | (0, 0) => Ok(()),
+        _ => Err(StoreError::Refused(format!(
+            "{} is a database of another program; name another file",
+            path.display()
+        ))),
+    }
+}
+
+/// That its pages and rows can be read.
+fn look_over(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: rusqlite::Result<String> =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => Err(damaged(path, &found.replace('\n', " "))),
+        Err(error) => Err(meaning(&error, path)),
+    }
+}
+
+/// Does what this version knows and the file has not seen, in one step each.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let told = |error: rusqlite::Error| meaning(&error, path);
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(told)?;
+    let seen = number(&transaction, "user_version").map_err(told)?;
+    for (sql, version) in migrations_after(seen)? {
+        transaction.execute_batch(sql).map_err(told)?;
+        transaction.pragma_update(None, "user_version", version).map_err(told)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION).map_err(told)?;
+    transaction.commit().map_err(told)
+}
