@@ -1,5 +1,6 @@
-//! The gateway: the only crate with sockets. It stands between a program that speaks the Responses
-//! API and a model backend, translates where they differ, and records every exchange.
+//! The gateway: the only crate that clients and models meet. It stands between a program that
+//! speaks the Responses API and a model backend, translates where they differ, and records every
+//! exchange.
 //!
 //! Begin with [`mod@exchange`], the path of one request. Around it:
 //!

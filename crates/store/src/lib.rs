@@ -11,12 +11,15 @@
 //! | [`StoreError`] | why not |
 //! | [`Memory`] | a store that ends with the process |
 //! | [`Sqlite`] | a store in one file |
+//! | `Postgres` | a store that several gateways share; feature `postgres` |
 
 mod error;
 mod id;
 mod memory;
 mod model;
 mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod relational;
 mod sqlite;
 mod store;
@@ -28,5 +31,7 @@ pub use model::{
     Bounds, Conversation, EventPage, ItemPage, NEVER, Page, StoredEvent, StoredItem, Thread, Turn,
     TurnStatus, Update,
 };
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresOptions};
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use store::{Pending, Store};
