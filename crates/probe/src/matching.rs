@@ -18,6 +18,10 @@ pub const VOLATILE_MEMBERS: &[(&str, &str)] = &[
     ("prompt_cache_key", "Codex: the id of its session"),
     ("input[].id", "made by the client, or by the service in an answer of long ago"),
     ("input[].call_id", "made by the service, or by a bridge on the way; the order links them too"),
+    (
+        "input[].internal_chat_message_metadata_passthrough",
+        "Codex with its built-in provider: when an item was made, and in which turn",
+    ),
     ("messages[].id", "made by the client"),
     ("messages[].tool_call_id", "as `call_id`"),
     ("messages[].tool_calls[].id", "as `call_id`"),
@@ -393,6 +397,11 @@ mod tests {
             r#"{"input": ["<environment_context>\n<cwd>/home/a</cwd>\n</environment_context>", "ls /home/a/b"]}"#,
             r#"{"input": ["<environment_context>\n<cwd>/ci</cwd>\n<date>2</date></environment_context>", "ls /ci/b"]}"#,
             r#"{"input": ["<environment_context>\n<cwd>/ci</cwd>\n</environment_context>", "ls /ci/c"]}"#,
+        ),
+        (
+            r#"{"input": [{"internal_chat_message_metadata_passthrough": {"create_time": 1.5}}]}"#,
+            r#"{"input": [{}]}"#,
+            r#"{"input": [{"metadata": {"create_time": 1.5}}]}"#,
         ),
         ("not json", "not json", "no json"),
     ];

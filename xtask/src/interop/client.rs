@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::codex::{self, Transport};
 use super::process::{Process, command};
 use super::scenario::{Exchange, Scenario, as_wanted};
-use super::{Place, Run, Site, codex};
+use super::{Place, Run, Site};
 use crate::tools::{
     AGENTS_NODE, AGENTS_PYTHON, AI_SDK, CODEX, CODEX_0_98, CODEX_0_130, CODEX_0_150, LANG_CHAIN,
     LITELLM, NODE_SDK, PYTHON_SDK, Tool,
@@ -29,8 +30,8 @@ pub struct Client {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// The Codex CLI in this version, through `latimer run`.
-    Codex(&'static Tool),
+    /// The Codex CLI in this version, through `latimer run` or `latimer serve`.
+    Codex(&'static Tool, Transport),
     /// This file of `interop/clients` on this SDK, told how to ask, through `latimer serve`.
     Python(&'static Tool, &'static str, &'static str),
     /// The same, before LiteLLM's proxy, which asks through `latimer serve`.
@@ -49,8 +50,8 @@ impl Client {
     }
 }
 
-const fn codex(name: &'static str, version: &'static Tool) -> Client {
-    Client::new(name, Kind::Codex(version))
+const fn codex(name: &'static str, version: &'static Tool, transport: Transport) -> Client {
+    Client::new(name, Kind::Codex(version, transport))
 }
 
 const fn responses_python(name: &'static str, how: &'static str) -> Client {
@@ -87,10 +88,13 @@ const fn lang_chain(name: &'static str, how: &'static str) -> Client {
 
 /// All clients.
 pub const CLIENTS: &[Client] = &[
-    codex("codex", &CODEX),
-    codex("codex-0.150", &CODEX_0_150),
-    codex("codex-0.130", &CODEX_0_130),
-    codex("codex-0.98", &CODEX_0_98),
+    codex("codex", &CODEX, Transport::Post),
+    codex("codex-0.150", &CODEX_0_150, Transport::Post),
+    codex("codex-0.130", &CODEX_0_130, Transport::Post),
+    codex("codex-0.98", &CODEX_0_98, Transport::Post),
+    codex("codex-socket", &CODEX, Transport::Socket),
+    codex("codex-0.130-socket", &CODEX_0_130, Transport::Socket),
+    codex("codex-built-in", &CODEX, Transport::BuiltIn),
     responses_python("python-create", "create own"),
     responses_python("python-helper", "helper own"),
     responses_python("python-whole", "whole own"),
@@ -137,17 +141,24 @@ impl Client {
     /// What has to be installed for it.
     pub fn tool(&self) -> &'static Tool {
         match self.kind {
-            Kind::Codex(tool)
+            Kind::Codex(tool, _)
             | Kind::Python(tool, ..)
             | Kind::Proxied(tool, ..)
             | Kind::Node(tool, ..) => tool,
         }
     }
 
+    /// Whether all it asks has to come over a WebSocket.
+    pub fn uses_socket(&self) -> bool {
+        matches!(self.kind, Kind::Codex(_, Transport::Socket | Transport::BuiltIn))
+    }
+
     /// Sends the client through Latimer to the backend at `url`.
     pub fn send(&self, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
         match self.kind {
-            Kind::Codex(tool) => codex::send(&tool.program(&site.tools()), site, run, place, url),
+            Kind::Codex(tool, transport) => {
+                codex::send(&tool.program(&site.tools()), transport, site, run, place, url)
+            }
             Kind::Python(sdk, file, mode) => {
                 through_serve(site, run, place, url, python(sdk, site, place, file, mode))
             }
@@ -172,7 +183,7 @@ impl Client {
         url: &str,
     ) -> Result<()> {
         let agent = match self.kind {
-            Kind::Codex(_) => {
+            Kind::Codex(..) => {
                 return self.send(site, &Run { dialect: "responses", ..*run }, place, url);
             }
             Kind::Python(sdk, file, mode) => python(sdk, site, place, file, mode),

@@ -16,19 +16,78 @@ use super::{Place, Run, Site};
 /// What every `codex exec` is told: the directories are made for it, and hold nothing to protect.
 const OPTIONS: &[&str] = &["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"];
 
-/// Sends Codex through Latimer to the backend at `url`.
-pub fn send(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
-    match &run.scenario.breaks {
-        None => one_session(program, site, run, place, url),
-        Some(breaks) => broken_session(program, site, run, place, url, breaks),
+/// How Codex asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Each request is a POST.
+    Post,
+    /// Over a WebSocket, as the provider is said to have one.
+    Socket,
+    /// Over a WebSocket, as the provider that is built in has one.
+    BuiltIn,
+}
+
+impl Transport {
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Transport::Socket => &["-c", "model_providers.latimer.supports_websockets=true"],
+            Transport::Post | Transport::BuiltIn => &[],
+        }
     }
 }
 
-fn one_session(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
+/// Sends Codex through Latimer to the backend at `url`.
+pub fn send(
+    program: &Path,
+    transport: Transport,
+    site: &Site,
+    run: &Run<'_>,
+    place: &Place,
+    url: &str,
+) -> Result<()> {
+    match (&run.scenario.breaks, transport) {
+        (Some(breaks), _) => broken_session(program, transport, site, run, place, url, breaks),
+        (None, Transport::BuiltIn) => built_in(program, site, run, place, url),
+        (None, _) => one_session(program, transport, site, run, place, url),
+    }
+}
+
+/// A session with the provider that is built in, told only another address.
+fn built_in(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
+    let (gateway, base_url) = serve(site, run, place, url)?;
+    let configuration = format!(
+        "model = \"mock\"\nopenai_base_url = \"{base_url}\"\ncheck_for_update_on_startup = false\n"
+    );
+    let mut exec = exec(program, place, &configuration)?;
+    let mut process = Process::start(exec.arg(&run.scenario.prompt), "codex", &place.logs)?;
+    let text = process.succeed(DEADLINE)?;
+    said(run.scenario, &text, &process.stderr()?)?;
+    gateway.stop()
+}
+
+/// `codex exec` with a home of its own.
+fn exec(program: &Path, place: &Place, configuration: &str) -> Result<Command> {
+    let home = place.home.join("codex");
+    fs::create_dir_all(&home)?;
+    fs::write(home.join("config.toml"), configuration)?;
+    let mut command = command(program, &place.home);
+    command.current_dir(&place.work).env("CODEX_HOME", &home).arg("exec").args(OPTIONS);
+    Ok(command)
+}
+
+fn one_session(
+    program: &Path,
+    transport: Transport,
+    site: &Site,
+    run: &Run<'_>,
+    place: &Place,
+    url: &str,
+) -> Result<()> {
     let mut command = command(&site.latimer, &place.home);
     command.current_dir(&place.work).args(["run", "codex", "--upstream", url]);
     command.args(["--dialect", run.dialect, "--record"]).arg(place.record());
     command.arg("--program").arg(program).args(["--", "exec"]).args(OPTIONS);
+    command.args(transport.options());
     let interop = site.root.join("interop").display().to_string();
     let arguments = run.scenario.codex_arguments.iter();
     command.args(arguments.map(|argument| argument.replace("{interop}", &interop)));
@@ -43,6 +102,7 @@ fn one_session(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &
 /// it.
 fn broken_session(
     program: &Path,
+    transport: Transport,
     site: &Site,
     run: &Run<'_>,
     place: &Place,
@@ -50,16 +110,12 @@ fn broken_session(
     breaks: &Break,
 ) -> Result<()> {
     let (gateway, base_url) = serve(site, run, place, url)?;
-    let own = place.home.join("codex");
-    fs::create_dir(&own)?;
-    fs::write(own.join("config.toml"), configuration(&base_url))?;
-    let exec = |words: &[&str]| -> Command {
-        let mut command = command(program, &place.home);
-        command.current_dir(&place.work).env("CODEX_HOME", &own).arg("exec").args(OPTIONS);
-        command.args(words);
-        command
+    let exec = |words: &[&str]| -> Result<Command> {
+        let mut command = exec(program, place, &configuration(&base_url))?;
+        command.args(transport.options()).args(words);
+        Ok(command)
     };
-    let mut first = Process::start(&mut exec(&[&run.scenario.prompt]), "codex", &place.logs)?;
+    let mut first = Process::start(&mut exec(&[&run.scenario.prompt])?, "codex", &place.logs)?;
     let mock_says = place.logs.join("mock.err");
     let begun = || match &breaks.when_file {
         Some(name) => Ok(place.work.join(name).exists()),
@@ -72,7 +128,7 @@ fn broken_session(
     begins.context("the moment at which the session is to break off did not come")?;
     first.signal(breaks.signal.into())?;
     first.wait(DEADLINE)?;
-    let mut resume = exec(&["resume", "--last", &breaks.prompt]);
+    let mut resume = exec(&["resume", "--last", &breaks.prompt])?;
     let mut second = Process::start(&mut resume, "codex-resume", &place.logs)?;
     let text = second.succeed(DEADLINE)?;
     said(run.scenario, &text, &second.stderr()?)?;

@@ -233,6 +233,9 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     run.client.send(site, run, &place, &backend.url)?;
     files_are_made(run, &place)?;
     recording::check(run.scenario, &place.record())?;
+    if run.client.uses_socket() {
+        recording::all_over_socket(&place.record())?;
+    }
     if let Some(mock) = own {
         mock.stop()?;
         // A client that is stopped may have begun a request that never came to the backend.

@@ -26,12 +26,36 @@ fn read_asked(directory: &Path) -> Result<Vec<Value>> {
     recorded.retain(|record| {
         let url = record.pointer("/request/url").and_then(Value::as_str).unwrap_or_default();
         let is_model = MODEL_PATHS.iter().any(|path| url.ends_with(path));
-        is_model && record.pointer("/request/method").is_some_and(|method| method == "POST")
+        let is_post = record.pointer("/request/method").is_some_and(|method| method == "POST");
+        is_model && is_post && !is_begun(record)
     });
     // An exchange is written when it ends, and one that is left may end after the next.
     let asked_at = |record: &Value| record["timestamp"].as_f64().unwrap_or_default();
     recorded.sort_by(|one, other| asked_at(one).total_cmp(&asked_at(other)));
     Ok(recorded)
+}
+
+/// Whether a request over a WebSocket only began what is to be continued (`generate: false`): no
+/// model was asked.
+fn is_begun(record: &Value) -> bool {
+    let is_answered = record.pointer("/response/status_code").is_some_and(|status| status == 200);
+    let nobody_was_asked = record.pointer("/latimer/attempts").is_some_and(|count| count == 0);
+    is_over_socket(record) && nobody_was_asked && is_answered
+}
+
+fn is_over_socket(record: &Value) -> bool {
+    record.pointer("/latimer/websocket").is_some_and(Value::is_object)
+}
+
+/// Checks that all that was asked came over a WebSocket, and some of it only began a session: a Codex
+/// that falls back to another transport says nothing of it.
+pub fn all_over_socket(directory: &Path) -> Result<()> {
+    let asked = read_asked(directory)?;
+    let over = asked.iter().filter(|record| is_over_socket(record)).count();
+    ensure!(over == asked.len(), "only {over} of {} came over a WebSocket", asked.len());
+    let all: Vec<Value> = read(directory)?;
+    ensure!(all.iter().any(is_begun), "no session was begun with `generate: false`");
+    Ok(())
 }
 
 /// Where a model is asked.
@@ -83,12 +107,15 @@ struct Answered {
 #[derive(Debug, Deserialize)]
 struct Ended {
     outcome: String,
+    attempts: Option<u32>,
+    websocket: Option<Value>,
 }
 
 impl Traffic {
     fn asks_a_model(&self) -> bool {
         let Asked { method, url, .. } = &self.request;
-        method == "POST" && MODEL_PATHS.iter().any(|path| url.ends_with(path))
+        let is_begun = self.latimer.websocket.is_some() && self.latimer.attempts == Some(0);
+        method == "POST" && MODEL_PATHS.iter().any(|path| url.ends_with(path)) && !is_begun
     }
 
     /// What was asked, where the two sides would speak the same: `chat/completions`, `responses`.
