@@ -90,6 +90,19 @@ fn damaged() -> impl Strategy<Value = String> {
     )
 }
 
+/// The inside of a string, mostly long: words, escapes, and now and then what must not be there.
+fn inside() -> impl Strategy<Value = String> {
+    let escapes =
+        vec!["\\n", "\\\"", "\\\\", "\\/", "\\t", "\\u00e9", "\\ud83d\\ude00", "é", "\u{1f600}"];
+    let faults = vec!["\n", "\u{1f}", "\\x", "\\u12", "\\u12\"", "\\", "\""];
+    let piece = prop_oneof![
+        12 => "[a-z ]{0,40}",
+        12 => prop::sample::select(escapes).prop_map(str::to_owned),
+        1 => prop::sample::select(faults).prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
 /// Asserts that `raw` holds what serde_json read.
 fn same(raw: Raw<'_>, value: &Value) {
     match value {
@@ -143,6 +156,22 @@ proptest! {
     fn both_see_the_same_values(value in value()) {
         agree(&value.to_string());
         agree(&serde_json::to_string_pretty(&value).unwrap());
+    }
+
+    #[test]
+    fn both_accept_the_same_strings(inside in inside(), after in "[a-z]{0,70}") {
+        agree(&format!("\"{inside}{after}\""));
+        agree(&format!("[\"{inside}\",\"{after}\"]"));
+    }
+
+    /// Where a string is at fault does not depend on how much of it stands before.
+    #[test]
+    fn what_stands_before_a_fault_moves_it(inside in inside(), before in 0..150_usize) {
+        let fault = |before: &str| {
+            let fault = Raw::parse(&format!("\"{before}{inside}{:80}", "")).err();
+            fault.map(|fault| (fault.what, fault.at - before.len()))
+        };
+        prop_assert_eq!(fault(&"x".repeat(before)), fault(""));
     }
 
     #[test]

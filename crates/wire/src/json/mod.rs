@@ -6,6 +6,7 @@
 //! where reading stopped. Nothing here knows any dialect.
 
 mod reader;
+mod scan;
 mod steps;
 mod write;
 

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::scan::{blocks_bytes, escape_bytes, run_bytes};
 use super::{Malformed, Raw};
 
 /// How deep arrays and objects may nest; serde_json has the same limit.
@@ -241,6 +242,7 @@ impl<'a> Reader<'a> {
                     Ok(length) => {
                         escaped = true;
                         at += 1 + length;
+                        at += blocks_bytes(bytes.get(at..).unwrap_or_default());
                         continue;
                     }
                     Err(what) => {
@@ -255,67 +257,6 @@ impl<'a> Reader<'a> {
             return self.fail(what);
         }
     }
-}
-
-/// How long an escape is, from the byte after its backslash.
-#[inline]
-fn escape_bytes(bytes: &[u8]) -> Result<usize, &'static str> {
-    match bytes.first() {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(1),
-        Some(b'u') => match bytes.get(1..5) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(5),
-            _ => Err("expected four hexadecimal digits after `\\u`"),
-        },
-        _ => Err("unknown escape inside a string"),
-    }
-}
-
-/// How many bytes stand before the first that is not plain inside a string: a quote, a backslash, a
-/// control character.
-///
-/// In code and prose an escape comes every few words, so a run begins with eight bytes at a time; to
-/// call memchr costs more than most runs are long (measured: 56 instructions).
-#[inline]
-pub(super) fn run_bytes(bytes: &[u8]) -> usize {
-    const SHORT_BYTES: usize = 64;
-    let mut at = 0;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let marks = marks(u64::from_le_bytes(*eight));
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-        if at == SHORT_BYTES {
-            return at + long_run_bytes(bytes.get(at..).unwrap_or_default());
-        }
-    }
-    at + last_run_bytes(bytes.get(at..).unwrap_or_default())
-}
-
-/// The same for a run that is long.
-fn long_run_bytes(bytes: &[u8]) -> usize {
-    let long = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-    let plain = bytes.get(..long).unwrap_or_default();
-    let controlled = plain.iter().fold(false, |found, byte| found | (*byte < 0x20));
-    let control = controlled.then(|| plain.iter().position(|byte| *byte < 0x20)).flatten();
-    control.unwrap_or(long)
-}
-
-/// The same for fewer than eight bytes.
-fn last_run_bytes(bytes: &[u8]) -> usize {
-    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    bytes.iter().position(ends).unwrap_or(bytes.len())
-}
-
-/// The highest bit of each of eight bytes that is not plain; above the lowest such byte others may
-/// be marked too.
-const fn marks(eight: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHEST: u64 = ONES << 7;
-    // With its second bit turned over, a quote is the byte after the last control character.
-    let quote_or_control = (eight ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
-    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (quote_or_control | backslash) & !eight & HIGHEST
 }
 
 /// Decodes what stands between the quotes of a checked string.

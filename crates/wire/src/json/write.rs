@@ -2,7 +2,7 @@
 //! either taken over as [`Raw`] text or made from plain Rust values.
 
 use super::Raw;
-use super::reader::run_bytes;
+use super::scan::run_bytes;
 
 /// Appends `text` as a JSON string with its quotes.
 pub fn push_string(out: &mut String, text: &str) {
