@@ -140,7 +140,7 @@ fn with_rest(body: &str, said: Option<Raw<'_>>) -> String {
     Object::new(&mut out)
         .with("error", |out| {
             let members = own.iter().cloned().chain(rest);
-            members.fold(Object::new(out), |object, (key, value)| object.raw(&key, value)).end();
+            members.fold(Object::new(out), |object, (key, value)| object.member(&key, value)).end();
         })
         .end();
     out

@@ -120,14 +120,15 @@ fn push_headers(out: &mut String, headers: &[(&str, &str)]) {
         if headers.iter().take(at).any(|header| same(&header)) {
             continue;
         }
-        let value_out = object.key(name);
-        value_out.push('"');
-        push_unquoted(value_out, redact::header(name, value));
-        for (_, more) in headers.iter().skip(at + 1).filter(same) {
-            value_out.push_str(", ");
-            push_unquoted(value_out, redact::header(name, more));
-        }
-        value_out.push('"');
+        object = object.member_with(name, |out| {
+            out.push('"');
+            push_unquoted(out, redact::header(name, value));
+            for (_, more) in headers.iter().skip(at + 1).filter(same) {
+                out.push_str(", ");
+                push_unquoted(out, redact::header(name, more));
+            }
+            out.push('"');
+        });
     }
     object.end();
 }

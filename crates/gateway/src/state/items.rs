@@ -30,14 +30,14 @@ pub(super) fn shown(item: &str) -> String {
     let mut object = Object::new(&mut out);
     for (key, value) in json.members() {
         object = match value.is_string() && key == "content" {
-            true => object.list(&key, [value], |out, text| {
+            true => object.list("content", [value], |out, text| {
                 let text_part = Object::new(out).text("type", part).raw("text", text);
                 match part {
                     "output_text" => text_part.raw("annotations", Raw::EMPTY_ARRAY).end(),
                     _ => text_part.end(),
                 }
             }),
-            false => object.raw(&key, value),
+            false => object.member(&key, value),
         };
     }
     if json.member("status").is_none() {

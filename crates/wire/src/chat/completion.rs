@@ -102,7 +102,7 @@ pub fn push_joined(out: &mut String, several: &[&str]) {
                 })
             }
             "usage" => object.with("usage", |out| push_usage_or_null(out, usage)),
-            _ => object.raw(&key, value),
+            _ => object.member(&key, value),
         };
     }
     object.end();
@@ -111,8 +111,10 @@ pub fn push_joined(out: &mut String, several: &[&str]) {
 fn push_numbered(out: &mut String, index: u64, choice: Raw<'_>) {
     let mut object = Object::new(out);
     for (key, value) in choice.members() {
-        object =
-            if key == "index" { object.number("index", index) } else { object.raw(&key, value) };
+        object = match &*key {
+            "index" => object.number("index", index),
+            _ => object.member(&key, value),
+        };
     }
     object.end();
 }

@@ -246,7 +246,7 @@ impl Chunks {
 }
 
 /// A string member by the inside of its literal.
-pub(super) fn literal<'o>(object: Object<'o>, key: &str, inner: &str) -> Object<'o> {
+pub(super) fn literal<'o>(object: Object<'o>, key: &'static str, inner: &str) -> Object<'o> {
     object.with(key, |out| {
         out.push('"');
         out.push_str(inner);
@@ -288,7 +288,7 @@ pub(super) fn push_fragment(out: &mut String, index: u64, arguments: &str, custo
 fn push_error(out: &mut String, error: Raw<'_>) {
     let mut object = Object::new(out);
     for (key, value) in error.members() {
-        object = object.raw(&key, value);
+        object = object.member(&key, value);
     }
     for (key, default) in [("type", "\"server_error\""), ("param", "null")] {
         if error.member(key).is_none() {

@@ -289,8 +289,11 @@ impl Teller {
                     let place = value.count().filter(|_| key.ends_with("_index"));
                     object = match place {
                         _ if key == "type" => object,
-                        Some(place) => object.number(&key, place.saturating_add(before)),
-                        None => object.raw(&key, value),
+                        Some(place) => {
+                            let place = place.saturating_add(before).to_string();
+                            object.member(&key, Raw::trusted(&place))
+                        }
+                        None => object.member(&key, value),
                     };
                 }
                 object.end();

@@ -61,7 +61,7 @@ impl Details {
                 json.push(',');
             }
             let object = detail.iter().fold(Object::new(&mut json), |object, (key, value)| {
-                object.raw(key, Raw::trusted(value))
+                object.member(key, Raw::trusted(value))
             });
             object.end();
         }

@@ -164,17 +164,16 @@ pub(super) fn push_schema(out: &mut String, schema: Raw<'_>, refused: &[&str]) {
     for (key, value) in schema.members() {
         object = match &*key {
             keyword if refused.contains(&keyword) => object,
-            keyword if VALUES.contains(&keyword) => object.raw(keyword, value),
-            keyword if SCHEMAS_BY_NAME.contains(&keyword) && value.is_object() => {
-                object.with(keyword, |out| {
+            keyword if VALUES.contains(&keyword) => object.member(keyword, value),
+            keyword if SCHEMAS_BY_NAME.contains(&keyword) && value.is_object() => object
+                .member_with(keyword, |out| {
                     let schemas = value.members();
                     let named = schemas.iter().fold(Object::new(out), |object, (name, schema)| {
-                        object.with(name, |out| push_schema(out, *schema, refused))
+                        object.member_with(name, |out| push_schema(out, *schema, refused))
                     });
                     named.end();
-                })
-            }
-            keyword => object.with(keyword, |out| push_schema(out, value, refused)),
+                }),
+            keyword => object.member_with(keyword, |out| push_schema(out, value, refused)),
         };
     }
     object.end();

@@ -89,28 +89,42 @@ impl<'o> Object<'o> {
         Object { out, separator: ',' }
     }
 
-    /// Writes a key and leaves the value to the caller, who must append exactly one.
-    pub fn key(&mut self, key: &str) -> &mut String {
+    /// Writes a key and leaves the value to the caller, who must append exactly one. A key of the
+    /// program's own is plain; one that came from elsewhere goes through [`Object::member`].
+    pub fn key(&mut self, key: &'static str) -> &mut String {
+        debug_assert_eq!(run_bytes(key.as_bytes()), key.len(), "`{key}` would have to be escaped");
         self.out.reserve(key.len() + 4);
         self.out.push(self.separator);
         self.separator = ',';
         self.out.push('"');
-        match run_bytes(key.as_bytes()) == key.len() {
-            true => self.out.push_str(key),
-            false => push_unquoted(self.out, key),
-        }
+        self.out.push_str(key);
         self.out.push_str("\":");
         self.out
     }
 
+    /// A member as it came, whatever its key is.
+    pub fn member(self, key: &str, value: Raw<'_>) -> Self {
+        self.member_with(key, |out| out.push_str(value.as_str()))
+    }
+
+    /// The same with a value that is written by `write`, which must append exactly one.
+    pub fn member_with(mut self, key: &str, write: impl FnOnce(&mut String)) -> Self {
+        self.out.push(self.separator);
+        self.separator = ',';
+        push_string(self.out, key);
+        self.out.push(':');
+        write(self.out);
+        self
+    }
+
     /// A member whose value is text that is already JSON.
-    pub fn raw(mut self, key: &str, value: Raw<'_>) -> Self {
+    pub fn raw(mut self, key: &'static str, value: Raw<'_>) -> Self {
         self.key(key).push_str(value.as_str());
         self
     }
 
     /// Like [`Object::raw`], left out when there is none.
-    pub fn raw_if(self, key: &str, value: Option<Raw<'_>>) -> Self {
+    pub fn raw_if(self, key: &'static str, value: Option<Raw<'_>>) -> Self {
         match value {
             Some(value) => self.raw(key, value),
             None => self,
@@ -118,30 +132,30 @@ impl<'o> Object<'o> {
     }
 
     /// A string member.
-    pub fn text(mut self, key: &str, value: &str) -> Self {
+    pub fn text(mut self, key: &'static str, value: &str) -> Self {
         push_string(self.key(key), value);
         self
     }
 
     /// A number member.
-    pub fn number(mut self, key: &str, value: u64) -> Self {
+    pub fn number(mut self, key: &'static str, value: u64) -> Self {
         push_number(self.key(key), value);
         self
     }
 
     /// A boolean member.
-    pub fn boolean(mut self, key: &str, value: bool) -> Self {
+    pub fn boolean(mut self, key: &'static str, value: bool) -> Self {
         self.key(key).push_str(if value { "true" } else { "false" });
         self
     }
 
     /// A `null` member.
-    pub fn null(self, key: &str) -> Self {
+    pub fn null(self, key: &'static str) -> Self {
         self.raw(key, Raw::NULL)
     }
 
     /// A member written by `write`, which must append exactly one value.
-    pub fn with(mut self, key: &str, write: impl FnOnce(&mut String)) -> Self {
+    pub fn with(mut self, key: &'static str, write: impl FnOnce(&mut String)) -> Self {
         write(self.key(key));
         self
     }
@@ -149,7 +163,7 @@ impl<'o> Object<'o> {
     /// An array member: `write` appends each element.
     pub fn list<T>(
         mut self,
-        key: &str,
+        key: &'static str,
         elements: impl IntoIterator<Item = T>,
         mut write: impl FnMut(&mut String, T),
     ) -> Self {

@@ -203,7 +203,7 @@ impl<'a> Event<'a> {
         }
         object = object.raw_if(row.payload, self.payload);
         for (key, value) in self.rest.iter() {
-            object = object.raw(key, *value);
+            object = object.member(key, *value);
         }
         object.end();
     }

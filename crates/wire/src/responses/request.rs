@@ -253,7 +253,7 @@ impl<'a> Item<'a> {
     pub fn print_as(&self, id: &str, out: &mut String) {
         let rest = self.members.iter().filter(|(key, _)| !["id", "type"].contains(&&**key));
         let object = Object::new(out).text("id", id).text("type", &self.kind);
-        rest.fold(object, |object, (key, value)| object.raw(key, *value)).end();
+        rest.fold(object, |object, (key, value)| object.member(key, *value)).end();
     }
 
     /// What the id of such an item begins with.

@@ -63,11 +63,11 @@ pub(crate) fn push_changed(out: &mut String, object: Raw<'_>, changes: &[(&str, 
     let mut writer = Object::new(out);
     for (key, value) in &members {
         let change = changes.iter().find(|(name, _)| name == key);
-        writer = writer.raw(key, change.map_or(*value, |(_, value)| *value));
+        writer = writer.member(key, change.map_or(*value, |(_, value)| *value));
     }
     for (key, value) in changes {
         if !members.iter().any(|(name, _)| name == key) {
-            writer = writer.raw(key, *value);
+            writer = writer.member(key, *value);
         }
     }
     writer.end();

@@ -124,7 +124,7 @@ impl<'a> ClientEvent<'a> {
         for (key, value) in &self.members {
             let ours = held.is_some() && ["input", "previous_response_id"].contains(&&**key);
             if !ours && !OF_CONNECTION.contains(&&**key) {
-                object = object.raw(key, *value);
+                object = object.member(key, *value);
             }
         }
         let base = match held {
@@ -351,14 +351,14 @@ fn print_error(out: &mut String, error: Raw<'_>, headers: &[(&str, &str)]) {
     const KNOWN: &[&str] =
         &["type", "code", "message", "param", "headers", "sequence_number", "stream_id"];
     for (key, value) in members.iter().filter(|(key, _)| !KNOWN.contains(&&**key)) {
-        object = object.raw(key, *value);
+        object = object.member(key, *value);
     }
     if !headers.is_empty() {
         object = object.with("headers", |out| {
-            headers
-                .iter()
-                .fold(Object::new(out), |object, (name, value)| object.text(name, value))
-                .end();
+            let written = headers.iter().fold(Object::new(out), |object, (name, value)| {
+                object.member_with(name, |out| push_string(out, value))
+            });
+            written.end();
         });
     }
     object.end();

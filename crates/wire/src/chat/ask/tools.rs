@@ -124,7 +124,7 @@ fn push_web_search(out: &mut String, options: Raw<'_>) {
         object = object.with("user_location", |out| {
             let mut object = Object::new(out).text("type", "approximate");
             for (key, value) in place.members() {
-                object = object.raw(&key, value);
+                object = object.member(&key, value);
             }
             object.end();
         });

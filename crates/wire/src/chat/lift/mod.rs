@@ -301,7 +301,7 @@ impl Lift {
         let mut flat = String::new();
         let mut object = Object::new(&mut flat).text("type", &kind);
         for (key, value) in citation.members() {
-            object = object.raw(&key, value);
+            object = object.member(&key, value);
         }
         object.end();
         item.annotate(flat);
