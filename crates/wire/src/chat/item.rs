@@ -415,7 +415,8 @@ impl Item {
     }
 }
 
-fn push_literal(out: &mut String, inner: &str) {
+/// Appends the inside of a literal with its quotes.
+pub(super) fn push_literal(out: &mut String, inner: &str) {
     out.push('"');
     out.push_str(inner);
     out.push('"');

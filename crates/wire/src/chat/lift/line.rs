@@ -2,7 +2,7 @@
 //! what is said here follows the grammar, whatever the chunks did.
 
 use super::{Lift, server_error};
-use crate::chat::item::{Content, Item};
+use crate::chat::item::{Content, Item, push_literal};
 use crate::json::Raw;
 use crate::responses::{Event, Kind, LOGPROBS, Rest, Sink, Status};
 
@@ -39,18 +39,20 @@ impl Lift {
 
     /// Emits what the first item has to say and has not said yet.
     pub(super) fn say(&mut self, sink: &mut dyn Sink) {
-        let Some(mut item) = self.line.pop_front() else { return };
+        let Lift { line, sequence, literal, .. } = self;
+        let Some(item) = line.front_mut() else { return };
         if let (true, Some((delta, _))) = (item.open, item.text_kinds()) {
             let logprobs = item.unsaid().is_some().then(|| item.unsaid_logprobs()).flatten();
             if let Some(unsaid) = item.unsaid() {
-                let literal = quoted(unsaid);
+                literal.clear();
+                push_literal(literal, unsaid);
                 let rest = match &logprobs {
                     Some(list) => Rest::Own(vec![("logprobs".into(), Raw::trusted(list))]),
                     None if item.content == Content::Text => Rest::Fixed(LOGPROBS),
                     None => Rest::Fixed(&[]),
                 };
-                let payload = Some(Raw::trusted(&literal));
-                self.emit(Event { payload, rest, ..item.event(delta) }, sink);
+                let payload = Some(Raw::trusted(literal));
+                emit(sequence, Event { payload, rest, ..item.event(delta) }, sink);
             }
             item.mark_said();
             while let Some((place, annotation)) = item.unsaid_annotation() {
@@ -58,10 +60,9 @@ impl Lift {
                 let rest = vec![("annotation_index".into(), Raw::trusted(&place))];
                 let payload = Some(Raw::trusted(&annotation));
                 let event = item.event(Kind::AnnotationAdded);
-                self.emit(Event { payload, rest: Rest::Own(rest), ..event }, sink);
+                emit(sequence, Event { payload, rest: Rest::Own(rest), ..event }, sink);
             }
         }
-        self.line.push_front(item);
     }
 
     /// Opens the first item in line, once it can be: a call needs its name.
@@ -143,8 +144,12 @@ impl Lift {
     }
 
     pub(super) fn emit(&mut self, event: Event<'_>, sink: &mut dyn Sink) {
-        let sequence_number = Some(self.sequence);
-        self.sequence += 1;
-        sink.event(&Event { sequence_number, ..event });
+        emit(&mut self.sequence, event, sink);
     }
+}
+
+/// Numbers an event and says it.
+fn emit(sequence: &mut u64, event: Event<'_>, sink: &mut dyn Sink) {
+    sink.event(&Event { sequence_number: Some(*sequence), ..event });
+    *sequence += 1;
 }

@@ -55,6 +55,8 @@ pub struct Lift {
     ended: Option<Status>,
     /// The first is open on the wire, the others wait.
     line: VecDeque<Item>,
+    /// Room for the literal that is said.
+    literal: String,
     items: u64,
     /// The finished items, as the inside of the output array.
     output: String,
@@ -85,6 +87,7 @@ impl Lift {
             begun: false,
             ended: None,
             line: VecDeque::new(),
+            literal: String::new(),
             items: 0,
             output: String::new(),
             closed_ids: BTreeMap::new(),
