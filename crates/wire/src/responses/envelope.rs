@@ -29,19 +29,22 @@ impl Usage {
     /// Reads a `usage` object, under the hub's names or those of Chat Completions: backends mix
     /// them. What is missing counts as 0, a missing total as the sum.
     pub fn read(usage: Raw<'_>) -> Usage {
+        let members = usage.members();
+        let member =
+            |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
         let count = |names: [&str; 2]| {
-            let mut values = names.iter().filter_map(|name| usage.member(name));
+            let mut values = names.into_iter().filter_map(member);
             values.find_map(Raw::count).unwrap_or_default()
         };
         let detail = |lists: [&str; 2], name: &str| {
-            let mut lists = lists.iter().filter_map(|list| usage.member(list));
+            let mut lists = lists.into_iter().filter_map(member);
             lists.find_map(|list| list.member(name)?.count())
         };
         let inputs = ["input_tokens_details", "prompt_tokens_details"];
         let outputs = ["output_tokens_details", "completion_tokens_details"];
         let input = count(["input_tokens", "prompt_tokens"]);
         let output = count(["output_tokens", "completion_tokens"]);
-        let total = usage.member("total_tokens").and_then(Raw::count);
+        let total = member("total_tokens").and_then(Raw::count);
         let reasoning = detail(outputs, "reasoning_tokens").unwrap_or_default();
         // Some services (xAI) do not count reasoning as output; their total tells.
         let all = input.saturating_add(output).saturating_add(reasoning);
