@@ -6,6 +6,7 @@
 //! connection that ended well goes back to a small pool. It is looked at before it is used again,
 //! and a request on a reused connection that dies before the answer begins is sent once more.
 
+mod bell;
 mod error;
 mod reply;
 

@@ -11,10 +11,14 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use super::bell::Bell;
 use super::{Line, Upstream, words};
 
 /// How much is gathered into one piece before the client has to take it.
 const GATHERED_BYTES: usize = 64 << 10;
+/// How often the connection is driven again although that brought nothing: it may have used up its share
+/// of the thread's time, and then rings until others had theirs.
+const FRUITLESS_MAX: u32 = 2;
 /// How much may follow an answer that is complete, and how long that may take.
 const REST_BYTES: usize = 4 << 10;
 const REST_WAIT: Duration = Duration::from_secs(1);
@@ -24,27 +28,52 @@ pub(crate) struct ReplyBody {
     incoming: Incoming,
     line: Option<Line>,
     upstream: Arc<Upstream>,
+    bell: Bell,
+    /// Nothing more is to be had before the bell rings.
+    is_drained: bool,
     /// The body is over: well, or by an error that was not given out yet.
     end: Option<Option<hyper::Error>>,
 }
 
 impl ReplyBody {
     pub(super) fn new(incoming: Incoming, line: Option<Line>, upstream: Arc<Upstream>) -> Self {
-        ReplyBody { incoming, line, upstream, end: None }
+        let bell = Bell::new();
+        ReplyBody { incoming, line, upstream, bell, is_drained: false, end: None }
     }
 
     /// All bytes that are there now, as one piece; `None` at the end of the body.
     ///
     /// Reading and driving alternate until the connection has nothing more to give, so what came
     /// with one read of the socket comes out together; up to a bound, past which the backend has
-    /// to wait for the client.
+    /// to wait for the client. Then nothing is looked at before the connection's bell rings.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        if !self.bell.listen(cx) && self.is_drained {
+            return Poll::Pending;
+        }
+        let piece = self.gather();
+        self.is_drained &= !self.bell.hang_up();
+        match (piece.is_empty(), &mut self.end) {
+            (false, _) => Poll::Ready(Some(Ok(piece))),
+            (true, Some(error)) => Poll::Ready(error.take().map(Err)),
+            (true, None) => {
+                if !self.is_drained {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn gather(&mut self) -> Bytes {
         let mut first = Bytes::new();
         let mut gathered = BytesMut::new();
-        let mut driven = false;
+        let mut fruitless = 0;
+        self.is_drained = false;
         while self.end.is_none() && first.len().max(gathered.len()) < GATHERED_BYTES {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
+            let mut cx = Context::from_waker(self.bell.answer());
+            match Pin::new(&mut self.incoming).poll_frame(&mut cx) {
                 Poll::Ready(Some(Ok(frame))) => {
+                    fruitless = 0;
                     let Ok(data) = frame.into_data() else { continue };
                     match (first.is_empty(), gathered.is_empty()) {
                         (true, _) => first = data,
@@ -54,43 +83,29 @@ impl ReplyBody {
                         }
                         (false, false) => gathered.extend_from_slice(&data),
                     }
-                    driven = false;
-                    continue;
                 }
                 Poll::Ready(end) => {
                     if end.is_none() {
-                        self.release(cx);
+                        self.release();
                     }
                     self.end = Some(end.and_then(Result::err));
-                    break;
                 }
-                Poll::Pending if driven => break,
                 Poll::Pending => {
-                    driven = true;
-                    self.drive(cx);
+                    drive(&mut self.line, &mut cx);
+                    self.is_drained = !self.bell.rang();
+                    fruitless += 1;
+                    if self.is_drained || fruitless > FRUITLESS_MAX {
+                        break;
+                    }
                 }
             }
         }
-        match (first.is_empty(), gathered.is_empty()) {
-            (true, _) => match &mut self.end {
-                Some(error) => Poll::Ready(error.take().map(Err)),
-                None => Poll::Pending,
-            },
-            (false, true) => Poll::Ready(Some(Ok(first))),
-            (false, false) => Poll::Ready(Some(Ok(gathered.freeze()))),
-        }
-    }
-
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        let over = |line: &mut Line| line.driver.as_mut().poll(cx).is_ready();
-        if self.line.as_mut().is_some_and(over) {
-            self.line = None;
-        }
+        if gathered.is_empty() { first } else { gathered.freeze() }
     }
 
     /// Puts the connection back, if the backend keeps it open.
-    fn release(&mut self, cx: &mut Context<'_>) {
-        self.drive(cx);
+    fn release(&mut self) {
+        drive(&mut self.line, &mut Context::from_waker(self.bell.answer()));
         if let Some(line) = self.line.take().filter(|line| line.sender.is_ready()) {
             self.upstream.put_idle(line);
         }
@@ -151,5 +166,11 @@ impl ReplyBody {
     /// that the connection can be used again.
     pub fn let_end(self) {
         tokio::spawn(self.collect(REST_BYTES, REST_WAIT));
+    }
+}
+
+fn drive(line: &mut Option<Line>, cx: &mut Context<'_>) {
+    if line.as_mut().is_some_and(|line| line.driver.as_mut().poll(cx).is_ready()) {
+        *line = None;
     }
 }
