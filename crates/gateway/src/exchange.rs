@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
 use latimer_probe::account::Outcome;
@@ -35,7 +35,7 @@ use crate::refusal::Refusal;
 use crate::route::{self, Door, Form, Plan, Way};
 use crate::state::{self, Keep, Kept};
 use crate::strand::Strand;
-use crate::stream::Stream;
+use crate::stream::{Stream, joined};
 use crate::translation::{Hop, Lifting, Lowering, Passing, Translation, Whole};
 use crate::upstream::Reply;
 
@@ -254,7 +254,7 @@ async fn stream(
     keep: Option<Keep>,
 ) -> Result<Given, Refusal> {
     let mut strands = Vec::with_capacity(answers.len());
-    let (mut head, mut headers) = (BytesMut::new(), HeaderMap::new());
+    let (mut head, mut headers) = (Bytes::new(), HeaderMap::new());
     for (reply, way) in answers {
         headers = match way {
             Way::Pass(_) => headers::answered(&reply.head.headers),
@@ -263,17 +263,16 @@ async fn stream(
                 headers::events(&reply.head.headers)
             }
         };
-        let mut translation = translation(exchange, &reply, way, keep.is_some());
-        head.extend_from_slice(&translation.begin());
+        let translation = translation(exchange, &reply, way, keep.is_some());
         let limit_bytes = exchange.gateway.settings.limits.stream_bytes;
         let mut strand = Strand::new(reply.body, translation, limit_bytes);
-        head.extend_from_slice(&strand.ready().await);
+        head = joined(head, strand.begin().await);
         if let Some(failure) = strand.translation.failed_at_once() {
             return Err(Refusal::of_failure(exchange, failure));
         }
         strands.push(strand);
     }
-    Ok(Given::Stream { strands, head: head.freeze(), headers, keep })
+    Ok(Given::Stream { strands, head, headers, keep })
 }
 
 /// `held`: whether its last event waits until the answer is stored.

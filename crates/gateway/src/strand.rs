@@ -22,13 +22,14 @@ impl Strand {
         Strand { reply: Some(reply), translation, left_bytes: limit_bytes }
     }
 
-    /// What of the answer is there already, translated; it waits for nothing.
-    pub async fn ready(&mut self) -> Bytes {
-        let Some(reply) = &mut self.reply else { return Bytes::new() };
-        match reply.ready().await {
-            Some(bytes) => self.translation.push(bytes, unix_seconds()),
+    /// That there is an answer, and what of it has come already; it waits for nothing.
+    pub async fn begin(&mut self) -> Bytes {
+        self.translation.begin();
+        let there = match &mut self.reply {
+            Some(reply) => reply.ready().await.unwrap_or_default(),
             None => Bytes::new(),
-        }
+        };
+        self.translation.push(there, unix_seconds())
     }
 
     /// What the backend said since, translated; `None` once nothing more of it can matter. `hop`

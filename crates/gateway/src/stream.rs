@@ -252,7 +252,7 @@ impl Stream {
 }
 
 /// Two pieces as one; nothing is copied where one of them is empty.
-fn joined(first: Bytes, second: Bytes) -> Bytes {
+pub(crate) fn joined(first: Bytes, second: Bytes) -> Bytes {
     match (first.is_empty(), second.is_empty()) {
         (true, _) => second,
         (_, true) => first,

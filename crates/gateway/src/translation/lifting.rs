@@ -9,6 +9,9 @@ use latimer_wire::responses::{Event, Failure, Grammar, Kind, Role, Sink, Status,
 use super::{CutInsideEvent, Feed, Hop, Translation};
 use crate::state::{Kept, refused, unstored};
 
+/// How many times longer events are than the chunks they are made of: so much room is made at once.
+const TIMES_LONGER: usize = 2;
+
 /// A Chat Completions answer on its way into the hub and out to the client.
 pub(crate) struct Lifting {
     feed: Feed,
@@ -118,12 +121,12 @@ impl Lifting {
 }
 
 impl Translation for Lifting {
-    fn begin(&mut self) -> Bytes {
+    fn begin(&mut self) {
         self.lift.begin(&mut self.writer);
-        self.written()
     }
 
     fn push(&mut self, bytes: Bytes, now: u64) -> Bytes {
+        self.writer.out.reserve(bytes.len() * TIMES_LONGER);
         self.read(&bytes, now);
         self.written()
     }

@@ -99,10 +99,6 @@ impl Lowering {
 }
 
 impl Translation for Lowering {
-    fn begin(&mut self) -> Bytes {
-        Bytes::new()
-    }
-
     fn push(&mut self, bytes: Bytes, _now: u64) -> Bytes {
         let told = &mut self.told;
         let trouble = self.feed.read(&bytes, |data, name| {

@@ -24,8 +24,8 @@ use crate::state::Kept;
 
 /// How a backend's answer becomes the client's stream. Times are seconds since 1970.
 pub(crate) trait Translation: Send {
-    /// Says that the response exists, where that is ours to say.
-    fn begin(&mut self) -> Bytes;
+    /// Says that the response exists, where that is ours to say; it goes out with the next bytes.
+    fn begin(&mut self) {}
 
     /// Takes bytes from the backend and gives those for the client.
     fn push(&mut self, bytes: Bytes, now: u64) -> Bytes;

@@ -113,10 +113,6 @@ impl Passing {
 }
 
 impl Translation for Passing {
-    fn begin(&mut self) -> Bytes {
-        Bytes::new()
-    }
-
     fn push(&mut self, bytes: Bytes, _now: u64) -> Bytes {
         self.observe(&bytes);
         if self.mark.is_empty() { bytes } else { self.without_mark(bytes) }
