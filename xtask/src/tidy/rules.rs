@@ -23,10 +23,11 @@ pub const RULES: &[Rule] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("latimer-wire", &[]),
     ("latimer-probe", &["latimer-wire"]),
-    ("latimer-store", &[]),
+    ("latimer-scratch", &[]),
+    ("latimer-store", &["latimer-scratch"]),
     ("latimer-gateway", &["latimer-wire", "latimer-probe", "latimer-store"]),
     ("latimer", &["latimer-wire", "latimer-probe", "latimer-store", "latimer-gateway"]),
-    ("latimer-bench", &[]),
+    ("latimer-bench", &["latimer-scratch"]),
     ("xtask", &[]),
 ];
 

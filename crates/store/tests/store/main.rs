@@ -11,6 +11,4 @@ mod conformance;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres")]
-mod server;
 mod sqlite;

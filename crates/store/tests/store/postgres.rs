@@ -6,27 +6,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use latimer_scratch::PostgresServer;
 use latimer_store::{Postgres, PostgresOptions, Store, StoreError, Thread, Update};
 
 use crate::conformance::{self, NOW, WIDE, id, items, names, tenant, turn};
-use crate::server::Server;
 
 fn store(address: &str) -> Postgres {
     let tenant_bytes = conformance::TENANT_BYTES;
     Postgres::new(address, PostgresOptions { tenant_bytes, ..PostgresOptions::default() }).unwrap()
 }
 
+/// A connection past the store.
+async fn client(address: &str) -> tokio_postgres::Client {
+    let (client, line) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(line);
+    client
+}
+
 #[tokio::test]
 async fn conforms() {
-    let Some(server) = Server::start() else { return };
-    let store = store(&server.address("conforms").await);
+    let Some(server) = PostgresServer::start().unwrap() else { return };
+    let store = store(&server.address());
     conformance::hold(&store).await;
 }
 
 #[tokio::test]
 async fn several_gateways_share_one_database() {
-    let Some(server) = Server::start() else { return };
-    let address = server.address("shared").await;
+    let Some(server) = PostgresServer::start().unwrap() else { return };
+    let address = server.address();
     let gateways: Vec<_> = (0..4).map(|_| store(&address)).collect();
     // All at once find the database empty.
     let ready =
@@ -68,8 +75,8 @@ const ACKNOWLEDGED: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_of_the_server_loses_nothing_acknowledged() {
-    let Some(server) = Server::start() else { return };
-    let address = server.address("crash").await;
+    let Some(server) = PostgresServer::start().unwrap() else { return };
+    let address = server.address();
     let store = Arc::new(Postgres::new(&address, PostgresOptions::default()).unwrap());
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..8)
@@ -79,10 +86,10 @@ async fn a_crash_of_the_server_loses_nothing_acknowledged() {
         })
         .collect();
     reach(&count, ACKNOWLEDGED).await;
-    server.crash();
+    server.crash().unwrap();
     let gone = store.ready().await;
     assert!(matches!(gone, Err(StoreError::Gone(_))), "{gone:?}");
-    server.begin();
+    server.begin().unwrap();
     assert_eq!(store.ready().await, Ok(()), "at once, when the server is back");
     let before = count.load(Ordering::SeqCst);
     reach(&count, before + ACKNOWLEDGED).await;
@@ -132,8 +139,8 @@ async fn reach(count: &AtomicUsize, wanted: usize) {
 
 #[tokio::test]
 async fn one_that_is_slow_is_busy() {
-    let Some(server) = Server::start() else { return };
-    let address = server.address("slow").await;
+    let Some(server) = PostgresServer::start().unwrap() else { return };
+    let address = server.address();
     let options = PostgresOptions {
         connections: 2,
         queue: 1,
@@ -143,7 +150,7 @@ async fn one_that_is_slow_is_busy() {
     };
     let store = Postgres::new(&address, options).unwrap();
     store.ready().await.unwrap();
-    let other = server.client("slow").await;
+    let other = client(&address).await;
     other.batch_execute("BEGIN; LOCK TABLE latimer.turns").await.unwrap();
     let tenant = tenant("slow");
     let put = |name| store.put(&tenant, turn(name, None), Vec::new(), Vec::new());
@@ -184,10 +191,10 @@ const TABLES: [&str; 5] = ["turns", "turn_items", "events", "conversations", "co
 
 #[tokio::test]
 async fn no_query_reads_a_whole_table() {
-    let Some(server) = Server::start() else { return };
-    let address = server.address("plans").await;
+    let Some(server) = PostgresServer::start().unwrap() else { return };
+    let address = server.address();
     store(&address).ready().await.unwrap();
-    let admin = server.client("plans").await;
+    let admin = client(&address).await;
     admin.batch_execute(MANY_ROWS).await.unwrap();
     let store = store(&address);
     conformance::hold(&store).await;
@@ -214,6 +221,6 @@ const MANY_ROWS: &str = "SET search_path = latimer;
     INSERT INTO conversation_items SELECT 'x', 'c' || n, 0, 'i' || n, '{}'
         FROM generate_series(1, 20000) AS n;
     ANALYZE;
-    ALTER DATABASE plans SET session_preload_libraries = 'auto_explain';
-    ALTER DATABASE plans SET auto_explain.log_min_duration = 0;
-    ALTER DATABASE plans SET auto_explain.log_nested_statements = on;";
+    ALTER DATABASE postgres SET session_preload_libraries = 'auto_explain';
+    ALTER DATABASE postgres SET auto_explain.log_min_duration = 0;
+    ALTER DATABASE postgres SET auto_explain.log_nested_statements = on;";
