@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use latimer_probe::redact;
+use latimer_probe::redact::{self, BadPattern, Redactor};
 use latimer_wire::chat::{Profile, Reasoning};
 use serde::Deserialize;
 
@@ -116,6 +116,11 @@ pub struct RecorderConfig {
     /// The end of an answer waits until the exchange is written: what a client has got whole is in
     /// the file, even if the process is killed in that moment.
     pub strict: bool,
+    /// Regular expressions for what is to be taken out of every line, beside the secrets that are
+    /// known by their form.
+    pub secrets: Vec<String>,
+    /// Whether lines are written with the secrets in them. The operator's key is taken out always.
+    pub reveal: bool,
 }
 
 /// When what was written is brought to the disk. That a process is killed loses nothing that was
@@ -139,11 +144,22 @@ impl Default for RecorderConfig {
             segment_age_s: 86_400,
             compress: true,
             strict: false,
+            secrets: Vec::new(),
+            reveal: false,
         }
     }
 }
 
 impl RecorderConfig {
+    /// What takes the secrets out of lines; nothing where they stay.
+    ///
+    /// # Errors
+    /// When one of the patterns is none.
+    pub(crate) fn redactor(&self) -> Result<Option<Redactor>, BadPattern> {
+        let redactor = Redactor::with(self.secrets.iter().map(String::as_str))?;
+        Ok((!self.reveal).then_some(redactor))
+    }
+
     /// For a file that is never closed.
     pub fn one_file() -> Self {
         RecorderConfig { segment_bytes: 0, ..RecorderConfig::default() }
@@ -326,6 +342,9 @@ pub enum ConfigError {
         /// The key.
         name: &'static str,
     },
+    /// What is to be taken out of the recording cannot be looked for.
+    #[error("`recorder.secrets`: {0}")]
+    Secrets(#[from] BadPattern),
     /// The key's variable is not set.
     #[error("the environment variable {name}, named as the upstream's key, is not set or is empty")]
     NoKey {
@@ -365,6 +384,7 @@ impl Config {
             return Err(ConfigError::Exposed { listen });
         }
         self.refuse_zeros()?;
+        self.recorder.redactor()?;
         let record = self.recording.unwrap_or(true);
         let directory = self.record.unwrap_or_else(|| PathBuf::from("latimer"));
         let state_directory = self.state.directory.unwrap_or_else(|| directory.clone());

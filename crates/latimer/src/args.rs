@@ -114,6 +114,9 @@ pub struct GatewayOptions {
     /// Record nothing.
     #[arg(long)]
     pub no_record: bool,
+    /// Record secrets as well: keys in headers, URLs and bodies.
+    #[arg(long, conflicts_with = "no_record")]
+    pub reveal: bool,
 }
 
 /// What a backend speaks, as it is typed.
@@ -151,6 +154,7 @@ impl GatewayOptions {
             config.record = Some(directory.clone());
             config.recording = Some(true);
         }
+        config.recorder.reveal |= self.reveal;
         if self.no_record {
             config.recording = Some(false);
         }

@@ -134,6 +134,77 @@ fn no_secret_is_logged_however_much_is_logged() {
     }
 }
 
+/// The operator's key, and how it stands in JSON, in base64 at two places, and in a URL.
+const KEY: &str = "can\"ary/k+ey-0123456789";
+const FORMS: &[&str] = &[
+    KEY,
+    "can\\\"ary/k+ey-0123456789",
+    "Y2FuImFyeS9rK2V5LTAxMjM0NTY3ODk=",
+    "dTpjYW4iYXJ5L2srZXktMDEyMzQ1Njc4OQ==",
+    "can%22ary%2Fk%2Bey-0123456789",
+];
+/// Of each form a part that betrays it.
+const TRACES: &[&str] =
+    &["k+ey-0123", "FyeS9rK2V5LTAxMjM0NTY3", "YXJ5L2srZXktMDEyMzQ1Njc4", "k%2Bey-01"];
+
+#[test]
+fn a_key_is_written_nowhere_in_no_form() {
+    let here = tempfile::tempdir().unwrap();
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", backend.local_addr().unwrap());
+    let playing = std::thread::spawn(move || {
+        for form in FORMS {
+            let (mut socket, _) = backend.accept().unwrap();
+            let mut heard = [0; 4096];
+            let _ = socket.read(&mut heard).unwrap();
+            let answer =
+                serde_json::json!({"error": {"message": format!("Wrong {form}"), "code": "k"}});
+            let answer = answer.to_string();
+            let length = answer.len();
+            let head = "HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: ";
+            write!(socket, "{head}{length}\r\n\r\n{answer}").unwrap();
+        }
+    });
+    let arguments = ["serve", "-vv", "--listen", "127.0.0.1:0", "--api-key-env", "CANARY_KEY"];
+    let mut command = latimer(here.path());
+    let serve =
+        Listening::start(command.args(arguments).args(["--upstream", &url]).env("CANARY_KEY", KEY));
+    let mut seen = Vec::new();
+    for form in FORMS {
+        let secret = "sk-proj-Zt4kX9vQ2mL7pR1sW8yB";
+        let body = serde_json::json!({"model": "m", "input": format!("{form} and {secret}")});
+        let in_url = if form.contains('"') { FORMS[FORMS.len() - 1] } else { form };
+        let target = format!("/v1/responses?q={in_url}");
+        seen.push(ask(&serve.address, "authorization: Bearer x\r\n", &target, &body.to_string()));
+    }
+    playing.join().unwrap();
+    let (code, said) = serve.stop();
+    assert_eq!(code, Some(0));
+    assert!(seen.iter().all(|answer| answer.contains("[REDACTED]")), "{seen:?}");
+    seen.push(said);
+    seen.push(std::fs::read_to_string(here.path().join("latimer/traffic.jsonl")).unwrap());
+    assert_eq!(seen.last().unwrap().matches(" and [REDACTED]").count(), FORMS.len());
+    seen.push(text(&run(here.path(), &["report", "latimer"]).stdout));
+    for trace in TRACES.iter().chain(&["Zt4kX9vQ2mL7pR1sW8yB"]) {
+        assert!(seen.iter().all(|text| !text.contains(trace)), "{trace}: {seen:?}");
+    }
+}
+
+#[test]
+fn what_is_to_be_revealed_is_recorded() {
+    let here = tempfile::tempdir().unwrap();
+    let arguments = ["-q", "serve", "--listen", "127.0.0.1:0", "--reveal"];
+    let serve = Listening::start(latimer(here.path()).args(arguments));
+    let secret = "sk-proj-Zt4kX9vQ2mL7pR1sW8yB";
+    let body = serde_json::json!({"model": "m", "input": secret}).to_string();
+    ask(&serve.address, "x-api-key: canary-a\r\n", "/v1/responses?key=canary-b", &body);
+    serve.stop();
+    let recorded = std::fs::read_to_string(here.path().join("latimer/traffic.jsonl")).unwrap();
+    for word in [secret, "canary-a", "canary-b"] {
+        assert!(recorded.contains(word), "{word}: {recorded}");
+    }
+}
+
 const EXPLAINED: &str = "\
 no-terminal (breaks)
 The stream has no terminal event

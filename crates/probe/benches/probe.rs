@@ -30,6 +30,7 @@ fn write(request: &str, answer: &str, line: &mut Vec<u8>) {
         status: Some(200),
         response_headers: &[("content-type", "text/event-stream")],
         response_body: Body::of(answer.as_bytes()),
+        is_revealed: false,
         extra: None,
     };
     record.write_line(line);

@@ -1,6 +1,8 @@
 //! The line that keeps one exchange. In: the parts of a request and its answer as they came, JSON
 //! bodies as text that was checked. Out: one line of JSON, appended. Bodies are copied, never
-//! built into a tree; headers and the URL pass through [`redact`], always.
+//! built into a tree; headers and the URL pass through [`redact`], unless all is to be revealed.
+
+use std::borrow::Cow;
 
 use latimer_wire::json::{Object, Raw, push_unquoted};
 
@@ -54,6 +56,8 @@ pub struct Record<'a> {
     pub response_body: Body<'a>,
     /// What goes under the key `latimer`: an object; `None` leaves the key out.
     pub extra: Option<Raw<'a>>,
+    /// Headers and URL are written as they came, with what is secret in them.
+    pub is_revealed: bool,
 }
 
 impl Record<'_> {
@@ -65,6 +69,7 @@ impl Record<'_> {
     ///     timestamp_unix_ms: 1500, method: "GET", url: "/v1/models",
     ///     request_headers: &[("authorization", "Bearer sk-1")], request_body: Body::None,
     ///     status: None, response_headers: &[], response_body: Body::None, extra: None,
+    ///     is_revealed: false,
     /// };
     /// let mut line = Vec::new();
     /// record.write_line(&mut line);
@@ -93,8 +98,8 @@ impl Record<'_> {
         let mut head = String::new();
         Object::new(&mut head)
             .text("method", self.method)
-            .text("url", &redact::url(self.url))
-            .with("headers", |out| push_headers(out, self.request_headers))
+            .text("url", &self.shown_url())
+            .with("headers", |out| self.push_headers(out, self.request_headers))
             .key("body");
         push_with_body(out, &head, self.request_body);
     }
@@ -106,31 +111,39 @@ impl Record<'_> {
         let mut head = String::new();
         Object::new(&mut head)
             .number("status_code", status.into())
-            .with("headers", |out| push_headers(out, self.response_headers))
+            .with("headers", |out| self.push_headers(out, self.response_headers))
             .key("body");
         push_with_body(out, &head, self.response_body);
     }
-}
 
-/// A header that came more than once is one member, its values joined as RFC 9110 (5.2) has it.
-fn push_headers(out: &mut String, headers: &[(&str, &str)]) {
-    let mut object = Object::new(out);
-    for (at, (name, value)) in headers.iter().enumerate() {
-        let same = |(other, _): &&(&str, &str)| other.eq_ignore_ascii_case(name);
-        if headers.iter().take(at).any(|header| same(&header)) {
-            continue;
-        }
-        object = object.member_with(name, |out| {
-            out.push('"');
-            push_unquoted(out, redact::header(name, value));
-            for (_, more) in headers.iter().skip(at + 1).filter(same) {
-                out.push_str(", ");
-                push_unquoted(out, redact::header(name, more));
-            }
-            out.push('"');
-        });
+    fn shown_url(&self) -> Cow<'_, str> {
+        if self.is_revealed { self.url.into() } else { redact::url(self.url).into() }
     }
-    object.end();
+
+    /// A header that came more than once is one member, its values joined as RFC 9110 (5.2) has it.
+    fn push_headers(&self, out: &mut String, headers: &[(&str, &str)]) {
+        let mut object = Object::new(out);
+        for (at, (name, value)) in headers.iter().enumerate() {
+            let same = |(other, _): &&(&str, &str)| other.eq_ignore_ascii_case(name);
+            if headers.iter().take(at).any(|header| same(&header)) {
+                continue;
+            }
+            object = object.member_with(name, |out| {
+                out.push('"');
+                push_unquoted(out, self.shown_value(name, value));
+                for (_, more) in headers.iter().skip(at + 1).filter(same) {
+                    out.push_str(", ");
+                    push_unquoted(out, self.shown_value(name, more));
+                }
+                out.push('"');
+            });
+        }
+        object.end();
+    }
+
+    fn shown_value<'v>(&self, name: &str, value: &'v str) -> &'v str {
+        if self.is_revealed { value } else { redact::header(name, value) }
+    }
 }
 
 /// Appends an object that lacks only the value of its last member, the body.
@@ -186,6 +199,7 @@ mod tests {
         response_headers: &[],
         response_body: Body::None,
         extra: None,
+        is_revealed: false,
     };
 
     #[test]

@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 
 use crate::coding::{self, Decoder};
 use crate::headers;
-use crate::secret::Secret;
 
 /// How much of a compressed body is recorded, made plain.
 const PLAIN_BYTES: usize = 64 << 20;
+/// The headers in which callers send their keys.
+const KEYS_OF_CALLER: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// An exchange that is over, as the recorder takes it.
 #[derive(Debug, Default)]
@@ -98,14 +99,17 @@ impl Finished {
         account
     }
 
-    /// The key the caller sent: a backend that refuses it may say it back.
-    pub fn caller_key(&self) -> Secret {
-        let value = self.request_headers.get(header::AUTHORIZATION).map(text);
-        Secret::of(value.as_deref().and_then(|value| value.split_whitespace().last()))
+    /// The keys the caller sent.
+    pub fn caller_keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let values = KEYS_OF_CALLER.iter().filter_map(|name| self.request_headers.get(*name));
+        values.map(text).map(|value| match value.split_whitespace().last() {
+            Some(word) if word.len() < value.len() => word.to_owned().into(),
+            _ => value,
+        })
     }
 
     /// Appends its line.
-    pub fn write_line(&self, line: &mut Vec<u8>, attempts: &mut Attempts) {
+    pub fn write_line(&self, line: &mut Vec<u8>, attempts: &mut Attempts, is_revealed: bool) {
         let (request_headers, response_headers) =
             (texts(&self.request_headers), texts(&self.response_headers));
         let pieces = self.plain_pieces();
@@ -127,6 +131,7 @@ impl Finished {
             response_headers: &pairs(&response_headers),
             response_body: Body::of(&response_body),
             extra: Some(Raw::unchecked(&account)),
+            is_revealed,
         }
         .write_line(line);
     }

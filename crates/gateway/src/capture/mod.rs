@@ -4,6 +4,7 @@
 //! what does not fit is counted like what the disk refuses ([`losses`]). Files that are long enough
 //! are closed ([`segments`]), and all is brought to the disk beside it ([`sync`]).
 
+mod eraser;
 mod finished;
 mod log;
 mod losses;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use latimer_probe::attempts::Attempts;
 use latimer_probe::seal;
 
+use self::eraser::Eraser;
 pub(crate) use self::finished::Finished;
 use self::log::Log;
 use self::losses::Losses;
@@ -80,6 +82,7 @@ impl Recorder {
         secret: Secret,
     ) -> io::Result<Recorder> {
         let (queue, finished) = sync_channel(QUEUE);
+        let redactor = config.redactor().map_err(io::Error::other)?;
         let losses = Arc::new(Losses::default());
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let syncer = Syncer::start(File::sync_data)?;
@@ -87,7 +90,7 @@ impl Recorder {
         let weight = Arc::clone(&queued_bytes);
         let writer = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || write_all(log, &finished, &secret, &weight))?;
+            .spawn(move || write_all(log, &finished, Eraser::new(redactor, secret), &weight))?;
         Ok(Recorder { queue: Some(queue), queued_bytes, writer: Some(writer), losses, path })
     }
 
@@ -127,7 +130,7 @@ impl Drop for Recorder {
 fn write_all(
     mut log: Log,
     finished: &Receiver<Finished>,
-    secret: &Secret,
+    mut eraser: Eraser,
     queued_bytes: &AtomicUsize,
 ) {
     let (mut line, mut attempts) = (Vec::new(), Attempts::default());
@@ -135,9 +138,8 @@ fn write_all(
     while let Some(exchange) = next(finished, &mut log, rest) {
         line.clear();
         line.shrink_to(LINE_BYTES);
-        exchange.write_line(&mut line, &mut attempts);
-        secret.erase(&mut line);
-        exchange.caller_key().erase(&mut line);
+        exchange.write_line(&mut line, &mut attempts, eraser.is_idle());
+        eraser.erase(&mut line, &exchange);
         seal::add(&mut line);
         log.append(&line);
         queued_bytes.fetch_sub(exchange.bytes(), Ordering::Relaxed);

@@ -1,6 +1,16 @@
 //! What of a request's envelope may be written down. In: header names and values, URLs. Out: the
 //! same with everything secret or personal replaced by [`REDACTED`]. Headers go by an allow-list,
-//! so that a header nobody thought of stays hidden. Bodies are not touched here.
+//! so that a header nobody thought of stays hidden. What else betrays itself as a secret anywhere in a
+//! line, bodies included, is found by [`Redactor`]; a key that is known by [`Known`].
+
+mod known;
+mod line;
+mod shapes;
+
+use std::ops::Range;
+
+pub use self::known::Known;
+pub use self::line::{BadPattern, Redactor};
 
 /// What stands where a value was taken out.
 pub const REDACTED: &str = "[REDACTED]";
@@ -130,6 +140,21 @@ pub fn url(url: &str) -> String {
         }
     }
     shown
+}
+
+/// Puts [`REDACTED`] in place of these parts of a text, which are in order and apart from each other.
+fn replace(text: &mut Vec<u8>, parts: &[Range<usize>]) {
+    if parts.is_empty() {
+        return;
+    }
+    let (mut out, mut at) = (Vec::with_capacity(text.len()), 0);
+    for part in parts {
+        out.extend_from_slice(text.get(at..part.start).unwrap_or_default());
+        out.extend_from_slice(REDACTED.as_bytes());
+        at = part.end;
+    }
+    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    *text = out;
 }
 
 fn without_user(address: &str) -> String {
