@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::future::{FutureExt, maybe_done};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, Error, Row, Statement as Prepared};
+use tokio_postgres::{Client, Config, Error, NoTls, Row, Socket, Statement as Prepared};
 
 use super::meaning::meaning;
 use super::tls::Tls;
@@ -29,7 +31,8 @@ pub(super) enum Access {
 /// Where the server is, and what every connection to it is told.
 pub(super) struct Address {
     config: Config,
-    tls: Tls,
+    /// None where the address says so.
+    tls: Option<Tls>,
     answer_wait: Duration,
     /// Whether the schema is known to be up to date.
     migrated: AtomicBool,
@@ -37,7 +40,10 @@ pub(super) struct Address {
 
 impl Address {
     pub fn new(config: Config, answer_wait: Duration) -> Result<Self, StoreError> {
-        let tls = Tls::new().map_err(|error| StoreError::Refused(format!("TLS: {error}")))?;
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(Tls::new().map_err(|error| StoreError::Refused(format!("TLS: {error}")))?),
+        };
         Ok(Address { config, tls, answer_wait, migrated: AtomicBool::new(false) })
     }
 
@@ -69,13 +75,12 @@ type Sent<'a> = Pin<Box<dyn Future<Output = Answered> + Send + 'a>>;
 
 impl Connection {
     pub async fn open(address: &Address) -> Result<Self, StoreError> {
-        let connected = address.config.connect(address.tls.clone()).await;
-        let (mut client, line) = connected.map_err(|error| meaning(&error))?;
-        tokio::spawn(async move {
-            // How it ended is told to whoever waits for an answer on it.
-            drop(line.await);
-        });
         let told = |error: Error| meaning(&error);
+        let client = match address.tls.clone() {
+            Some(tls) => connect(&address.config, tls).await,
+            None => connect(&address.config, NoTls).await,
+        };
+        let mut client = client.map_err(told)?;
         client.batch_execute(&address.greeting()).await.map_err(told)?;
         if !address.migrated.load(Ordering::Acquire) {
             migrate(&mut client).await?;
@@ -125,6 +130,18 @@ impl Connection {
         }
         Ok(all)
     }
+}
+
+async fn connect<T>(config: &Config, tls: T) -> Result<Client, Error>
+where
+    T: MakeTlsConnect<Socket, Stream: Send + 'static>,
+{
+    let (client, line) = config.connect(tls).await?;
+    tokio::spawn(async move {
+        // How it ended is told to whoever waits for an answer on it.
+        drop(line.await);
+    });
+    Ok(client)
 }
 
 /// Sends all statements in their order, then waits for all answers.

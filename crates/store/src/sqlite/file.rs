@@ -12,6 +12,9 @@ use crate::relational::migrations_after;
 /// What marks a file as ours, in SQLite's header: "Latm".
 const APPLICATION: i64 = 0x4c61_746d;
 
+/// How large the write-ahead log may stay once it was written back, in bytes.
+const LOG_BYTES: i64 = 64 << 20;
+
 /// How many statements a connection keeps prepared.
 const PREPARED: usize = 64;
 
@@ -46,11 +49,14 @@ pub(super) fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.pragma_update(None, "foreign_keys", true).map_err(told)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(told)?;
+    // These two answer with a row, so they are queries.
+    let set = |pragma: &str, value: i64| {
+        connection.query_row(&format!("PRAGMA {pragma} = {value}"), [], |_| Ok(()))
+    };
+    set("journal_size_limit", LOG_BYTES).map_err(told)?;
     let page_bytes = number(&connection, "page_size").map_err(told)?.max(1).cast_unsigned();
     let pages = i64::try_from(options.file_bytes / page_bytes).unwrap_or(i64::MAX);
-    // Answers with a row, so it is a query.
-    let limit = format!("PRAGMA max_page_count = {pages}");
-    connection.query_row(&limit, [], |_| Ok(())).map_err(told)?;
+    set("max_page_count", pages).map_err(told)?;
     Ok(connection)
 }
 

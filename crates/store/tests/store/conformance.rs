@@ -1,6 +1,9 @@
 //! What every store must do, as a table of cases. Each case is a tenant of its own, so that all of
 //! them run on one store, one after the other.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use latimer_store::{
     Bounds, Conversation, Id, Measure, NEVER, Page, Pending, Store, StoreError, StoredEvent,
     StoredItem, Tenant, Thread, Turn, TurnStatus, Update, What,
@@ -51,6 +54,7 @@ cases![
     events_end_with_their_response,
     a_dead_owner_leaves_orphans,
     a_full_store_writes_nothing,
+    a_write_that_nobody_waits_for_is_whole_or_not_there,
     any_text_comes_back,
 ];
 
@@ -107,7 +111,7 @@ pub fn update(status: &str, output: &[&str]) -> Update {
     }
 }
 
-fn conversation(name: &str) -> Conversation {
+pub fn conversation(name: &str) -> Conversation {
     Conversation { id: id(name), created_at: 500, expires_at: NEVER, metadata: "{}".to_owned() }
 }
 
@@ -564,6 +568,26 @@ async fn a_full_store_writes_nothing(store: &dyn Store, tenant: &Tenant) {
     }
     store.delete(tenant, &of_turn("r"), NOW).await.unwrap();
     store.update(tenant, &id("open"), ended).await.unwrap();
+}
+
+async fn a_write_that_nobody_waits_for_is_whole_or_not_there(store: &dyn Store, tenant: &Tenant) {
+    let all = items(&["a", "b", "c", "d"]);
+    for looks in 0..10 {
+        let name = format!("r{looks}");
+        let mut put = store.put(tenant, turn(&name, None), all.clone(), Vec::new());
+        for _ in 0..looks {
+            let look = poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_ready()));
+            if look.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(put);
+        match store.history(tenant, &of_turn(&name), WIDE, NOW).await {
+            Ok(history) => assert_eq!(history, all),
+            Err(error) => assert_eq!(error, StoreError::NotFound(What::Response)),
+        }
+    }
 }
 
 async fn any_text_comes_back(store: &dyn Store, tenant: &Tenant) {
