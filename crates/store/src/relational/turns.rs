@@ -11,8 +11,8 @@ use crate::{
 
 const NO_RESPONSE: StoreError = StoreError::NotFound(What::Response);
 
-/// Whether there is such a turn, expired or not.
-const EXISTS: &str = "SELECT id FROM turns WHERE tenant = $1 AND id = $2";
+/// Locks a turn, expired or not, so that what follows sees it as it stays.
+const LOCK: &str = "UPDATE turns SET bytes = bytes WHERE tenant = $1 AND id = $2";
 
 const INSERT: &str =
     "INSERT INTO turns (tenant, id, previous, conversation, created_at, expires_at,
@@ -80,7 +80,7 @@ pub(super) fn update(tenant: &Tenant, id: &Id, update: Update, limit_bytes: u64)
         output.clear();
     }
     let charge = response.len() + charge_of(&output);
-    let mut batch = Batch::default().or(EXISTS, [tenant.into(), id.into()], NO_RESPONSE).or(
+    let mut batch = Batch::default().or(LOCK, [tenant.into(), id.into()], NO_RESPONSE).or(
         UPDATE,
         [
             tenant.into(),
@@ -281,7 +281,7 @@ pub(super) fn append_events(
 ) -> Batch {
     let charge: usize = events.iter().map(|event| event.json.len() + ROW_BYTES).sum();
     let ended = StoreError::Conflict(What::Response);
-    let mut batch = Batch::default().or(EXISTS, [tenant.into(), id.into()], NO_RESPONSE).or(
+    let mut batch = Batch::default().or(LOCK, [tenant.into(), id.into()], NO_RESPONSE).or(
         CHARGE_OPEN,
         [tenant.into(), id.into(), charge.into()],
         ended,

@@ -205,7 +205,7 @@ async fn one_that_is_slow_is_busy() {
         connections: 2,
         queue: 1,
         queue_wait: Duration::from_millis(100),
-        answer_wait: Duration::from_millis(400),
+        answer_wait: Duration::from_secs(1),
         ..PostgresOptions::default()
     };
     let store = Postgres::new(&address, options).unwrap();
@@ -233,7 +233,7 @@ async fn one_that_freezes_is_gone_and_found_again() {
     let port = line_to(&address, Arc::clone(&freeze)).await;
     let options = PostgresOptions {
         connections: 1,
-        answer_wait: Duration::from_millis(300),
+        answer_wait: Duration::from_secs(1),
         ..PostgresOptions::default()
     };
     let through = format!("postgres://latimer@127.0.0.1:{port}/postgres?sslmode=disable");
