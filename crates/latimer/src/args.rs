@@ -49,6 +49,9 @@ pub enum Command {
     /// Write a report of a recording.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(Report),
+    /// Make a recording of what other programs recorded, or the other way round.
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(Convert),
     /// Play a model backend from a script.
     #[command(after_help = MOCK_EXAMPLES)]
     Mock(Mock),
@@ -222,6 +225,11 @@ Examples:
       the same as data; `latimer report --schema` describes it
   latimer report latimer --format csv --status error > errors.csv
       a row for each exchange that failed
+  latimer report latimer -o exchanges.parquet
+      the same table for DuckDB and its likes
+  latimer report latimer --format otlp | \\
+      curl http://127.0.0.1:4318/v1/traces -H 'content-type: application/json' --data-binary @-
+      traces for OpenTelemetry
   latimer report latimer --follow
       turns as they are recorded, until Ctrl-C
 
@@ -284,6 +292,39 @@ pub enum ReportFormat {
     Json,
     /// A row for each exchange.
     Csv,
+    /// The same rows for DuckDB, ClickHouse, Spark.
+    #[cfg(feature = "parquet")]
+    Parquet,
+    /// Traces for OpenTelemetry, as the body of a request of OTLP/HTTP.
+    Otlp,
+}
+
+const CONVERT_EXAMPLES: &str = "\
+Examples:
+  latimer convert session.har -o traffic.jsonl
+      what a browser or a proxy saved, for `latimer report`, `check` and `replay`
+  latimer convert latimer -o session.har
+      a recording for whatever reads HTTP archives
+  latimer convert dump -o traffic.jsonl
+      the folder of `codex responses-api-proxy --dump-dir dump`
+  latimer convert ~/.codex/sessions/2026/11/20/rollout-*.jsonl -o traffic.jsonl
+      what Codex itself wrote down of its sessions
+  latimer convert flows -o traffic.jsonl
+      flows of mitmproxy, through mitmdump, where that is installed
+
+All forms, with what each keeps: crates/probe/docs/formats.md. What has no exchanges any more, as a
+table or traces, is a form of `latimer report`.";
+
+/// A conversion.
+#[derive(Debug, clap::Args)]
+pub struct Convert {
+    /// What is converted: files of one form, which is seen from their beginning, or a folder.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where to write it: an archive where the name ends in .har, else a recording; without this
+    /// a recording is printed.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Layouts of the report.

@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod convert;
 mod findings;
 mod follow;
 mod recording;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Replay(replay) => replay::replay(replay),
         Command::Run(run) => run::run(run),
         Command::Report(report) => report::report(report),
+        Command::Convert(convert) => convert::convert(convert),
         Command::Translate(translate) => translate::translate(translate),
         Command::Check(check) => check::check(check),
     };

@@ -95,6 +95,9 @@ pub fn form(file: &Path) -> Result<FileForm> {
 fn hint(form: FileForm) -> &'static str {
     match form {
         FileForm::Stream => "; `latimer check FILE` judges it",
+        FileForm::Har | FileForm::Rollout | FileForm::Dump | FileForm::Flows => {
+            "; `latimer convert FILE -o traffic.jsonl` makes one of it"
+        }
         _ => "",
     }
 }

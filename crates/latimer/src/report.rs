@@ -8,8 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use latimer_probe::markdown::{self, Options};
-use latimer_probe::summary::{Prices, Selection, Summarizer, Summary, SummaryOptions};
-use latimer_probe::{csv, html, summary, unix_ms};
+#[cfg(feature = "parquet")]
+use latimer_probe::parquet;
+use latimer_probe::summary::{Placed, Prices, Selection, Summarizer, Summary, SummaryOptions};
+use latimer_probe::{csv, html, otlp, summary, unix_ms};
 use tempfile::{SpooledData, SpooledTempFile};
 
 use crate::args::{self, ReportFormat};
@@ -25,6 +27,8 @@ const FORMATS: &[(&str, ReportFormat)] = &[
     ("htm", ReportFormat::Html),
     ("json", ReportFormat::Json),
     ("csv", ReportFormat::Csv),
+    #[cfg(feature = "parquet")]
+    ("parquet", ReportFormat::Parquet),
 ];
 
 /// Writes the report where it is wanted.
@@ -54,11 +58,18 @@ pub fn report(args: args::Report) -> Result<ExitCode> {
         }
         ReportFormat::Csv => to(args.output.as_deref(), |out| {
             csv::write_head(out)?;
-            let mut summarizer = Summarizer::new(options);
-            let rows = recording.read(|source, input| {
-                summarizer.read(source, input, &mut |placed| csv::write_row(placed, out))
-            });
-            rows.map_err(io::Error::other)
+            each(&recording, options, &mut |placed| csv::write_row(placed, out))
+        }),
+        ReportFormat::Otlp => to(args.output.as_deref(), |out| {
+            let mut traces = otlp::Traces::begin(out)?;
+            each(&recording, options, &mut |placed| traces.exchange(placed, out))?;
+            traces.finish(out)
+        }),
+        #[cfg(feature = "parquet")]
+        ReportFormat::Parquet => to(args.output.as_deref(), |out| {
+            let mut table = parquet::Table::new(out)?;
+            each(&recording, options, &mut |placed| table.row(placed))?;
+            table.finish()
         }),
         ReportFormat::Html => {
             let summary = summarize(&recording, options)?;
@@ -79,6 +90,17 @@ pub fn summarize(recording: &Recording, options: SummaryOptions) -> Result<Summa
     let mut summarizer = Summarizer::new(options);
     recording.read(|source, input| summarizer.read(source, input, &mut |_| Ok(())))?;
     Ok(summarizer.finish())
+}
+
+/// Shows each exchange that is wanted to `watch`.
+fn each(
+    recording: &Recording,
+    options: SummaryOptions,
+    watch: &mut dyn FnMut(&Placed<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut summarizer = Summarizer::new(options);
+    let read = recording.read(|source, input| summarizer.read(source, input, watch));
+    read.map_err(io::Error::other)
 }
 
 /// What is wanted of the exchanges, with prices and time.
@@ -124,11 +146,11 @@ fn format(args: &args::Report) -> ReportFormat {
 }
 
 /// Writes to a file, or prints. That the reader has seen enough, as `head` does, is no error.
-fn to(
+pub fn to(
     path: Option<&Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<ExitCode> {
-    let buffered = |out: &mut dyn Write| {
+    let buffered = |out: &mut (dyn Write + Send)| {
         let mut out = BufWriter::with_capacity(1 << 16, out);
         write(&mut out)?;
         out.flush()
@@ -138,7 +160,7 @@ fn to(
             let written = File::create(path).and_then(|mut file| buffered(&mut file));
             written.with_context(|| format!("cannot write the report {}", path.display()))?;
         }
-        None => match buffered(&mut io::stdout().lock()) {
+        None => match buffered(&mut io::stdout()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 return Err(error).context("cannot print the report");
             }

@@ -32,7 +32,7 @@ fn each_form_is_chosen_by_name_or_by_the_end_of_the_output() {
         ("report.md", "# Codex Traffic"),
         ("report.html", "<!doctype html>"),
         ("report.json", "{\n  \"version\": 1"),
-        ("report.csv", "number,line,at"),
+        ("report.csv", "number,line,began_at"),
     ];
     for (name, start) in starts {
         let path = here.path().join(name);

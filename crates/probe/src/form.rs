@@ -92,6 +92,10 @@ impl FileForm {
         if let Some((_, form)) = TEXT_STARTS.iter().find(|(start, _)| lower.starts_with(start)) {
             return *form;
         }
+        // A line of an archive may look like a record by itself.
+        if text.starts_with('{') && json(text) == FileForm::Har {
+            return FileForm::Har;
+        }
         if text.lines().any(is_record) {
             return FileForm::Recording;
         }

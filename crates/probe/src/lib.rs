@@ -9,6 +9,8 @@ pub mod arrivals;
 pub mod attempts;
 pub mod cassette;
 pub mod check;
+mod columns;
+pub mod convert;
 pub mod csv;
 pub mod exchange;
 pub mod form;
@@ -17,6 +19,9 @@ pub mod index;
 pub mod lineage;
 pub mod markdown;
 pub mod matching;
+pub mod otlp;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod record;
 pub mod redact;
 pub mod schema;
