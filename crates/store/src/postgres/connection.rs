@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -39,10 +40,14 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub fn new(config: Config, answer_wait: Duration) -> Result<Self, StoreError> {
+    pub fn new(
+        config: Config,
+        roots: Option<&Path>,
+        answer_wait: Duration,
+    ) -> Result<Self, StoreError> {
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
-            _ => Some(Tls::new().map_err(|error| StoreError::Refused(format!("TLS: {error}")))?),
+            _ => Some(Tls::new(roots)?),
         };
         Ok(Address { config, tls, answer_wait, migrated: AtomicBool::new(false) })
     }

@@ -1,6 +1,7 @@
 //! What an error of PostgreSQL means to a caller, as a table of SQLSTATEs.
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 
 use tokio_postgres::Error;
 
@@ -32,9 +33,13 @@ pub(super) fn meaning(error: &Error) -> StoreError {
     }
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     let text = format!("PostgreSQL: {error}{cause}");
-    let of_the_line =
-        error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>());
-    if of_the_line { StoreError::Gone(text) } else { StoreError::Refused(text) }
+    // A certificate that is not trusted is bad data, to rustls.
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let of_the_line = cause.is_some_and(|cause| cause.kind() != ErrorKind::InvalidData);
+    match error.is_closed() || of_the_line {
+        true => StoreError::Gone(text),
+        false => StoreError::Refused(text),
+    }
 }
 
 fn meaning_of(state: &str, message: &str) -> StoreError {

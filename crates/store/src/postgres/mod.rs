@@ -6,6 +6,7 @@ mod connection;
 mod meaning;
 mod tls;
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,15 +58,20 @@ pub struct Postgres {
 
 impl Postgres {
     /// A store at an address like `postgres://user@host/database?sslmode=require`. Nothing is asked
-    /// of the server yet; [`Store::ready`](crate::Store::ready) does. With `sslmode` other than
-    /// `disable`, a certificate that the platform does not trust is refused.
+    /// of the server yet; [`Store::ready`](crate::Store::ready) does.
+    ///
+    /// `sslmode` is `disable`, `prefer` (the default), or `require`, as which `verify-ca` and
+    /// `verify-full` are taken. Where TLS is spoken, a
+    /// certificate is verified always: by the trust of the platform, or by the PEM file that
+    /// `&sslrootcert=/a/path` names.
     ///
     /// The tables are made in the schema `latimer`, which is made as well where it is missing.
     ///
     /// # Errors
     /// `Refused` when the address is none. It is not shown, since it may hold a password.
     pub fn new(address: &str, options: PostgresOptions) -> Result<Self, StoreError> {
-        let mut config = Config::from_str(address).map_err(|_| {
+        let (address, roots) = without_roots(address);
+        let mut config = Config::from_str(&address).map_err(|_| {
             let wanted = "postgres://user:password@host:port/database";
             StoreError::Refused(format!("its address is not of the form {wanted}"))
         })?;
@@ -73,7 +79,7 @@ impl Postgres {
         // After a failover the old primary, now read-only, is of no use.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         config.application_name("latimer");
-        let address = Arc::new(Address::new(config, options.answer_wait)?);
+        let address = Arc::new(Address::new(config, roots.as_deref(), options.answer_wait)?);
         let pool = Pool::new(options.connections.max(1), options.queue, options.queue_wait);
         Ok(Postgres { address, options, pool })
     }
@@ -98,6 +104,23 @@ impl Postgres {
         });
         work.await.unwrap_or_else(|_| Err(StoreError::Refused("the task died".to_owned())))
     }
+}
+
+/// An address without the file of certificates that it may name, which the library does not know,
+/// and with the one mode that it knows for all that verify.
+fn without_roots(address: &str) -> (String, Option<PathBuf>) {
+    let Some((place, query)) = address.split_once('?') else { return (address.to_owned(), None) };
+    let mut roots = None;
+    let kept = query.split('&').filter_map(|pair| match pair.split_once('=') {
+        Some(("sslrootcert", file)) => {
+            roots = Some(PathBuf::from(file));
+            None
+        }
+        Some(("sslmode", "verify-ca" | "verify-full")) => Some("sslmode=require"),
+        _ => Some(pair),
+    });
+    let kept = kept.collect::<Vec<_>>().join("&");
+    (format!("{place}?{kept}"), roots)
 }
 
 /// What comes within a time, or else the server is taken for gone, with its connection.

@@ -23,7 +23,7 @@ fn store(address: &str) -> Postgres {
 }
 
 /// A connection past the store.
-async fn client(address: &str) -> tokio_postgres::Client {
+pub async fn client(address: &str) -> tokio_postgres::Client {
     let (client, line) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(line);
     client
