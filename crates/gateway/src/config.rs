@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use latimer_probe::redact::{self, BadPattern, Redactor};
 use latimer_wire::chat::{Profile, Reasoning};
+use latimer_wire::responses::Flavour;
 use serde::Deserialize;
 
 use crate::state::StateConfig;
@@ -27,6 +28,9 @@ pub struct Config {
     pub recording: Option<bool>,
     /// The model backend. Without one the embedded mock model answers.
     pub upstream: Option<UpstreamConfig>,
+    /// In which form clients of Responses are answered: `openai` or `open-responses`.
+    #[serde(deserialize_with = "flavour")]
+    pub flavour: Flavour,
     /// Whether `GET /v1/responses` opens a WebSocket for a client that asks for one. Default true.
     pub websockets: Option<bool>,
     /// What clients of Chat Completions are told before a Responses backend.
@@ -68,6 +72,15 @@ pub struct ChatClients {
     /// How reasoning is told: `content`, `tagged` or `off`.
     #[serde(deserialize_with = "reasoning")]
     pub reasoning: Reasoning,
+}
+
+/// A flavour, by its name.
+fn flavour<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Flavour, D::Error> {
+    let name = String::deserialize(from)?;
+    let row = Flavour::NAMES.iter().find(|(known, _)| *known == name);
+    row.map(|(_, flavour)| *flavour).ok_or_else(|| {
+        serde::de::Error::custom(format!("`{name}` is none of `openai`, `open-responses`"))
+    })
 }
 
 /// How reasoning is told, by its name.
@@ -264,6 +277,8 @@ pub struct Settings {
     pub record: Option<PathBuf>,
     /// The backend; none: the embedded mock model.
     pub upstream: Option<Target>,
+    /// In which form clients of Responses are answered.
+    pub flavour: Flavour,
     /// Whether WebSockets are opened.
     pub websockets: bool,
     /// What Chat clients are told, and how.
@@ -393,6 +408,7 @@ impl Config {
             listen,
             record: record.then_some(directory),
             upstream: upstream.flatten(),
+            flavour: self.flavour,
             websockets: self.websockets.unwrap_or(true),
             chat_clients: self.chat_clients,
             state: StateConfig { directory: Some(state_directory), ..self.state },

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
+use http::Response;
 use latimer_wire::chat::Profile;
 
+use crate::answer::Answer;
 use crate::capture::Recorder;
 use crate::config::{ChatClients, Dialect, Settings};
+use crate::flavour;
 use crate::secret::Secret;
 use crate::state::State;
 use crate::upstream::Upstream;
@@ -33,6 +36,11 @@ impl Gateway {
     /// Whether somebody keeps what was said: we, or the backend.
     pub fn has_memory(&self) -> bool {
         self.state.is_some() || self.dialect() == Dialect::Responses
+    }
+
+    /// An answer in the flavour that clients are given.
+    pub fn told(&self, answer: Response<Answer>) -> Response<Answer> {
+        flavour::told(self.settings.flavour, answer, self.settings.limits.stream_bytes)
     }
 
     /// The model to ask the backend for, whatever the client names.

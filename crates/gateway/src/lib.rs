@@ -15,6 +15,7 @@
 //! | [`background`] | responses that are made although nobody waits |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
+//! | [`mod@flavour`] | tells answers as another specification has them |
 //! | [`websocket`] | many exchanges over one connection |
 //! | [`refusal`] | errors instead of answers |
 //! | [`ledger`], [`capture`], [`secret`] | keep the account of an exchange, and record it |
@@ -36,6 +37,7 @@ pub(crate) mod coding;
 pub mod config;
 pub mod examine;
 pub(crate) mod exchange;
+pub(crate) mod flavour;
 pub(crate) mod gateway;
 pub(crate) mod headers;
 pub(crate) mod history;

@@ -20,10 +20,12 @@ use crate::body::Incoming;
 use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
 use crate::exchange;
+use crate::flavour;
 use crate::gateway::Gateway;
 use crate::listener::{Entrance, accept, answering, listen};
 use crate::mock::{Mock, Script};
 use crate::paths::{self, Room};
+use crate::route::Door;
 use crate::secret::Secret;
 use crate::state::State;
 use crate::upstream::Upstream;
@@ -183,7 +185,7 @@ where
 /// Answers a request that has come to the gateway.
 pub(crate) async fn respond(
     gateway: Arc<Gateway>,
-    request: Request<impl Incoming>,
+    mut request: Request<impl Incoming>,
 ) -> Response<Answer> {
     if let Err(error) = at_the_door(gateway.address, &request) {
         return refusal(&error);
@@ -192,8 +194,16 @@ pub(crate) async fn respond(
     match paths::find(request.method(), uri.path()) {
         Ok((Room::Health, _)) => healthy(),
         Ok((Room::Models, _)) => exchange::list_models(&gateway, request).await,
+        Ok((Room::Model(Door::Responses), _)) => {
+            flavour::plainly(gateway.settings.flavour, &mut request);
+            let answer = exchange::ask(&gateway, Door::Responses, request).await;
+            gateway.told(answer)
+        }
         Ok((Room::Model(door), _)) => exchange::ask(&gateway, door, request).await,
-        Ok((Room::State(act), ids)) => exchange::about_state(&gateway, act, &ids, request).await,
+        Ok((Room::State(act), ids)) => {
+            flavour::plainly(gateway.settings.flavour, &mut request);
+            gateway.told(exchange::about_state(&gateway, act, &ids, request).await)
+        }
         Err(unserved) => *unserved,
     }
 }

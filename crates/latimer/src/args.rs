@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use latimer_gateway::{Config, ConfigError, Dialect, PROFILES, Settings, UpstreamConfig};
 use latimer_probe::summary::Answered;
+use latimer_wire::responses::Flavour;
 
 /// An interpreter between programs that talk to a language model and the model that answers.
 #[derive(Debug, Parser)]
@@ -108,6 +109,9 @@ pub struct GatewayOptions {
     /// Which backend it is, of those whose ways are known [default: generic].
     #[arg(long, value_name = "NAME", value_parser = profile_names())]
     pub profile: Option<String>,
+    /// In which form clients of Responses are answered [default: openai].
+    #[arg(long)]
+    pub flavour: Option<FlavourName>,
     /// A configuration file (TOML); what is typed here wins over it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -129,6 +133,24 @@ pub enum DialectName {
     Chat,
     /// OpenAI Responses; bytes pass through untouched.
     Responses,
+}
+
+/// A form of the Responses API, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FlavourName {
+    /// As OpenAI's own clients expect it.
+    Openai,
+    /// As the Open Responses specification has it.
+    OpenResponses,
+}
+
+impl From<FlavourName> for Flavour {
+    fn from(name: FlavourName) -> Flavour {
+        match name {
+            FlavourName::Openai => Flavour::OpenAi,
+            FlavourName::OpenResponses => Flavour::OpenResponses,
+        }
+    }
 }
 
 /// The names that `--profile` takes.
@@ -153,6 +175,7 @@ impl GatewayOptions {
             quirks: named.quirks,
         };
         config.upstream = Some(upstream);
+        config.flavour = self.flavour.map_or(config.flavour, Flavour::from);
         if let Some(directory) = &self.record {
             config.record = Some(directory.clone());
             config.recording = Some(true);
@@ -525,6 +548,9 @@ pub struct Check {
     /// What the server has to speak [default: whichever of the two it answers].
     #[arg(long)]
     pub dialect: Option<DialectName>,
+    /// In which form the answers of Responses have to be; what Latimer recorded is in OpenAI's.
+    #[arg(long, default_value = "openai")]
+    pub flavour: FlavourName,
     /// The model to ask the server for [default: default].
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,

@@ -10,6 +10,7 @@ use latimer_gateway::examine::{Examined, examine};
 use latimer_gateway::{Config, UpstreamConfig};
 use latimer_probe::check;
 use latimer_wire::check::{Api, Rule};
+use latimer_wire::responses::Flavour;
 
 use crate::args;
 use crate::findings::{Judged, write};
@@ -35,7 +36,7 @@ fn judged(args: args::Check) -> Result<ExitCode> {
     let target = args.target.clone().unwrap_or_default();
     let (judged, unjudged) = match target.starts_with("http://") || target.starts_with("https://") {
         true => (server(&target, &args)?, Vec::new()),
-        false => file(Path::new(&target))?,
+        false => file(Path::new(&target), args.flavour.into())?,
     };
     print(&write(&judged, args.format, &target))?;
     for reason in &unjudged {
@@ -55,13 +56,13 @@ fn judged(args: args::Check) -> Result<ExitCode> {
     })
 }
 
-fn file(path: &Path) -> Result<(Vec<Judged>, Vec<String>)> {
+fn file(path: &Path, flavour: Flavour) -> Result<(Vec<Judged>, Vec<String>)> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     if bytes.trim_ascii().is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let (verdicts, unjudged) = check::file(&bytes);
+    let (verdicts, unjudged) = check::file(&bytes, flavour);
     let judged = verdicts.into_iter().map(|verdict| {
         let line = verdict.line.map(|line| format!(":{line} ")).unwrap_or_default();
         let name = format!("{}{line}{}", path.display(), verdict.asked);
@@ -77,7 +78,8 @@ fn server(url: &str, args: &args::Check) -> Result<Vec<Judged>> {
         model: args.model.clone(),
         ..UpstreamConfig::default()
     };
-    let config = Config { upstream: Some(upstream), ..Config::default() };
+    let flavour = args.flavour.into();
+    let config = Config { upstream: Some(upstream), flavour, ..Config::default() };
     let settings = config.resolve(|name| std::env::var(name).ok())?;
     let api = args.dialect.map(|dialect| match dialect {
         args::DialectName::Chat => Api::Chat,

@@ -3,6 +3,7 @@
 
 use latimer_wire::check::{Api, Exhibit, Finding, judge};
 use latimer_wire::json::Raw;
+use latimer_wire::responses::Flavour;
 
 use crate::exchange::{Exchange, Payload, Unreadable, read};
 
@@ -20,9 +21,11 @@ pub struct Verdict {
 /// Judges a file: a recording, or an answer by itself. Answers to other requests than those of the two
 /// APIs are passed over, and answers that the client did not wait for. Beside the verdicts, in words,
 /// what of the file could not be judged.
-pub fn file(bytes: &[u8]) -> (Vec<Verdict>, Vec<String>) {
+///
+/// An answer by itself is in `flavour`; what is recorded is in the hub's.
+pub fn file(bytes: &[u8], flavour: Flavour) -> (Vec<Verdict>, Vec<String>) {
     if !is_recording(bytes) {
-        let findings = judge(&Exhibit { body: bytes, ..Exhibit::default() });
+        let findings = judge(&Exhibit { body: bytes, flavour, ..Exhibit::default() });
         return (vec![Verdict { line: None, asked: String::new(), findings }], Vec::new());
     }
     let (mut verdicts, mut unjudged) = (Vec::new(), Vec::new());
@@ -77,8 +80,13 @@ pub(crate) fn answer(exchange: &Exchange<'_>) -> Option<(String, Vec<Finding>)> 
         Payload::Json(json) => Some(*json),
         _ => None,
     };
-    let exhibit =
-        Exhibit { api: Some(api), request, status: response.status_code, body: body.as_bytes() };
+    let exhibit = Exhibit {
+        api: Some(api),
+        request,
+        status: response.status_code,
+        body: body.as_bytes(),
+        ..Exhibit::default()
+    };
     let asked = format!("{} {}", exchange.request.method, exchange.request.url);
     Some((asked, judge(&exhibit)))
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{expect, recordings, streams};
 use latimer_wire::check::{Exhibit, Finding, Rule, compare, judge};
 use latimer_wire::json::Raw;
+use latimer_wire::responses::Flavour;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
@@ -24,14 +25,22 @@ fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
+/// The flavour of a fixture, where its variant is one.
+fn flavour(path: &Path) -> Flavour {
+    let variant = name(path).split('.').nth(1).unwrap();
+    let row = Flavour::NAMES.iter().find(|(name, _)| *name == variant);
+    row.map(|(_, flavour)| *flavour).unwrap_or_default()
+}
+
 /// The findings of a fixture: `RULE[.VARIANT].sse` or `.json`, the variant being the status where it is
-/// a number, with what was asked in `RULE[.VARIANT].request.json`.
+/// a number, or the flavour, with what was asked in `RULE[.VARIANT].request.json`.
 fn found(path: &Path) -> Vec<Finding> {
     let body = fs::read(path).unwrap();
     let request = fs::read_to_string(path.with_extension("request.json")).ok();
     let variant = name(path).split('.').nth(1).unwrap();
     judge(&Exhibit {
         api: None,
+        flavour: flavour(path),
         request: request.as_deref().map(|text| Raw::parse(text).unwrap()),
         status: variant.parse().ok(),
         body: &body,
@@ -67,7 +76,8 @@ fn a_good_stream_that_is_cut_anywhere_is_found_out() {
         let body = fs::read(&path).unwrap();
         for end in (0..body.trim_ascii_end().len()).step_by(7) {
             let cut = body.iter().copied().take(end).collect::<Vec<_>>();
-            let findings = judge(&Exhibit { body: &cut, ..Exhibit::default() });
+            let flavour = flavour(&path);
+            let findings = judge(&Exhibit { flavour, body: &cut, ..Exhibit::default() });
             assert!(!findings.is_empty(), "{} cut at {end}", name(&path));
         }
     }

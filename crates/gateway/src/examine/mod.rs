@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use latimer_wire::check::{Api, Exhibit, Finding, Place, Rule, compare, failure, judge};
 use latimer_wire::json::Raw;
+use latimer_wire::responses::Flavour;
 use serde_json::{Map, Value, json};
 
 use self::scenarios::{SCENARIOS, WRONG, Wrong};
@@ -144,11 +145,12 @@ struct Server {
     upstream: Arc<Upstream>,
     model: String,
     headers: HeaderMap,
+    flavour: Flavour,
 }
 
 impl Server {
     fn new(settings: Settings) -> Result<Server, ExamineError> {
-        let Settings { upstream, limits, timeouts, .. } = settings;
+        let Settings { upstream, limits, timeouts, flavour, .. } = settings;
         let Target { url, api_key, model, .. } = upstream.ok_or(ExamineError::NoAddress)?;
         let upstream = Upstream::new(url, &limits, &timeouts)
             .map_err(|error| ExamineError::Certificates(error.to_string()))?;
@@ -159,7 +161,7 @@ impl Server {
             headers.insert(header::AUTHORIZATION, bearer);
         }
         let model = model.unwrap_or_else(|| "default".to_owned());
-        Ok(Server { upstream: Arc::new(upstream), model, headers })
+        Ok(Server { upstream: Arc::new(upstream), model, headers, flavour })
     }
 
     fn post(&self, path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Ask {
@@ -215,7 +217,7 @@ impl Server {
                 let body = self.body(body, stream, api);
                 let heard = self.hear(&self.post(path(api), body.clone())).await;
                 bodies.extend(heard.as_ref().ok().map(|heard| heard.body.clone()));
-                examined.push(judged(name, heard, api, &body, is_text));
+                examined.push(judged(name, heard, api, &body, is_text, self.flavour));
             }
             if let ([streamed, whole], true, Api::Responses) = (bodies.as_slice(), is_text, api) {
                 let name = format!("{}: streamed against whole", label(api));
@@ -253,7 +255,12 @@ impl Server {
         }
         if heard.status >= 400 {
             let status = Some(heard.status);
-            findings.extend(judge(&Exhibit { status, body: &heard.body, ..Exhibit::default() }));
+            findings.extend(judge(&Exhibit {
+                status,
+                flavour: self.flavour,
+                body: &heard.body,
+                ..Exhibit::default()
+            }));
         }
         Examined { name, findings, skipped: None }
     }
@@ -268,7 +275,7 @@ impl Server {
         }
         let body = self.body(text_body(api), false, api);
         let heard = self.hear(&self.post(path(api), body.clone())).await;
-        judged(name, heard, api, &body, true)
+        judged(name, heard, api, &body, true, self.flavour)
     }
 
     /// What only a server that stores responses can do.
@@ -278,7 +285,7 @@ impl Server {
         let body = self.body(text_body(api), false, api);
         let body = with(&body, vec![("background", json!(true))]);
         let heard = self.hear(&self.post(path(api), body.clone())).await;
-        examined.push(judged(name("background"), heard, api, &body, false));
+        examined.push(judged(name("background"), heard, api, &body, false, self.flavour));
 
         let body = self.body(text_body(api), false, api);
         let stored = self.hear(&self.post(path(api), body.clone())).await;
@@ -292,9 +299,9 @@ impl Server {
         let body = self.body(text_body(api), false, api);
         let body = with(&body, vec![("previous_response_id", json!(id))]);
         let heard = self.hear(&self.post(path(api), body.clone())).await;
-        examined.push(judged(name("continuation"), heard, api, &body, false));
+        examined.push(judged(name("continuation"), heard, api, &body, false, self.flavour));
         let heard = self.hear(&self.get(format!("/responses/{id}"))).await;
-        examined.push(judged(name("retrieval"), heard, api, "", false));
+        examined.push(judged(name("retrieval"), heard, api, "", false, self.flavour));
     }
 
     /// Whether the WebSocket transport is there.
@@ -350,6 +357,7 @@ fn judged(
     api: Api,
     request: &str,
     must: bool,
+    flavour: Flavour,
 ) -> Examined {
     let heard = match heard {
         Ok(heard) => heard,
@@ -357,6 +365,7 @@ fn judged(
     };
     let mut findings = judge(&Exhibit {
         api: Some(api),
+        flavour,
         request: Raw::parse(request).ok(),
         status: Some(heard.status),
         body: &heard.body,

@@ -11,8 +11,8 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use latimer_probe::account::Socket;
 use latimer_wire::error::ApiError;
-use latimer_wire::responses::Status;
 use latimer_wire::responses::socket::{Address, ClientEvent, Held, Posted, Wish};
+use latimer_wire::responses::{Flavour, Status};
 
 use super::answering::{Answering, Ended, Told};
 use crate::exchange;
@@ -100,6 +100,10 @@ impl Lanes {
     }
 
     fn take(&mut self, event: &ClientEvent<'_>, text: &str) -> Result<Option<String>, ApiError> {
+        if self.gateway.settings.flavour == Flavour::OpenResponses && event.stream_id.is_some() {
+            let message = "`stream_id` is not supported: a connection carries one conversation.";
+            return Err(ApiError::invalid("stream_id", "unsupported_parameter", message));
+        }
         match event.wish {
             Wish::Create => self.create(event, text).map(|()| None),
             Wish::Cancel => self.cancel(event).map(Some),
@@ -189,10 +193,10 @@ impl Lanes {
         let request = self.request(posted.body.clone(), place);
         let (gateway, generates) = (Arc::clone(&self.gateway), event.generates());
         let ask = async move {
-            match generates {
+            gateway.told(match generates {
                 true => exchange::ask(&gateway, Door::Responses, request).await,
                 false => exchange::begin(&gateway, request).await,
-            }
+            })
         };
         let answering = Answering::new(ask, self.gateway.settings.limits.stream_bytes);
         let continues = continues.map(Into::into);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use latimer_gateway::examine::{Examined, examine};
 use latimer_gateway::{Config, UpstreamConfig};
 use latimer_wire::check::{Api, Rule};
+use latimer_wire::responses::Flavour;
 
 use crate::support::{Backend, Gateway, before, before_responses, mock, whole, within};
 
@@ -35,9 +36,13 @@ answer = { reasoning = "They greet.", text = "Hello", input_tokens = 9, output_t
 "#;
 
 async fn examined(address: SocketAddr, api: Option<Api>) -> Vec<Examined> {
+    examined_in(Flavour::OpenAi, address, api).await
+}
+
+async fn examined_in(flavour: Flavour, address: SocketAddr, api: Option<Api>) -> Vec<Examined> {
     let url = Some(format!("http://{address}/v1"));
     let upstream = UpstreamConfig { url, ..UpstreamConfig::default() };
-    let config = Config { upstream: Some(upstream), ..Config::default() };
+    let config = Config { upstream: Some(upstream), flavour, ..Config::default() };
     let settings = config.resolve(|_| None).unwrap();
     within("it is examined", examine(settings, api)).await.unwrap()
 }
@@ -55,10 +60,15 @@ fn skipped(examined: &[Examined]) -> Vec<&str> {
 #[tokio::test]
 async fn our_own_gateway_breaks_no_rule() {
     let model = mock(ABLE).await;
-    for config in [before(model), before_responses(model)] {
+    let flavours = [Flavour::OpenAi, Flavour::OpenResponses];
+    let configs = flavours.into_iter().flat_map(|flavour| {
+        [before(model), before_responses(model)].map(|config| Config { flavour, ..config })
+    });
+    for config in configs {
         let passes = config.upstream.as_ref().unwrap().dialect.is_some();
+        let flavour = config.flavour;
         let gateway = Gateway::start(config).await;
-        let mut examined = examined(gateway.address, None).await;
+        let mut examined = examined_in(flavour, gateway.address, None).await;
         if passes {
             // Bytes pass through, and the mock takes any body.
             let taken = |finding: &latimer_wire::check::Finding| {

@@ -17,6 +17,7 @@ mod ends;
 mod errors;
 mod examine;
 mod faults;
+mod flavour;
 mod leaving;
 mod mock;
 mod passing;

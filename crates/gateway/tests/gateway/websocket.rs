@@ -3,6 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use latimer_gateway::Config;
 use latimer_gateway::config::{Limits, Timeouts};
+use latimer_wire::responses::Flavour;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -318,6 +319,21 @@ async fn a_message_that_is_no_request_is_answered() {
     assert_eq!(failed["type"], "response.steer.failed");
     assert_eq!(failed["error"]["code"], "steering_not_supported");
     assert_eq!(failed["steer"], json!({"input": "Left!", "previous_response_id": "resp_1"}));
+}
+
+/// A connection carries one conversation in that flavour.
+#[tokio::test]
+async fn open_responses_has_no_lanes() {
+    let flavour = Flavour::OpenResponses;
+    let gateway = Gateway::start(Config { flavour, ..Config::default() }).await;
+    let mut socket = Socket::open(gateway.address).await;
+    let error = socket.ask(with(create("Hi".into()), json!({"stream_id": "a"}))).await;
+    assert_eq!((&error["error"]["param"], &error["stream_id"]), (&"stream_id".into(), &"a".into()));
+    let end = socket.ask(create("Hi".into())).await;
+    assert_eq!(
+        (&end["type"], &end["response"]["temperature"]),
+        (&"response.completed".into(), &1.0.into())
+    );
 }
 
 #[tokio::test]

@@ -32,7 +32,12 @@ pub struct Lowered {
 }
 
 /// Parameters that every backend may get, and mean the same: hub name, Chat name.
-const COMMON: &[(&str, &str)] = &[("temperature", "temperature"), ("top_p", "top_p")];
+const COMMON: &[(&str, &str)] = &[
+    ("frequency_penalty", "frequency_penalty"),
+    ("presence_penalty", "presence_penalty"),
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+];
 
 /// Parameters that only some profiles take, under the same name.
 const SPECIAL: &[&str] =

@@ -8,7 +8,7 @@ use super::compare::difference;
 use super::frames::{DONE, Framed, Frames};
 use super::{Exhibit, Findings, Place, Rule, promise, quote, shape, text};
 use crate::json::Raw;
-use crate::responses::{Breach, Event, Field, Grammar, Index, Kind, Role, State, Status};
+use crate::responses::{Breach, Event, Field, Flavour, Grammar, Index, Kind, Role, State, Status};
 
 /// Judges the frames of one stream.
 pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findings) {
@@ -20,16 +20,22 @@ pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findi
         errored: false,
         calls: Calls::of(exhibit.request),
         request: exhibit.request,
+        flavour: exhibit.flavour,
         findings,
     };
     let mut events = 0;
+    let mut done = false;
     for (number, frame) in frames.list.iter().enumerate() {
         let place = Place { line: Some(frame.line), event: Some(number), what: String::new() };
         if frame.data == DONE {
-            stream.findings.add(Rule::DoneMarker, "", &place, quote(DONE));
+            done = true;
+            if exhibit.flavour == Flavour::OpenAi {
+                stream.findings.add(Rule::DoneMarker, "", &place, quote(DONE));
+            }
             continue;
         }
-        match Event::parse(&frame.data, frame.named.as_deref().filter(|name| !name.is_empty())) {
+        let data = exhibit.flavour.hub_event(&frame.data);
+        match Event::parse(&data, frame.named.as_deref().filter(|name| !name.is_empty())) {
             Err(error) => {
                 let detail = format!("{error}: {}", quote(&frame.data));
                 stream.findings.add(Rule::FrameNotJson, "", &place, detail);
@@ -40,6 +46,10 @@ pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findi
             }
         }
         events += 1;
+    }
+    if !done && stream.ended && exhibit.flavour == Flavour::OpenResponses {
+        let detail = "nothing follows the terminal event".to_owned();
+        stream.findings.add(Rule::DoneMissing, "", &Place::default(), detail);
     }
     stream.end(frames);
 }
@@ -53,6 +63,7 @@ struct Stream<'s> {
     errored: bool,
     calls: Calls,
     request: Option<Raw<'s>>,
+    flavour: Flavour,
     findings: &'s mut Findings,
 }
 
@@ -75,7 +86,8 @@ struct Text {
 impl Stream<'_> {
     fn event(&mut self, frame: &Framed, event: &Event<'_>, place: &Place, first: bool) {
         self.name(frame, place);
-        if event.kind == Kind::Other {
+        let name = Raw::unchecked(&frame.data).member_text("type");
+        if event.kind == Kind::Other || name.is_some_and(|name| !self.flavour.has_event(&name)) {
             self.findings.add(Rule::UnknownEvent, event.name(), place, quote(event.name()));
         }
         self.order(event, place, first);
@@ -91,7 +103,8 @@ impl Stream<'_> {
                 // OpenAI's own streams have it in a member of that name, its SDKs' types flat.
                 let nested = event.rest.iter().find(|(key, _)| key == "error");
                 let message = nested.and_then(|(_, error)| error.member("message"));
-                if message.or(event.payload).is_none_or(|message| !message.is_string()) {
+                let flat = event.payload.filter(|_| self.flavour == Flavour::OpenAi);
+                if message.or(flat).is_none_or(|message| !message.is_string()) {
                     let detail = format!("there is no `message` in {}", quote(&frame.data));
                     self.findings.add(Rule::ErrorShape, "", place, detail);
                 }
@@ -188,7 +201,7 @@ impl Stream<'_> {
         let Some(payload) = event.payload.filter(|payload| payload.is_object()) else { return };
         let item = event.output_index.unwrap_or_default();
         match row.payload {
-            "response" => shape::response(payload, place, self.findings),
+            "response" => shape::response(payload, self.flavour, place, self.findings),
             "item" => shape::item(payload, &format!("output[{item}]"), place, self.findings),
             "part" => shape::part(payload, &format!("output[{item}].part"), place, self.findings),
             _ => {}

@@ -24,6 +24,7 @@ pub use rules::{Rule, Severity};
 use std::collections::BTreeMap;
 
 use crate::json::Raw;
+use crate::responses::Flavour;
 
 /// Which API an answer belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ impl Api {
 pub struct Exhibit<'a> {
     /// The API, where it is known; otherwise the answer's looks decide.
     pub api: Option<Api>,
+    /// In which form a Responses answer has to be.
+    pub flavour: Flavour,
     /// What was asked: some rules need it, and are passed over without it.
     pub request: Option<Raw<'a>>,
     /// The HTTP status of the answer.

@@ -86,7 +86,7 @@ rules! {
     DoneMarker Differs "done-marker"
         "`[DONE]` after a Responses stream"
         "A Responses stream ends with its terminal event. `[DONE]` belongs to Chat Completions."
-        "OpenAI sends none. The Open Responses specification asks for it: there, pass over this rule.";
+        "OpenAI sends none. The Open Responses specification asks for it: there, say `--flavour open-responses`.";
     SequenceMissing Breaks "sequence-missing"
         "The events have no `sequence_number`"
         "Every event has a `sequence_number`."
@@ -276,8 +276,8 @@ rules! {
         "`stop`, `length`, `content_filter`, or, where tools are called, `tool_calls`."
         "Agents run the calls only when they are told `tool_calls`.";
     DoneMissing Breaks "done-missing"
-        "A Chat stream does not end with `[DONE]`"
-        "`data: [DONE]` is the last event, once."
+        "A stream does not end with `[DONE]`"
+        "`data: [DONE]` is the last event of a Chat stream, once; in the flavour `open-responses` that of a Responses stream too."
         "Clients wait for it to the end of the connection, or take the stream as broken off.";
     CallFragment Breaks "call-fragment"
         "A fragment of a tool call cannot be placed"

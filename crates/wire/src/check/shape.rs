@@ -3,6 +3,7 @@
 
 use super::{Findings, Place, Rule, quote};
 use crate::json::Raw;
+use crate::responses::Flavour;
 
 /// A member, and the kind of its value; a kind of `any` may be everything.
 pub(super) type Member = (&'static str, &'static str);
@@ -134,8 +135,17 @@ pub(super) fn part(part: Raw<'_>, subject: &str, place: &Place, findings: &mut F
 }
 
 /// A response, without its items.
-pub(super) fn response(response: Raw<'_>, place: &Place, findings: &mut Findings) {
+pub(super) fn response(
+    response: Raw<'_>,
+    flavour: Flavour,
+    place: &Place,
+    findings: &mut Findings,
+) {
     require(response, RESPONSE, Rule::ResponseMember, "response", place, findings);
+    for member in flavour.lacks(response) {
+        let detail = format!("`{member}` is missing, or null");
+        findings.add(Rule::ResponseMember, member, place, detail);
+    }
 }
 
 /// The usage of a finished response.

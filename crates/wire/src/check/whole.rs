@@ -55,7 +55,7 @@ pub(super) fn judge(exhibit: &Exhibit<'_>, findings: &mut Findings) {
 }
 
 fn response(response: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &mut Findings) {
-    shape::response(response, place, findings);
+    shape::response(response, exhibit.flavour, place, findings);
     let asked = |name| exhibit.request.and_then(|request| request.member(name)?.boolean());
     let status = response.member_text("status").unwrap_or_default();
     if matches!(&*status, "queued" | "in_progress") && asked("background") != Some(true) {

@@ -142,6 +142,7 @@ impl Failure {
 pub struct Envelope {
     head: String,
     echo: String,
+    penalties: String,
     sealed: bool,
     stored: bool,
 }
@@ -171,11 +172,34 @@ const ECHO: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
-/// Parameters that the hub's requests do not have and its responses do (Open Responses), and the end.
-const PENALTIES: &str = r#","frequency_penalty":0.0,"presence_penalty":0.0}"#;
+/// Those of the Open Responses specification, which OpenAI does not have.
+const PENALTIES: &[(&str, &str)] = &[("frequency_penalty", "0.0"), ("presence_penalty", "0.0")];
 
 /// What a client includes that carries sealed reasoning from turn to turn.
 const SEALED: &str = "reasoning.encrypted_content";
+
+/// What a response takes over from its request, each member with a comma before it.
+fn echo(request: &Request<'_>, members: &[(&str, &str)]) -> String {
+    let mut echo = String::new();
+    for (member, default) in members {
+        let value = request.member(member).and_then(Raw::non_null);
+        echo.push_str(",\"");
+        echo.push_str(member);
+        echo.push_str("\":");
+        match value {
+            // An id is a short form of the object.
+            Some(id) if id.is_string() && *member == "conversation" => {
+                Object::new(&mut echo).raw("id", id).end();
+            }
+            value => echo.push_str(value.map_or(default, Raw::as_str)),
+        }
+    }
+    // Between the tokens of JSON a line end is as good as a space, and an event is one line.
+    if memchr::memchr2(b'\n', b'\r', echo.as_bytes()).is_some() {
+        echo = echo.replace(['\n', '\r'], " ");
+    }
+    echo
+}
 
 impl Envelope {
     /// The envelope of the answer to `request`. `id` is the response's id, `created_at` seconds
@@ -188,25 +212,8 @@ impl Envelope {
             .number("created_at", created_at)
             .end();
         head.pop();
-        let mut echo = String::new();
-        for (member, default) in ECHO {
-            let value = request.member(member).and_then(Raw::non_null);
-            echo.push_str(",\"");
-            echo.push_str(member);
-            echo.push_str("\":");
-            match value {
-                // An id is a short form of the object.
-                Some(id) if id.is_string() && *member == "conversation" => {
-                    Object::new(&mut echo).raw("id", id).end();
-                }
-                value => echo.push_str(value.map_or(default, Raw::as_str)),
-            }
-        }
-        // Between the tokens of JSON a line end is as good as a space, and an event is one line.
-        if memchr::memchr2(b'\n', b'\r', echo.as_bytes()).is_some() {
-            echo = echo.replace(['\n', '\r'], " ");
-        }
-        Envelope { head, echo, sealed: request.includes(SEALED), stored: false }
+        let (echo, penalties) = (echo(request, ECHO), echo(request, PENALTIES));
+        Envelope { head, echo, penalties, sealed: request.includes(SEALED), stored: false }
     }
 
     /// Says that the response is stored.
@@ -250,7 +257,8 @@ impl Envelope {
         }
         out.push_str(&self.echo);
         out.push_str(if self.stored { ",\"store\":true" } else { ",\"store\":false" });
-        out.push_str(PENALTIES);
+        out.push_str(&self.penalties);
+        out.push('}');
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod envelope;
 mod event;
+mod flavour;
 mod fold;
 mod grammar;
 mod kind;
@@ -20,6 +21,7 @@ mod unfold;
 pub use envelope::{Envelope, Failure, Snapshot, Usage};
 pub(crate) use event::LOGPROBS;
 pub use event::{Event, Member, Rest, Sink};
+pub use flavour::Flavour;
 pub use fold::Fold;
 pub use grammar::{Breach, Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
+use super::flavour;
 use crate::error::ApiError;
 use crate::json::{Malformed, Object, Raw, Reader};
 use crate::path::Path;
@@ -220,6 +221,14 @@ const ID_PREFIXES: &[(&str, &str)] = &[
 /// Members that are for whoever keeps the state.
 const OF_STATE: &[&str] = &["background", "conversation", "previous_response_id"];
 
+/// A type as the hub has it: a client of another flavour says a mark back that it was given.
+fn unmarked(kind: Cow<'_, str>) -> Cow<'_, str> {
+    match kind {
+        Cow::Borrowed(kind) => Cow::Borrowed(flavour::plain(kind)),
+        Cow::Owned(kind) => Cow::Owned(flavour::plain(&kind).to_owned()),
+    }
+}
+
 /// A parameter that has to be there is not.
 pub(crate) fn missing(param: impl Display) -> ApiError {
     let message = format!("Missing required parameter: `{param}`.");
@@ -285,7 +294,7 @@ impl<'a> Item<'a> {
             Ok::<(), Malformed>(())
         })?;
         let kind = match find(&members, "type").and_then(Raw::text) {
-            Some(kind) => kind,
+            Some(kind) => unmarked(kind),
             None if find(&members, "role").is_some() => Cow::Borrowed("message"),
             None if find(&members, "id").is_some() => Cow::Borrowed("item_reference"),
             None => {
@@ -367,7 +376,7 @@ impl<'a> Tool<'a> {
             return Err(wrong_type(path, "an object", raw));
         }
         match find(&members, "type").and_then(Raw::text) {
-            Some(kind) => Ok(Tool { kind, members }),
+            Some(kind) => Ok(Tool { kind: unmarked(kind), members }),
             None => Err(missing(path.member("type"))),
         }
     }
