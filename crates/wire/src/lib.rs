@@ -7,12 +7,14 @@
 //! | [`json`] | JSON that stays text: read by borrowing, written in one pass |
 //! | [`responses`] | the hub: requests, events, their grammar, responses; fold and unfold |
 //! | [`chat`] | the spoke for Chat Completions |
+//! | [`backplane`] | the spoke for work orders, receipts and agent events |
 //! | [`check`] | the judge: which rules an answer breaks |
 //! | [`note`] | what a translation lost or changed |
 //! | [`error`] | errors in the shape clients expect |
 //!
-//! Arrows between the rooms run one way: `sse, json, note, error <- responses <- chat, check`.
+//! Arrows between the rooms run one way: `sse, json, note, error <- responses <- chat, backplane, check`.
 
+pub mod backplane;
 pub mod chat;
 pub mod check;
 pub mod error;

@@ -46,6 +46,8 @@ const NOT_IN_WIRE: &[&str] =
 
 /// Public type names that may stand in more than one place below `crates/`, and why.
 const SHARED_NAMES: &[(&str, &str)] = &[
+    ("Lift", "each spoke's reader of its answers"),
+    ("Lower", "each spoke's writer of answers"),
     ("Layout", "the command line's word for the report's layouts, with its help texts"),
     ("Mock", "the command line's options of the mock; the mock"),
     ("Replay", "the command line's options of a replay; the recording that is replayed"),

@@ -315,6 +315,11 @@ impl<'a> Item<'a> {
         find(&self.members, key)
     }
 
+    /// All members, in their order.
+    pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
+        &self.members
+    }
+
     /// The elements of a member that is a list; none of any other.
     pub fn parts(&self, key: &str) -> &[Part<'a>] {
         let found = self.lists.iter().rev().find(|(name, _)| name == key);
@@ -384,6 +389,11 @@ impl<'a> Tool<'a> {
     /// A member by its key.
     pub fn member(&self, key: &str) -> Option<Raw<'a>> {
         find(&self.members, key)
+    }
+
+    /// All members, in their order.
+    pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
+        &self.members
     }
 
     /// Its `name` for messages; its type where it has none.
