@@ -22,6 +22,7 @@ pub mod matching;
 pub mod otlp;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod receipt;
 pub mod record;
 pub mod redact;
 pub mod schema;
