@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use latimer_probe::redact::{self, BadPattern, Redactor};
+use latimer_wire::backplane::PolicyProfile;
 use latimer_wire::chat::{Profile, Reasoning};
 use latimer_wire::responses::Flavour;
 use serde::Deserialize;
+
+use crate::backplane::{Policy, ReceiptsConfig};
+use crate::upstream::{command_words, host};
 
 use crate::state::StateConfig;
 
@@ -39,6 +43,8 @@ pub struct Config {
     pub state: StateConfig,
     /// How the recording is kept.
     pub recorder: RecorderConfig,
+    /// How receipts of runs are made.
+    pub receipts: ReceiptsConfig,
     /// Bounds on what is held in memory.
     pub limits: Limits,
     /// How long to wait for what.
@@ -49,9 +55,9 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
-    /// Base address, usually ending in `/v1`.
+    /// Base address, usually ending in `/v1`; or `stdio:` and the command of an agent.
     pub url: Option<String>,
-    /// What it speaks. Default `chat`.
+    /// What it speaks. Default `chat`, of a command `backplane`.
     pub dialect: Option<Dialect>,
     /// The environment variable that holds its key. Without one the caller's own is passed on.
     pub api_key_env: Option<String>,
@@ -61,6 +67,8 @@ pub struct UpstreamConfig {
     pub profile: Option<String>,
     /// Entries of the profile that are different here.
     pub quirks: BTreeMap<String, String>,
+    /// What an agent may do: the policy of the work orders it is given.
+    pub policy: Policy,
 }
 
 /// How clients of Chat Completions are served before a Responses backend.
@@ -102,6 +110,8 @@ pub enum Dialect {
     Chat,
     /// OpenAI Responses, `POST {base}/responses`: bytes go through untouched.
     Responses,
+    /// Work orders and agent events (abp/v0.1): `POST {base}/run`, or a program.
+    Backplane,
 }
 
 impl Dialect {
@@ -110,6 +120,7 @@ impl Dialect {
         match self {
             Dialect::Chat => "chat",
             Dialect::Responses => "responses",
+            Dialect::Backplane => "backplane",
         }
     }
 }
@@ -197,6 +208,14 @@ pub struct Limits {
     pub recorded_bytes: usize,
     /// How many answers one request of a Chat client (`n`) may ask a Responses backend for.
     pub answers: u64,
+    /// How many agents that are programs may run at the same time.
+    pub agents: usize,
+    /// How much of what such an agent says on its standard error is kept, the end of it.
+    pub agent_stderr_bytes: usize,
+    /// How many receipts of runs are kept, the newest.
+    pub receipts: usize,
+    /// How much memory these may take.
+    pub receipts_bytes: usize,
     /// Client connections at the same time.
     pub connections: usize,
     /// Backend connections that are kept open while idle.
@@ -219,6 +238,10 @@ impl Default for Limits {
             stream_bytes: 256 << 20,
             recorded_bytes: 64 << 20,
             answers: 16,
+            agents: 16,
+            agent_stderr_bytes: 8 << 10,
+            receipts: 1_000,
+            receipts_bytes: 64 << 20,
             connections: 8_000,
             idle_upstream_connections: 256,
             websocket_lanes: 32,
@@ -246,6 +269,8 @@ pub struct Timeouts {
     pub body_ms: u64,
     /// How long a backend connection is kept while idle.
     pub idle_upstream_ms: u64,
+    /// How long an agent that is a program may take to end, when it has said all or is told to.
+    pub agent_exit_ms: u64,
     /// How long open answers may go on after the signal to stop.
     pub drain_ms: u64,
     /// How long a WebSocket may stay open; OpenAI's stay 60 minutes.
@@ -262,6 +287,7 @@ impl Default for Timeouts {
             client_write_ms: 60_000,
             body_ms: 30_000,
             idle_upstream_ms: 90_000,
+            agent_exit_ms: 2_000,
             drain_ms: 300_000,
             websocket_ms: 3_600_000,
         }
@@ -287,6 +313,8 @@ pub struct Settings {
     pub state: StateConfig,
     /// How the recording is kept.
     pub recorder: RecorderConfig,
+    /// How receipts of runs are made.
+    pub receipts: ReceiptsConfig,
     /// Bounds.
     pub limits: Limits,
     /// Waiting times.
@@ -296,8 +324,10 @@ pub struct Settings {
 /// A backend, ready to be asked.
 #[derive(Clone)]
 pub struct Target {
-    /// Base address without a slash at its end.
+    /// Base address without a slash at its end; of a command, a name for it.
     pub url: http::Uri,
+    /// The words of the command that starts it; none where it is at its address.
+    pub command: Vec<String>,
     /// What it speaks.
     pub dialect: Dialect,
     /// Its key. It is never printed.
@@ -306,6 +336,8 @@ pub struct Target {
     pub model: Option<String>,
     /// What it takes.
     pub profile: Profile,
+    /// What it may do, where it is an agent.
+    pub policy: PolicyProfile,
 }
 
 impl std::fmt::Debug for Target {
@@ -340,7 +372,8 @@ pub enum ConfigError {
     /// The backend's address is not one.
     #[error(
         "the upstream `{url}` is not an address: {reason}. Write it as in \
-         `http://127.0.0.1:8080/v1` or `https://api.example.com/v1`"
+         `http://127.0.0.1:8080/v1` or `https://api.example.com/v1`; a command as in \
+         `stdio:python3 agent.py`"
     )]
     Upstream {
         /// As it was given.
@@ -413,6 +446,7 @@ impl Config {
             chat_clients: self.chat_clients,
             state: StateConfig { directory: Some(state_directory), ..self.state },
             recorder: self.recorder,
+            receipts: self.receipts,
             limits: self.limits,
             timeouts: self.timeouts,
         })
@@ -429,6 +463,7 @@ impl Config {
             ("limits.answer_bytes", limits.answer_bytes as u64),
             ("limits.stream_bytes", limits.stream_bytes as u64),
             ("limits.answers", limits.answers),
+            ("limits.agents", limits.agents as u64),
             ("limits.connections", limits.connections as u64),
             ("limits.websocket_lanes", limits.websocket_lanes as u64),
             ("limits.websocket_requests", limits.websocket_requests as u64),
@@ -457,15 +492,44 @@ impl UpstreamConfig {
                 None => return Err(ConfigError::NoKey { name }),
             },
         };
+        let (url, command) = place(&url, self.dialect)?;
+        let usual = if command.is_empty() { Dialect::Chat } else { Dialect::Backplane };
         Ok(Some(Target {
-            url: base_address(&url)?,
-            dialect: self.dialect.unwrap_or(Dialect::Chat),
+            url,
+            command,
+            dialect: self.dialect.unwrap_or(usual),
             api_key,
             model: self.model,
             profile: profile(self.profile.as_deref(), &self.quirks)
                 .map_err(ConfigError::Profile)?,
+            policy: self.policy.into(),
         }))
     }
+}
+
+/// How a backend that is a command is named.
+const COMMAND: &str = "stdio:";
+
+/// The address of a backend, or a name for it and the words of its command.
+fn place(url: &str, dialect: Option<Dialect>) -> Result<(http::Uri, Vec<String>), ConfigError> {
+    let wrong =
+        |reason: &str| ConfigError::Upstream { url: redact::url(url), reason: reason.into() };
+    let Some(command) = url.strip_prefix(COMMAND) else {
+        let usual = match dialect {
+            Some(Dialect::Backplane) => "/backplane/v1",
+            _ => "/v1",
+        };
+        return Ok((base_address(url, usual)?, Vec::new()));
+    };
+    if !matches!(dialect, None | Some(Dialect::Backplane)) {
+        return Err(wrong("a command speaks the dialect `backplane`"));
+    }
+    let words = command_words(command);
+    if words.first().is_none_or(String::is_empty) {
+        return Err(wrong("it names no command"));
+    }
+    let url = format!("http://{}/", host(&words)).parse();
+    Ok((url.map_err(|_| wrong("its program has no name"))?, words))
 }
 
 /// The profile of a name, with what is different here.
@@ -477,8 +541,8 @@ fn profile(name: Option<&str>, quirks: &BTreeMap<String, String>) -> Result<Prof
     Ok(profile)
 }
 
-/// Checks a base address. One without a path gets `/v1`, which is what nearly every backend uses.
-fn base_address(url: &str) -> Result<http::Uri, ConfigError> {
+/// Checks a base address. One without a path gets the one that nearly every such backend uses.
+fn base_address(url: &str, usual: &'static str) -> Result<http::Uri, ConfigError> {
     let wrong = |reason: String| ConfigError::Upstream { url: redact::url(url), reason };
     let uri: http::Uri = url
         .trim_end_matches('/')
@@ -501,7 +565,7 @@ fn base_address(url: &str) -> Result<http::Uri, ConfigError> {
         return Ok(uri);
     }
     let mut parts = uri.into_parts();
-    parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/v1"));
+    parts.path_and_query = Some(http::uri::PathAndQuery::from_static(usual));
     http::Uri::from_parts(parts).map_err(|error| wrong(error.to_string()))
 }
 

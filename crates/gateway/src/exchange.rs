@@ -17,8 +17,9 @@ use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
 use latimer_probe::account::Outcome;
 use latimer_store::Id;
+use latimer_wire::backplane::codex::DEFAULT_MODEL;
 use latimer_wire::error::ApiError;
-use latimer_wire::json::Raw;
+use latimer_wire::json::{Object, Raw};
 
 use crate::answer::{Answer, build};
 use crate::background::{self, Source};
@@ -36,7 +37,7 @@ use crate::route::{self, Door, Form, Plan, Way};
 use crate::state::{self, Keep, Kept};
 use crate::strand::Strand;
 use crate::stream::{Stream, joined};
-use crate::translation::{Hop, Lifting, Lowering, Passing, Translation, Whole};
+use crate::translation::{Hop, Lifting, Lowering, Passing, Running, Translation, Whole};
 use crate::upstream::Reply;
 
 /// What a client is given when nothing went wrong before it began.
@@ -88,6 +89,9 @@ pub(crate) async fn list_models(
 ) -> Response<Answer> {
     let (head, _) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head, Door::Plain("/models"));
+    if gateway.dialect() == Dialect::Backplane {
+        return give(exchange, Ok(with_catalog(an_agent(gateway)))).await;
+    }
     let given = match send(&mut exchange, route::models(gateway, &head)).await {
         Ok(answers) => whole(&mut exchange, answers, None).await,
         Err(refusal) => Err(refusal),
@@ -107,7 +111,9 @@ pub(crate) async fn about_state(
     let given = match read(&mut exchange, &head, incoming).await {
         Err(refusal) => Err(refusal),
         Ok(body) => match gateway.dialect() {
-            Dialect::Chat => state::answer(&mut exchange, act, ids, &head, &body).await,
+            Dialect::Chat | Dialect::Backplane => {
+                state::answer(&mut exchange, act, ids, &head, &body).await
+            }
             Dialect::Responses => {
                 let plan = route::about_state(&exchange, &head, &body);
                 carry_out(&mut exchange, plan, &body.plain).await
@@ -135,6 +141,19 @@ pub(crate) async fn begin(
         headers: headers::events(&HeaderMap::new()),
     });
     give(exchange, given).await
+}
+
+/// The list of an agent, which has none: the model it is asked for.
+fn an_agent(gateway: &Gateway) -> Given {
+    let mut body = String::new();
+    Object::new(&mut body)
+        .text("object", "list")
+        .list("data", [gateway.model().unwrap_or(DEFAULT_MODEL)], |out, model| {
+            Object::new(out).text("id", model).text("object", "model").end();
+        })
+        .end();
+    let headers = headers::json(&HeaderMap::new());
+    Given::Whole { body: Bytes::from(body), outcome: Outcome::Completed, headers }
 }
 
 fn with_catalog(given: Given) -> Given {
@@ -258,7 +277,7 @@ async fn stream(
     for (reply, way) in answers {
         headers = match way {
             Way::Pass(_) => headers::answered(&reply.head.headers),
-            Way::Lift(_) | Way::Lower(_) => {
+            Way::Lift(_) | Way::Lower(_) | Way::Run(_) => {
                 readable(exchange, &reply)?;
                 headers::events(&reply.head.headers)
             }
@@ -285,13 +304,15 @@ fn translation(exchange: &Exchange, reply: &Reply, way: Way, held: bool) -> Box<
             Box::new(Passing::new(watch, coding.as_deref(), limits, hop))
         }
         (Way::Lift(lift), true) => {
-            Box::new(Lifting::whole(*lift, limits.answer_bytes, hop).holding(held))
+            Box::new(Lifting::whole(lift, limits.answer_bytes, hop).holding(held))
         }
         (Way::Lift(lift), false) => {
-            Box::new(Lifting::events(*lift, limits.event_bytes, hop).holding(held))
+            Box::new(Lifting::events(lift, limits.event_bytes, hop).holding(held))
         }
         (Way::Lower(lower), true) => Box::new(Lowering::whole(*lower, limits.answer_bytes, hop)),
         (Way::Lower(lower), false) => Box::new(Lowering::events(*lower, limits.event_bytes, hop)),
+        (Way::Run(run), true) => Box::new(Running::whole(*run, limits.answer_bytes, hop)),
+        (Way::Run(run), false) => Box::new(Running::events(*run, limits.event_bytes, hop)),
     }
 }
 
@@ -306,7 +327,7 @@ async fn whole(
     for (reply, way) in answers {
         headers = match way {
             Way::Pass(_) => headers::answered(&reply.head.headers),
-            Way::Lift(_) | Way::Lower(_) => {
+            Way::Lift(_) | Way::Lower(_) | Way::Run(_) => {
                 readable(exchange, &reply)?;
                 headers::json(&reply.head.headers)
             }
@@ -323,10 +344,12 @@ async fn whole(
         });
     }
     let answers = try_join_all(coming).await?;
+    let hop = Hop { name: exchange.hop(), secret: exchange.gateway.secret.clone() };
     let read = |(body, plain, way): (Bytes, Bytes, Way)| match way {
         Way::Pass(_) => Ok(Whole::passed(body, &plain)),
-        Way::Lift(lift) => Whole::lifted(*lift, &body, unix_seconds()),
-        Way::Lower(lower) => Whole::lowered(*lower, &body),
+        Way::Lift(lift) => Whole::lifted(lift, &body, unix_seconds()),
+        Way::Lower(lower) => Whole::lowered(*lower, &body, unix_seconds()),
+        Way::Run(run) => Ok(Whole::run(*run, &body, &hop)),
     };
     match answers.into_iter().map(read).collect::<Result<Vec<_>, _>>().map(Whole::joined) {
         Ok(Whole { body, outcome, usage, notes }) => {

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use http::Response;
+use latimer_wire::backplane::PolicyProfile;
 use latimer_wire::chat::Profile;
 
 use crate::answer::Answer;
+use crate::backplane::Runs;
 use crate::capture::Recorder;
 use crate::config::{ChatClients, Dialect, Settings};
 use crate::flavour;
@@ -21,6 +23,8 @@ pub(crate) struct Gateway {
     pub recorder: Option<Recorder>,
     /// What is kept between requests; none where nothing is, or the backend keeps it itself.
     pub state: Option<Arc<State>>,
+    /// The receipts of runs.
+    pub runs: Arc<Runs>,
     /// The operator's key, which a backend may say back.
     pub secret: Secret,
     /// Where it listens.
@@ -56,6 +60,11 @@ impl Gateway {
     /// What Chat clients are told, and how.
     pub fn chat_clients(&self) -> &ChatClients {
         &self.settings.chat_clients
+    }
+
+    /// What an agent may do, by the operator's word.
+    pub fn policy(&self) -> PolicyProfile {
+        self.settings.upstream.as_ref().map(|target| target.policy.clone()).unwrap_or_default()
     }
 
     /// What the backend takes.

@@ -58,6 +58,11 @@ pub(crate) fn is_codex(headers: &HeaderMap) -> bool {
     headers.get("originator").is_some_and(|value| value.as_bytes().starts_with(b"codex"))
 }
 
+/// Whether a client wants its answer as events.
+pub(crate) fn takes_events(headers: &HeaderMap) -> bool {
+    words(headers, header::ACCEPT).iter().any(|word| word.starts_with("text/event-stream"))
+}
+
 /// The family an error status stands for.
 pub(crate) fn error_kind(status: u16) -> std::borrow::Cow<'static, str> {
     ERROR_KINDS.iter().find(|(code, _)| *code == status).map_or("server_error", |row| row.1).into()

@@ -30,6 +30,7 @@
 pub(crate) mod access;
 pub(crate) mod answer;
 pub(crate) mod background;
+pub mod backplane;
 pub(crate) mod body;
 pub mod capture;
 pub(crate) mod clock;

@@ -16,6 +16,10 @@ pub(crate) enum Room {
     Health,
     Models,
     Model(Door),
+    /// What the backend can do.
+    Capabilities,
+    /// The receipt of a run.
+    Receipt,
     /// Something that is kept between requests.
     State(Act),
 }
@@ -57,6 +61,9 @@ const PATHS: &[(&str, Method, Room)] = &[
     ("/v1/conversations/{}/items/{}", Method::DELETE, Room::State(Act::RemoveItem)),
     ("/v1/chat/completions", Method::POST, Room::Model(Door::Chat)),
     ("/v1/completions", Method::POST, Room::Model(Door::Plain("/completions"))),
+    ("/backplane/v1/run", Method::POST, Room::Model(Door::Backplane)),
+    ("/backplane/v1/capabilities", Method::GET, Room::Capabilities),
+    ("/backplane/v1/receipts/{}", Method::GET, Room::Receipt),
     ("/v1/embeddings", Method::POST, Room::Model(Door::Plain("/embeddings"))),
 ];
 

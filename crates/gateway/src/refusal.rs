@@ -81,7 +81,7 @@ impl Refusal {
     pub async fn of_backend(exchange: &Exchange, reply: Reply) -> Self {
         let status = reply.head.status;
         let more = match exchange.gateway.dialect() {
-            Dialect::Chat => headers::of_error(&reply.head.headers),
+            Dialect::Chat | Dialect::Backplane => headers::of_error(&reply.head.headers),
             Dialect::Responses => headers::of_passed_error(&reply.head.headers),
         };
         let coding = headers::coding(&reply.head.headers);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, header};
+use latimer_wire::backplane::{self, Offered, OrderHead, WorkOrder};
 use latimer_wire::chat::{
     Backend, Lift, LiftOptions, Lifted, Lower, Shape, StopSequences, lift_request, lower_request,
 };
@@ -23,7 +24,7 @@ use crate::headers;
 use crate::history;
 use crate::ledger::Exchange;
 use crate::state::Keep;
-use crate::translation::{Lowered, Watch};
+use crate::translation::{Lowered, Run, Source, Watch};
 use crate::upstream::Ask;
 
 /// Where a request comes in.
@@ -33,6 +34,8 @@ pub(crate) enum Door {
     Responses,
     /// `POST /v1/chat/completions`.
     Chat,
+    /// `POST /backplane/v1/run`.
+    Backplane,
     /// A path that is only passed on: `/completions`, `/embeddings`.
     Plain(&'static str),
 }
@@ -43,6 +46,7 @@ impl Door {
         match self {
             Door::Responses => "responses",
             Door::Chat => "chat",
+            Door::Backplane => "backplane",
             Door::Plain(path) => path.trim_start_matches('/'),
         }
     }
@@ -80,10 +84,12 @@ impl Form {
 pub(crate) enum Way {
     /// As it is; watched, so that its end is known.
     Pass(Watch),
-    /// From Chat Completions into the hub.
-    Lift(Box<Lift>),
+    /// Into the hub.
+    Lift(Box<dyn Source>),
     /// From the hub into Chat Completions.
     Lower(Box<Lowered>),
+    /// From the hub into what an agent says, with a receipt at the end.
+    Run(Box<Run>),
 }
 
 impl Way {
@@ -93,12 +99,14 @@ impl Way {
             Way::Pass(_) => "pass",
             Way::Lift(_) => "lift",
             Way::Lower(_) => "lower",
+            Way::Run(_) => "run",
         }
     }
 }
 
 const RESPONSES: &str = "/responses";
 const CHAT: &str = "/chat/completions";
+const RUN: &str = "/run";
 
 /// The plan for a request to a model.
 ///
@@ -112,12 +120,17 @@ pub(crate) async fn plan(
     body: &Received,
 ) -> Result<Plan, ApiError> {
     match (door, exchange.gateway.dialect()) {
-        (Door::Responses, Dialect::Chat) => lift(exchange, head, utf8(&body.plain)?).await,
+        (Door::Responses, Dialect::Chat | Dialect::Backplane) => {
+            lift(exchange, head, utf8(&body.plain)?).await
+        }
         (Door::Responses, Dialect::Responses) => {
             pass(exchange, head, RESPONSES, body, Watch::hub())
         }
-        (Door::Chat, Dialect::Responses) => lower(exchange, head, utf8(&body.plain)?),
+        (Door::Chat, Dialect::Responses | Dialect::Backplane) => {
+            lower(exchange, head, utf8(&body.plain)?)
+        }
         (Door::Chat, Dialect::Chat) => pass(exchange, head, CHAT, body, Watch::chat()),
+        (Door::Backplane, _) => run(exchange, head, utf8(&body.plain)?),
         (Door::Plain(path), _) => pass(exchange, head, path, body, Watch::Nothing),
     }
 }
@@ -183,7 +196,7 @@ pub(crate) fn about_state(
     Plan { ask, form: Form::OfBackend, ways: vec![Way::Pass(Watch::hub())], keep: None }
 }
 
-/// A Responses client before a Chat backend, which has no memory: what came before goes along.
+/// A Responses client before a backend that has no memory: what came before goes along.
 async fn lift(
     exchange: &mut Exchange,
     head: &http::request::Parts,
@@ -209,23 +222,122 @@ async fn lift(
     };
     // What is made in the background can be followed, whoever asked for it and how.
     request.stream |= keep.as_ref().is_some_and(|keep| keep.begun.is_some());
-    let profile = gateway.profile();
-    let backend = Backend { model: gateway.model(), profile };
-    let lowered = lower_request(&request, &backend, &mut exchange.notes)?;
-    let lift = Lift::new(envelope.stored(keep.is_some()), &exchange.id)
-        .with_tools(lowered.toolbox)
-        .with_think_tags(profile.think_tags)
-        .with_refusals_as_text(exchange.is_codex);
+    let envelope = envelope.stored(keep.is_some());
+    let hub = Hub { request: &request, text, stem: exchange.id.clone(), envelope, order: None };
+    let Sent { path, body, source } = hub.send(exchange)?;
     let headers = headers::translated(&head.headers, gateway.key(), request.stream);
     Ok(Plan {
-        ask: Ask::post(CHAT, headers, Bytes::from(lowered.body)),
+        ask: Ask::post(path, headers, Bytes::from(body)),
         form,
-        ways: vec![Way::Lift(Box::new(lift))],
+        ways: vec![Way::Lift(source)],
         keep,
     })
 }
 
-/// A Chat client before a Responses backend.
+/// A request of the hub on its way to the backend.
+struct Hub<'r> {
+    request: &'r Request<'r>,
+    /// Its body.
+    text: &'r str,
+    /// What the ids of the answer's items are made of.
+    stem: String,
+    envelope: Envelope,
+    /// The work order that it was made of.
+    order: Option<WorkOrder>,
+}
+
+/// A request as a backend takes it, and the reader of its answer.
+struct Sent {
+    path: &'static str,
+    body: String,
+    source: Box<dyn Source>,
+}
+
+impl Hub<'_> {
+    /// What is sent, whatever the backend speaks.
+    fn send(self, exchange: &mut Exchange) -> Result<Sent, ApiError> {
+        let gateway = Arc::clone(&exchange.gateway);
+        match gateway.dialect() {
+            Dialect::Chat => {
+                let profile = gateway.profile();
+                let backend = Backend { model: gateway.model(), profile };
+                let lowered = lower_request(self.request, &backend, &mut exchange.notes)?;
+                let lift = Lift::new(self.envelope, &self.stem)
+                    .with_tools(lowered.toolbox)
+                    .with_think_tags(profile.think_tags)
+                    .with_refusals_as_text(exchange.is_codex);
+                Ok(Sent { path: CHAT, body: lowered.body, source: Box::new(lift) })
+            }
+            Dialect::Responses => {
+                let body = match gateway.model() {
+                    Some(model) => with_text_member(self.text, "model", model),
+                    None => self.text.to_owned(),
+                };
+                let source = Box::new(Mend::new(self.envelope, &self.stem));
+                Ok(Sent { path: RESPONSES, body, source })
+            }
+            Dialect::Backplane => {
+                let order = match self.order {
+                    Some(order) => order,
+                    None => ordered(exchange, self.request),
+                };
+                let lift = backplane::Lift::new(self.envelope, &self.stem)
+                    .with_tools(Offered::of(self.request))
+                    .with_policy(order.policy.clone());
+                Ok(Sent { path: RUN, body: order.to_json(), source: Box::new(lift) })
+            }
+        }
+    }
+}
+
+/// The work order for an agent, by the operator's policy. What came before is in it already.
+fn ordered(exchange: &Exchange, request: &Request<'_>) -> WorkOrder {
+    let gateway = &exchange.gateway;
+    let mut order = backplane::lower_request(
+        request,
+        OrderHead {
+            id: exchange.id.clone(),
+            model: gateway.model().map(str::to_owned),
+            policy: gateway.policy(),
+        },
+    );
+    if gateway.state.is_some() {
+        order.config.vendor.remove("previous_response_id");
+        order.config.vendor.remove("conversation");
+    }
+    order
+}
+
+/// A client with a work order. What it requires is looked at before anything runs.
+fn run(exchange: &mut Exchange, head: &http::request::Parts, text: &str) -> Result<Plan, ApiError> {
+    let gateway = Arc::clone(&exchange.gateway);
+    let mut order = WorkOrder::parse(text)?;
+    exchange.understood();
+    if order.id.is_empty() {
+        order.id.clone_from(&exchange.id);
+    }
+    let stream = headers::takes_events(&head.headers);
+    order.config.vendor.insert("stream".to_owned(), backplane::Json::boolean(stream));
+    let run = gateway.runs.begin(&gateway, &exchange.id, &order)?;
+    let hub = backplane::lift_request(&order, &mut exchange.notes)?;
+    let request = Request::parse(&hub)?;
+    request.check()?;
+    let envelope = envelope(exchange, &request);
+    let stem = exchange.id.clone();
+    let order = WorkOrder { id: exchange.id.clone(), ..order };
+    let hub = Hub { request: &request, text: &hub, stem, envelope, order: Some(order) };
+    let Sent { path, body, source } = hub.send(exchange)?;
+    let way = Way::Run(Box::new(Run { source, lower: run, receipts: Arc::clone(&gateway.runs) }));
+    let headers = headers::translated(&head.headers, gateway.key(), stream);
+    Ok(Plan {
+        ask: Ask::post(path, headers, Bytes::from(body)),
+        form: Form::wanted(stream),
+        ways: vec![way],
+        keep: None,
+    })
+}
+
+/// A Chat client before a backend that speaks something else.
 fn lower(
     exchange: &mut Exchange,
     head: &http::request::Parts,
@@ -245,21 +357,28 @@ fn lower(
         return Err(ApiError::invalid("n", "unsupported_value", message));
     }
     let request = Request::parse(&lifted.body)?;
-    let body = match gateway.model() {
-        Some(model) => with_text_member(&lifted.body, "model", model),
-        None => lifted.body.clone(),
-    };
-    let headers = headers::translated(&head.headers, gateway.key(), lifted.stream);
-    let way = |choice| Way::Lower(Box::new(lowered(exchange, &request, &lifted, choice)));
-    Ok(Plan {
-        ask: Ask::post(RESPONSES, headers, Bytes::from(body)),
-        form: Form::wanted(lifted.stream),
-        ways: (0..lifted.n).map(way).collect(),
-        keep: None,
-    })
+    let (mut ask, mut ways) = (None, Vec::new());
+    for choice in 0..lifted.n {
+        let envelope = envelope(exchange, &request);
+        let stem = format!("{}{choice}", exchange.id);
+        let hub = Hub { request: &request, text: &lifted.body, stem, envelope, order: None };
+        let Sent { path, body, source } = hub.send(exchange)?;
+        let headers = headers::translated(&head.headers, gateway.key(), lifted.stream);
+        ask = Some(Ask::post(path, headers, Bytes::from(body)));
+        ways.push(Way::Lower(Box::new(lowered(exchange, source, &request, &lifted, choice))));
+    }
+    let ask =
+        ask.ok_or_else(|| ApiError::invalid("n", "invalid_value", "`n` has to be 1 or more."))?;
+    Ok(Plan { ask, form: Form::wanted(lifted.stream), ways, keep: None })
 }
 
-fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted, choice: u64) -> Lowered {
+fn lowered(
+    exchange: &Exchange,
+    source: Box<dyn Source>,
+    request: &Request<'_>,
+    lifted: &Lifted,
+    choice: u64,
+) -> Lowered {
     let id = format!("chatcmpl-{}", exchange.id);
     let shape = Shape {
         reasoning: exchange.gateway.chat_clients().reasoning,
@@ -274,8 +393,7 @@ fn lowered(exchange: &Exchange, request: &Request<'_>, lifted: &Lifted, choice: 
     if lifted.n > 1 {
         lower = lower.with_choice(choice);
     }
-    let mend = Mend::new(envelope(exchange, request), &format!("{}{choice}", exchange.id));
-    Lowered { mend, lower, id, shape, stop }
+    Lowered { source, lower, id, shape, stop }
 }
 
 /// The events of a response that is complete before anything is said, and empty.

@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::access::refuse_strangers;
 use crate::answer::{Answer, refusal};
+use crate::backplane::{self, KeyTrouble, Runs, signing_key};
 use crate::body::Incoming;
 use crate::capture::Recorder;
 use crate::config::{Settings, Timeouts};
@@ -52,6 +53,14 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// The key that signs receipts cannot be used.
+    #[error("cannot sign receipts with {path}: {why}")]
+    SigningKey {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// The machine's trusted certificates cannot be used.
     #[error("cannot prepare TLS for the backend: {0}")]
     Tls(#[from] rustls::Error),
@@ -70,9 +79,7 @@ impl Server {
     /// [`StartError`] says what is in the way.
     pub async fn bind(settings: Settings) -> Result<Server, StartError> {
         let upstream = match &settings.upstream {
-            Some(target) => {
-                Upstream::new(target.url.clone(), &settings.limits, &settings.timeouts)?
-            }
+            Some(target) => Upstream::of(target, &settings.limits, &settings.timeouts)?,
             None => {
                 let mock = Arc::new(Mock::new(Script::echo()));
                 Upstream::embedded(mock.embedded(), &settings.limits, &settings.timeouts)
@@ -91,7 +98,8 @@ impl Server {
         let recorder = recorder.transpose()?;
         let upstream = Arc::new(upstream);
         let state = State::open(&settings).map(Arc::new);
-        let gateway = Gateway { upstream, recorder, secret, state, address, settings };
+        let runs = Arc::new(runs(&settings)?);
+        let gateway = Gateway { upstream, recorder, secret, state, runs, address, settings };
         Ok(Server { listener, gateway: Arc::new(gateway) })
     }
 
@@ -132,6 +140,17 @@ async fn tend(state: Option<Arc<State>>) {
         Some(state) => state.tend().await,
         None => std::future::pending().await,
     }
+}
+
+/// The receipts of runs, signed where a key is named.
+pub(crate) fn runs(settings: &Settings) -> Result<Runs, StartError> {
+    let key = settings.receipts.signing_key.as_deref().map(|path| {
+        signing_key(path).map_err(|trouble: KeyTrouble| StartError::SigningKey {
+            path: path.display().to_string(),
+            why: trouble.to_string(),
+        })
+    });
+    Ok(Runs::new(&settings.limits, key.transpose()?))
 }
 
 /// Lets go of backend connections that lay idle for too long, for ever. It is also what keeps the
@@ -200,6 +219,8 @@ pub(crate) async fn respond(
             gateway.told(answer)
         }
         Ok((Room::Model(door), _)) => exchange::ask(&gateway, door, request).await,
+        Ok((Room::Capabilities, _)) => backplane::capabilities(&gateway),
+        Ok((Room::Receipt, ids)) => backplane::receipt(&gateway, ids.first()),
         Ok((Room::State(act), ids)) => {
             flavour::plainly(gateway.settings.flavour, &mut request);
             gateway.told(exchange::about_state(&gateway, act, &ids, request).await)

@@ -94,10 +94,11 @@ pub struct Serve {
 /// Options that `serve` and `run` share.
 #[derive(Debug, clap::Args)]
 pub struct GatewayOptions {
-    /// The model backend's base address; without one an embedded mock model answers.
+    /// The model backend's base address, or `stdio:` and the command of an agent; without one an
+    /// embedded mock model answers.
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
-    /// What the backend speaks [default: chat].
+    /// What the backend speaks [default: chat; of a command: backplane].
     #[arg(long)]
     pub dialect: Option<DialectName>,
     /// The environment variable with the backend's key; without one the client's key is passed on.
@@ -133,6 +134,8 @@ pub enum DialectName {
     Chat,
     /// OpenAI Responses; bytes pass through untouched.
     Responses,
+    /// Work orders and agent events (abp/v0.1).
+    Backplane,
 }
 
 /// A form of the Responses API, as it is typed.
@@ -173,6 +176,7 @@ impl GatewayOptions {
             model: self.model.clone().or(named.model),
             profile: self.profile.clone().or(named.profile),
             quirks: named.quirks,
+            policy: named.policy,
         };
         config.upstream = Some(upstream);
         config.flavour = self.flavour.map_or(config.flavour, Flavour::from);
@@ -193,6 +197,7 @@ impl From<DialectName> for Dialect {
         match name {
             DialectName::Chat => Dialect::Chat,
             DialectName::Responses => Dialect::Responses,
+            DialectName::Backplane => Dialect::Backplane,
         }
     }
 }
@@ -405,6 +410,8 @@ Examples:
   latimer translate --from responses --to chat request.json
   curl -sN http://127.0.0.1:8080/v1/chat/completions -d @chat.json | \\
       latimer translate --from chat --to responses --answers request.json
+  latimer translate --from responses --to backplane request.json
+      the work order that asks for the same; an answer becomes agent events and a receipt
   latimer translate --from responses --to responses broken.sse
       the same stream as it should be, and on standard error what was mended
 
@@ -424,7 +431,7 @@ pub struct Translate {
     /// What the input is; without one of these it is seen from its beginning.
     #[command(flatten)]
     pub form: Form,
-    /// The Responses request that a Chat answer belongs to: it knows the tools.
+    /// The Responses request that an answer belongs to: it knows the tools.
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
     /// The Chat backend it is for or from [default: generic].

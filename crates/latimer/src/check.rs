@@ -81,10 +81,14 @@ fn server(url: &str, args: &args::Check) -> Result<Vec<Judged>> {
     let flavour = args.flavour.into();
     let config = Config { upstream: Some(upstream), flavour, ..Config::default() };
     let settings = config.resolve(|name| std::env::var(name).ok())?;
-    let api = args.dialect.map(|dialect| match dialect {
-        args::DialectName::Chat => Api::Chat,
-        args::DialectName::Responses => Api::Responses,
-    });
+    let api = match args.dialect {
+        None => None,
+        Some(args::DialectName::Chat) => Some(Api::Chat),
+        Some(args::DialectName::Responses) => Some(Api::Responses),
+        Some(args::DialectName::Backplane) => {
+            bail!("only servers of the dialects `chat` and `responses` can be judged");
+        }
+    };
     let examined = serve::runtime()?.block_on(examine(settings, api))?;
     let judged = examined.into_iter().map(|Examined { name, findings, skipped }| Judged {
         name,

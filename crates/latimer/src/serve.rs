@@ -21,6 +21,9 @@ pub fn serve(args: args::Serve) -> Result<ExitCode> {
         let stop = told_to_stop();
         eprintln!("Latimer listens on http://{}", server.address());
         match upstream {
+            Some(target) if !target.command.is_empty() => {
+                eprintln!("  backend    the agent `{}`", target.command.join(" "));
+            }
             Some(target) => eprintln!("  backend    {} ({:?})", target.url, target.dialect),
             None => {
                 eprintln!("  backend    the embedded mock model (name another with --upstream)")

@@ -8,6 +8,9 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
+use latimer_wire::backplane::{
+    self, AgentEvent, BackendIdentity, Message, Offered, OrderHead, RunHead, WorkOrder,
+};
 use latimer_wire::chat::{
     Backend, Lift, LiftOptions, Lower, Profile, Toolbox, lift_request, lower_request,
     push_completion,
@@ -25,6 +28,8 @@ const EVENT_BYTES: usize = 64 << 20;
 const READ_BYTES: usize = 64 << 10;
 /// What the ids of an answer are made of.
 const ID_STEM: &str = "translated";
+/// The id of a work order and of a run that are made here: no UUID of anybody's.
+const ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Translates what `args` name.
 pub fn translate(args: args::Translate) -> Result<ExitCode> {
@@ -56,6 +61,7 @@ struct Translation<'n> {
     profile: Profile,
     envelope: Envelope,
     toolbox: Toolbox,
+    offered: Offered,
     model: String,
     notes: &'n mut Notes,
 }
@@ -66,9 +72,10 @@ impl<'n> Translation<'n> {
         let profile = Profile::named(name).map_err(|reason| anyhow!("{reason}"))?;
         let asked = match &args.answers {
             None => "{\"input\":\"\"}".to_owned(),
-            Some(_) if (args.from, args.to) != (DialectName::Chat, DialectName::Responses) => {
+            Some(_) if args.from == DialectName::Responses || args.to != DialectName::Responses => {
                 bail!(
-                    "`--answers` goes with `--from chat --to responses`: only there are tools renamed"
+                    "`--answers` goes with `--from chat --to responses` or `--from backplane --to \
+                     responses`: only there are tools looked up"
                 );
             }
             Some(path) => std::fs::read_to_string(path)
@@ -83,6 +90,7 @@ impl<'n> Translation<'n> {
             to: args.to,
             envelope: Envelope::new(&request, &format!("resp_{ID_STEM}"), now()),
             toolbox,
+            offered: Offered::of(&request),
             model: request.model().into_owned(),
             profile,
             notes,
@@ -101,8 +109,14 @@ impl<'n> Translation<'n> {
             return self.stream(begun, input);
         }
         let body = all(input, begun)?;
+        if self.from == DialectName::Backplane && Raw::parse(&body).is_err() {
+            // Messages as they stand on lines.
+            let frames: String = body.lines().map(|line| format!("data: {line}\n\n")).collect();
+            return self.stream(frames.into_bytes(), &mut std::io::empty());
+        }
         let json = Raw::parse(&body).context("the input is neither JSON nor a stream of events")?;
-        match json.member("messages").or(json.member("input")).is_some() {
+        let asks = ["messages", "input", "task"].into_iter().any(|key| json.member(key).is_some());
+        match asks {
             true => self.request(&body),
             false => self.whole(&body),
         }
@@ -113,6 +127,10 @@ impl<'n> Translation<'n> {
             DialectName::Responses => body.to_owned(),
             DialectName::Chat => {
                 lift_request(body, &LiftOptions::default(), self.notes).map_err(said)?.body
+            }
+            DialectName::Backplane => {
+                let order = WorkOrder::parse(body).map_err(said)?;
+                backplane::lift_request(&order, self.notes).map_err(said)?
             }
         };
         let request = Request::parse(&in_hub).map_err(said)?;
@@ -125,6 +143,10 @@ impl<'n> Translation<'n> {
                 let backend = Backend { model: None, profile: &self.profile };
                 lower_request(&request, &backend, self.notes).map_err(said)?.body
             }
+            DialectName::Backplane => {
+                let head = OrderHead { id: ID.to_owned(), ..OrderHead::default() };
+                backplane::lower_request(&request, head).to_json()
+            }
         };
         print(&(out + "\n"))
     }
@@ -135,6 +157,11 @@ impl<'n> Translation<'n> {
         match self.from {
             DialectName::Chat => {
                 let mut lift = self.lift();
+                lift.push_whole(body, now(), &mut fold);
+                self.notes.extend(lift.notes().clone());
+            }
+            DialectName::Backplane => {
+                let mut lift = self.agent();
                 lift.push_whole(body, now(), &mut fold);
                 self.notes.extend(lift.notes().clone());
             }
@@ -151,6 +178,13 @@ impl<'n> Translation<'n> {
                 push_completion(&mut out, &response, &format!("chatcmpl-{ID_STEM}"), now());
                 print(&(out + "\n"))
             }
+            DialectName::Backplane => {
+                let mut lower = backplane::Lower::new(run());
+                unfold(&response, NonZeroUsize::MAX, &mut |event: &Event<'_>| {
+                    lower.push(event, now_ms(), &mut |_: &AgentEvent| {});
+                });
+                print(&(lower.receipt(now_ms()).to_json() + "\n"))
+            }
         }
     }
 
@@ -158,6 +192,7 @@ impl<'n> Translation<'n> {
     fn stream(&mut self, begun: Vec<u8>, input: &mut dyn Read) -> Result<()> {
         let mut source = match self.from {
             DialectName::Chat => Source::Chat(Box::new(self.lift())),
+            DialectName::Backplane => Source::Backplane(Box::new(self.agent())),
             DialectName::Responses => {
                 Source::Responses(Box::new(Mend::new(self.envelope.clone(), ID_STEM)))
             }
@@ -177,6 +212,7 @@ impl<'n> Translation<'n> {
             }
         }
         source.end(&mut target);
+        target.end();
         target.flush()?;
         self.notes.extend(source.notes().clone());
         if let Target::Chat { lower, .. } = &target {
@@ -190,12 +226,17 @@ impl<'n> Translation<'n> {
             .with_tools(self.toolbox.clone())
             .with_think_tags(self.profile.think_tags)
     }
+
+    fn agent(&self) -> backplane::Lift {
+        backplane::Lift::new(self.envelope.clone(), ID_STEM).with_tools(self.offered.clone())
+    }
 }
 
 /// Reads a stream into the hub.
 enum Source {
     Chat(Box<Lift>),
     Responses(Box<Mend>),
+    Backplane(Box<backplane::Lift>),
 }
 
 impl Source {
@@ -203,6 +244,7 @@ impl Source {
         match self {
             Source::Chat(lift) => lift.push(data, now(), sink),
             Source::Responses(mend) => mend.push(data, name, sink),
+            Source::Backplane(lift) => lift.push(data, now(), sink),
         }
     }
 
@@ -210,6 +252,7 @@ impl Source {
         match self {
             Source::Chat(lift) => lift.end(now(), sink),
             Source::Responses(mend) => mend.end(sink),
+            Source::Backplane(lift) => lift.end(now(), sink),
         }
     }
 
@@ -217,6 +260,7 @@ impl Source {
         match self {
             Source::Chat(lift) => lift.notes(),
             Source::Responses(mend) => mend.notes(),
+            Source::Backplane(lift) => lift.notes(),
         }
     }
 }
@@ -225,12 +269,17 @@ impl Source {
 enum Target {
     Chat { lower: Box<Lower>, out: String },
     Responses { out: String },
+    Backplane { lower: Box<backplane::Lower>, out: String },
 }
 
 impl Target {
     fn new(to: DialectName, model: &str) -> Self {
         match to {
             DialectName::Responses => Target::Responses { out: String::new() },
+            DialectName::Backplane => {
+                let lower = Box::new(backplane::Lower::new(run()));
+                Target::Backplane { lower, out: String::new() }
+            }
             DialectName::Chat => {
                 let id = format!("chatcmpl-{ID_STEM}");
                 let lower = Box::new(Lower::new(&id, model, now(), true));
@@ -240,8 +289,17 @@ impl Target {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let (Target::Chat { out, .. } | Target::Responses { out }) = self;
+        let (Target::Chat { out, .. } | Target::Responses { out } | Target::Backplane { out, .. }) =
+            self;
         print(&std::mem::take(out))
+    }
+
+    /// Says what follows the last event.
+    fn end(&mut self) {
+        if let Target::Backplane { lower, out } = self {
+            let receipt = Box::new(lower.receipt(now_ms()));
+            Message::Final { ref_id: None, receipt }.print_frame(out);
+        }
     }
 }
 
@@ -250,6 +308,12 @@ impl Sink for Target {
         match self {
             Target::Chat { lower, out } => lower.push(event, out),
             Target::Responses { out } => event.print_frame(out),
+            Target::Backplane { lower, out } => {
+                lower.push(event, now_ms(), &mut |event: &AgentEvent| {
+                    Message::Event { ref_id: None, event: Box::new(event.clone()) }
+                        .print_frame(out);
+                })
+            }
         }
     }
 }
@@ -289,5 +353,17 @@ fn said(error: ApiError) -> anyhow::Error {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    now_ms() / 1000
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The run that an answer is told as.
+fn run() -> RunHead {
+    let backend = BackendIdentity { id: "latimer".to_owned(), ..BackendIdentity::default() };
+    let (run_id, work_order_id) = (ID.to_owned(), ID.to_owned());
+    RunHead { run_id, work_order_id, backend, started_at_ms: now_ms(), ..RunHead::default() }
 }

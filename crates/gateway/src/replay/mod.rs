@@ -32,6 +32,7 @@ use tokio::sync::oneshot;
 use self::miss::{likened, missing};
 use self::sessions::Sessions;
 use crate::answer::{Answer, refusal};
+use crate::backplane::Runs;
 use crate::body;
 use crate::capture::Recorder;
 use crate::config::RecorderConfig;
@@ -171,7 +172,7 @@ impl Replay {
         let mut replay = Replay::of(path.into());
         let target = settings.upstream.as_ref().ok_or(ReplayError::NoUpstream)?;
         let secret = Secret::of(target.api_key.as_deref());
-        let upstream = Upstream::new(target.url.clone(), &settings.limits, &settings.timeouts)?;
+        let upstream = Upstream::of(target, &settings.limits, &settings.timeouts)?;
         match replay.reel().read_on(&replay.path, true) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(replay.unusable(error));
@@ -269,6 +270,7 @@ impl Replay {
             let recorder = recorder.map_err(|error| self.unusable(error))?;
             let Source { settings, upstream, secret } = source;
             Ok::<_, ReplayError>(Arc::new(Gateway {
+                runs: Arc::new(Runs::new(&settings.limits, None)),
                 settings,
                 upstream,
                 recorder: Some(recorder),

@@ -1,21 +1,20 @@
-//! A Chat Completions answer for a client of the Responses API.
+//! The answer of a Chat Completions backend or an agent for a client of the Responses API.
 
 use bytes::Bytes;
-use latimer_wire::chat::Lift;
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Event, Failure, Grammar, Kind, Role, Sink, Status, Usage};
 
-use super::{CutInsideEvent, Feed, Hop, Translation};
+use super::{CutInsideEvent, Feed, Hop, Source, Translation};
 use crate::state::{Kept, refused, unstored};
 
 /// How many times longer events are than the chunks they are made of: so much room is made at once.
 const TIMES_LONGER: usize = 2;
 
-/// A Chat Completions answer on its way into the hub and out to the client.
+/// An answer on its way into the hub and out to the client.
 pub(crate) struct Lifting {
     feed: Feed,
-    lift: Lift,
+    lift: Box<dyn Source>,
     writer: Writer,
 }
 
@@ -74,14 +73,14 @@ impl Held {
 }
 
 impl Lifting {
-    /// From a stream of chunks.
-    pub fn events(lift: Lift, event_limit_bytes: usize, hop: Hop) -> Self {
+    /// From a stream of events.
+    pub fn events(lift: Box<dyn Source>, event_limit_bytes: usize, hop: Hop) -> Self {
         let feed = Feed::events(event_limit_bytes);
         Lifting { feed, lift, writer: Writer { hop, ..Writer::default() } }
     }
 
-    /// From one whole completion.
-    pub fn whole(lift: Lift, limit_bytes: usize, hop: Hop) -> Self {
+    /// From one whole body.
+    pub fn whole(lift: Box<dyn Source>, limit_bytes: usize, hop: Hop) -> Self {
         let feed = Feed::Whole { body: Vec::new(), limit_bytes };
         Lifting { feed, lift, writer: Writer { hop, ..Writer::default() } }
     }
@@ -94,7 +93,7 @@ impl Lifting {
 
     fn read(&mut self, bytes: &[u8], now: u64) {
         let Lifting { feed, lift, writer } = self;
-        let read = feed.read(bytes, |data, _| lift.push(data, now, writer));
+        let read = feed.read(bytes, |data, name| lift.push(data, name, now, writer));
         if let Err(trouble) = read {
             let failure = writer.hop.unreadable(&trouble);
             lift.fail(failure, writer);
@@ -164,7 +163,7 @@ impl Translation for Lifting {
     }
 
     fn failed_at_once(&self) -> Option<Failure> {
-        self.lift.failed_at_once().cloned()
+        self.lift.failed_at_once()
     }
 
     fn is_over(&self) -> bool {
@@ -180,7 +179,7 @@ impl Translation for Lifting {
     }
 
     fn notes(&self) -> Notes {
-        let mut notes = self.lift.notes().clone();
+        let mut notes = self.lift.notes();
         notes.extend(self.writer.notes.clone());
         notes
     }

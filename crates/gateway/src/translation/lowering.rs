@@ -1,17 +1,17 @@
-//! A Responses answer for a client of Chat Completions: mended on the way, since every form of that
-//! stream has been seen, and told in chunks.
+//! The answer of a Responses backend or an agent for a client of Chat Completions: mended on the way,
+//! since every form of such a stream has been seen, and told in chunks.
 
 use bytes::Bytes;
 use latimer_wire::chat::{Lower, Shape, StopSequences};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Event, Failure, Mend, Response, Role, Status, Usage, unfold};
+use latimer_wire::responses::{Event, Failure, Role, Sink, Status, Usage};
 
-use super::{CutInsideEvent, Feed, Hop, Translation};
+use super::{CutInsideEvent, Feed, Hop, Source, Translation};
 
-/// What it takes to tell a Chat client what a Responses backend says.
+/// What it takes to tell a Chat client what a backend says.
 pub(crate) struct Lowered {
-    pub mend: Mend,
+    pub source: Box<dyn Source>,
     pub lower: Lower,
     /// The completion's id.
     pub id: String,
@@ -19,7 +19,7 @@ pub(crate) struct Lowered {
     pub stop: Option<StopSequences>,
 }
 
-/// A Responses answer on its way to a Chat client.
+/// An answer on its way to a Chat client.
 pub(crate) struct Lowering {
     feed: Feed,
     told: Told,
@@ -39,9 +39,9 @@ struct Told {
 
 impl Told {
     /// Gives the events that `speak` makes to the client.
-    fn tell(&mut self, speak: impl FnOnce(&mut Mend, &mut dyn latimer_wire::responses::Sink)) {
-        let Told { lowered: Lowered { mend, lower, .. }, out, usage, failure, said, .. } = self;
-        speak(mend, &mut |event: &Event<'_>| {
+    fn tell(&mut self, speak: impl FnOnce(&mut dyn Source, &mut dyn Sink)) {
+        let Told { lowered: Lowered { source, lower, .. }, out, usage, failure, said, .. } = self;
+        speak(source.as_mut(), &mut |event: &Event<'_>| {
             match (event.role(), event.payload) {
                 (Role::Terminal(status), Some(response)) => {
                     *usage = response.member("usage").and_then(Raw::non_null).map(Usage::read);
@@ -57,7 +57,7 @@ impl Told {
         });
         if self.lowered.lower.stopped()
             && !self.ended_by_stop
-            && self.lowered.mend.ended().is_none()
+            && self.lowered.source.ended().is_none()
         {
             self.lowered.lower.end(&mut self.out);
             self.ended_by_stop = true;
@@ -99,41 +99,36 @@ impl Lowering {
 }
 
 impl Translation for Lowering {
-    fn push(&mut self, bytes: Bytes, _now: u64) -> Bytes {
+    fn push(&mut self, bytes: Bytes, now: u64) -> Bytes {
         let told = &mut self.told;
         let trouble = self.feed.read(&bytes, |data, name| {
-            told.tell(|mend, sink| mend.push(data, name, sink));
+            told.tell(|source, sink| source.push(data, name, now, sink));
         });
         if let Err(trouble) = trouble {
             let failure = self.hop.unreadable(&trouble);
-            self.told.tell(|mend, sink| mend.fail(failure, sink));
+            self.told.tell(|source, sink| source.fail(failure, sink));
         }
         self.written()
     }
 
-    fn end(&mut self, _now: u64) -> Result<Bytes, CutInsideEvent> {
+    fn end(&mut self, now: u64) -> Result<Bytes, CutInsideEvent> {
         let incomplete = self.hop.incomplete();
+        let told = &mut self.told;
         match &self.feed {
             Feed::Whole { body, .. } => {
-                let response = Response::parse(String::from_utf8_lossy(body).into_owned());
-                let piece = std::num::NonZeroUsize::MAX;
-                self.told.tell(|mend, sink| match response {
-                    Ok(response) => unfold(&response, piece, &mut |event: &Event<'_>| {
-                        mend.event(event.clone(), sink);
-                    }),
-                    Err(_) => mend.fail(incomplete, sink),
-                });
+                let body = String::from_utf8_lossy(body);
+                told.tell(|source, sink| source.push_whole(&body, now, sink));
             }
-            Feed::Events(..) if self.told.lowered.mend.ended().is_none() => {
-                self.told.tell(|mend, sink| mend.fail(incomplete, sink));
-            }
-            Feed::Events(..) => {}
+            Feed::Events(..) => told.tell(|source, sink| source.end(now, sink)),
+        }
+        if told.lowered.source.ended().is_none() {
+            told.tell(|source, sink| source.fail(incomplete, sink));
         }
         Ok(self.written())
     }
 
     fn fail(&mut self, failure: Failure) -> Result<Bytes, CutInsideEvent> {
-        self.told.tell(|mend, sink| mend.fail(failure, sink));
+        self.told.tell(|source, sink| source.fail(failure, sink));
         Ok(self.written())
     }
 
@@ -146,7 +141,7 @@ impl Translation for Lowering {
     fn ended(&self) -> Option<Status> {
         match self.told.ended_by_stop {
             true => Some(Status::Completed),
-            false => self.told.lowered.mend.ended(),
+            false => self.told.lowered.source.ended(),
         }
     }
 
@@ -167,7 +162,7 @@ impl Translation for Lowering {
     }
 
     fn notes(&self) -> Notes {
-        let mut notes = self.told.lowered.mend.notes().clone();
+        let mut notes = self.told.lowered.source.notes();
         notes.extend(self.told.lowered.lower.notes().clone());
         notes
     }

@@ -5,6 +5,8 @@ mod feed;
 mod lifting;
 mod lowering;
 mod passing;
+mod running;
+mod source;
 mod watch;
 mod whole;
 
@@ -12,6 +14,8 @@ pub(crate) use self::feed::{Feed, progress};
 pub(crate) use self::lifting::Lifting;
 pub(crate) use self::lowering::{Lowered, Lowering};
 pub(crate) use self::passing::Passing;
+pub(crate) use self::running::{Run, Running};
+pub(crate) use self::source::Source;
 pub(crate) use self::watch::Watch;
 pub(crate) use self::whole::Whole;
 

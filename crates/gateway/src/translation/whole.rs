@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 use latimer_probe::account::Outcome;
-use latimer_wire::chat::{Lift, push_completion_in, push_joined};
+use latimer_wire::chat::{push_completion_in, push_joined};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
-use latimer_wire::responses::{Failure, Fold, Response, Usage};
+use latimer_wire::responses::{Failure, Fold, Response, Sink, Status, Usage};
 use latimer_wire::sse::Decoder;
 
-use super::Lowered;
-use crate::clock::unix_seconds;
+use super::{Hop, Lowered, Run, Running, Source, Translation};
 
 /// A whole answer.
 pub(crate) struct Whole {
@@ -29,22 +28,14 @@ impl Whole {
         Whole { body, outcome, usage, notes: Notes::default() }
     }
 
-    /// The response that a Chat Completions backend's answer becomes.
+    /// The response that a backend's answer becomes.
     ///
     /// # Errors
     /// When the backend reported a failure or broke off.
-    pub fn lifted(mut lift: Lift, body: &[u8], now: u64) -> Result<Whole, Failure> {
-        let mut fold = Fold::default();
-        match is_stream(body) {
-            true => {
-                frames(body, |data, _| lift.push(data, now, &mut fold));
-                lift.end(now, &mut fold);
-            }
-            false => lift.push_whole(&String::from_utf8_lossy(body), now, &mut fold),
-        }
-        let response = succeeded(fold.finish())?;
+    pub fn lifted(mut source: Box<dyn Source>, body: &[u8], now: u64) -> Result<Whole, Failure> {
+        let response = succeeded(folded(source.as_mut(), body, now))?;
         let outcome = Outcome::of(response.json());
-        let (usage, notes) = (lift.usage(), lift.notes().clone());
+        let (usage, notes) = (source.usage(), source.notes());
         Ok(Whole { body: Bytes::from(response.into_json()), outcome, usage, notes })
     }
 
@@ -74,32 +65,50 @@ impl Whole {
         Whole { body: Bytes::from(body), ..whole }
     }
 
-    /// The completion that a Responses backend's answer becomes.
+    /// The receipt of a run; one that failed has one as well.
+    pub fn run(run: Run, body: &[u8], hop: &Hop) -> Whole {
+        let mut running = Running::whole(run, body.len(), hop.clone());
+        running.read_whole(body);
+        let outcome = match running.ended() {
+            Some(Status::Completed) => Outcome::Completed,
+            Some(Status::Incomplete) => Outcome::Incomplete,
+            _ => Outcome::Failed,
+        };
+        let (usage, notes) = (running.usage(), running.notes());
+        Whole { body: Bytes::from(running.receipt().to_owned()), outcome, usage, notes }
+    }
+
+    /// The completion that a backend's answer becomes.
     ///
     /// # Errors
     /// When the backend reported a failure or broke off.
-    pub fn lowered(lowered: Lowered, body: &[u8]) -> Result<Whole, Failure> {
-        let Lowered { mut mend, id, shape, stop, .. } = lowered;
-        let text = String::from_utf8_lossy(body);
-        let response = match is_stream(body) {
-            true => {
-                let mut fold = Fold::default();
-                frames(body, |data, name| mend.push(data, name, &mut fold));
-                mend.end(&mut fold);
-                fold.finish()
-            }
-            false => Response::parse(text.into_owned()).map_err(|error| Failure {
-                code: "server_error".to_owned(),
-                message: format!("The backend sent an answer that is not JSON: {error}."),
-            })?,
-        };
-        let response = succeeded(response)?;
+    pub fn lowered(lowered: Lowered, body: &[u8], now: u64) -> Result<Whole, Failure> {
+        let Lowered { mut source, id, shape, stop, .. } = lowered;
+        let response = succeeded(folded(source.as_mut(), body, now))?;
         let mut body = String::new();
-        let mut notes = mend.notes().clone();
-        notes.extend(push_completion_in(&mut body, &response, &id, unix_seconds(), shape, stop));
+        let mut notes = source.notes();
+        notes.extend(push_completion_in(&mut body, &response, &id, now, shape, stop));
         let usage = response.json().member("usage").and_then(Raw::non_null).map(Usage::read);
         let outcome = Outcome::of(response.json());
         Ok(Whole { body: Bytes::from(body), outcome, usage, notes })
+    }
+}
+
+/// The response that a body holds, whatever form it has.
+fn folded(source: &mut dyn Source, body: &[u8], now: u64) -> Response {
+    let mut fold = Fold::default();
+    read_whole(source, body, now, &mut fold);
+    fold.finish()
+}
+
+/// Reads a body that is there, whatever form it has.
+pub(super) fn read_whole(source: &mut dyn Source, body: &[u8], now: u64, sink: &mut dyn Sink) {
+    match is_stream(body) {
+        true => {
+            frames(body, |data, name| source.push(data, name, now, sink));
+            source.end(now, sink);
+        }
+        false => source.push_whole(&String::from_utf8_lossy(body), now, sink),
     }
 }
 

@@ -8,7 +8,9 @@
 
 mod bell;
 mod error;
+mod program;
 mod reply;
+mod sidecar;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -29,7 +31,8 @@ use tokio_rustls::TlsConnector;
 
 pub(crate) use self::error::{UpstreamError, words};
 pub(crate) use self::reply::ReplyBody;
-use crate::config::{Limits, Timeouts};
+pub(crate) use self::sidecar::{Sidecar, host, words as command_words};
+use crate::config::{Limits, Target, Timeouts};
 
 /// A byte stream to a backend: a socket, TLS over one, or the embedded mock.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -114,10 +117,28 @@ impl Upstream {
         }
     }
 
-    /// A backend in this process.
+    /// A model in this process.
     pub(crate) fn embedded(open: Embedded, limits: &Limits, timeouts: &Timeouts) -> Self {
         let base = Uri::from_static("http://mock.embedded/v1");
         Upstream { embedded: Some(open), ..Upstream::unopened(base, limits, timeouts) }
+    }
+
+    /// The backend that the operator has named: at an address, or a program.
+    ///
+    /// # Errors
+    /// When the machine's trusted certificates cannot be used and the address is https.
+    pub fn of(
+        target: &Target,
+        limits: &Limits,
+        timeouts: &Timeouts,
+    ) -> Result<Self, rustls::Error> {
+        if target.command.is_empty() {
+            return Upstream::new(target.url.clone(), limits, timeouts);
+        }
+        let sidecar = Arc::new(Sidecar::new(target.command.clone(), limits, timeouts));
+        let base = target.url.clone();
+        let open = Some(sidecar.embedded());
+        Ok(Upstream { embedded: open, ..Upstream::unopened(base, limits, timeouts) })
     }
 
     /// Host and port, as the messages name the backend.

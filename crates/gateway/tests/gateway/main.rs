@@ -9,6 +9,7 @@
 )]
 
 mod background;
+mod backplane;
 mod bodies;
 mod chat_clients;
 mod config;
