@@ -258,6 +258,8 @@ Examples:
   latimer report latimer --format otlp | \\
       curl http://127.0.0.1:4318/v1/traces -H 'content-type: application/json' --data-binary @-
       traces for OpenTelemetry
+  latimer report before.jsonl --against after.jsonl
+      two sessions side by side: sums, and the turns in which they differ
   latimer report latimer --follow
       turns as they are recorded, until Ctrl-C
 
@@ -301,6 +303,9 @@ pub struct Report {
     /// What models cost: a TOML file, as below.
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
+    /// Hold the session against another one: the recording it is in, or its id in the same recording.
+    #[arg(long, value_name = "FILE|ID", conflicts_with = "follow")]
+    pub against: Option<String>,
     /// Show turns as they are recorded.
     #[arg(long, conflicts_with_all = ["output", "format"])]
     pub follow: bool,

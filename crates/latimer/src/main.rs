@@ -1,6 +1,7 @@
 //! The command line: it reads what was typed, wires the libraries together, and says what went
 //! wrong in a sentence. What it does is in the libraries.
 
+mod against;
 mod args;
 mod check;
 mod convert;

@@ -15,8 +15,8 @@ use latimer_probe::{csv, html, otlp, summary, unix_ms};
 use tempfile::{SpooledData, SpooledTempFile};
 
 use crate::args::{self, ReportFormat};
-use crate::follow;
 use crate::recording::Recording;
+use crate::{against, follow};
 
 /// How much of a report waits for its head in memory; what is longer waits in a temporary file.
 const IN_MEMORY_BYTES: usize = 16 << 20;
@@ -39,6 +39,10 @@ pub fn report(args: args::Report) -> Result<ExitCode> {
     let options = options(&args)?;
     if args.follow {
         return follow::follow(&args.files, options);
+    }
+    if let Some(other) = &args.against {
+        let output = args.output.as_deref();
+        return against::report(&args.files, other, options, format(&args), output);
     }
     let recording = Recording::find(&args.files)?;
     recording.check()?;

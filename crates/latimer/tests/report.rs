@@ -142,6 +142,32 @@ fn a_file_of_another_form_is_named() {
 }
 
 #[test]
+fn two_sessions_are_held_against_each_other() {
+    let ids = ["0199aa01-thread-m", "0199aa01-thread-c"];
+    let compared = report(&[AGENT, "--session", ids[0], "--against", ids[1]]);
+    let compared = text(&compared.stdout);
+    for line in [
+        "**One:** `0199aa01-thread-main`",
+        "| exchanges | 7 | 1 | ≠ |",
+        "| of these cached | 14,208 | 0 | ≠ |",
+        "## Turn 1: prompt, models, exchanges, errors, calls, said, tokens differ",
+        "## Turn 2: only in the one",
+    ] {
+        assert!(compared.lines().any(|of| of == line), "{line}\n{compared}");
+    }
+    let same = json(&[AGENT, "--session", ids[0], "--against", "0199aa01-thread-main"]);
+    assert!(
+        same["turns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|turn| turn["differs"] == Value::Array(vec![]))
+    );
+    let unclear = report(&[AGENT, "--against", AGENT]);
+    assert!(text(&unclear.stderr).contains("which session? Name it with --session ID: 0199aa01-"));
+}
+
+#[test]
 fn turns_are_told_as_they_are_recorded() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path().join("traffic.jsonl");

@@ -44,7 +44,7 @@ fn write_sum(page: &mut Html<'_>, sum: &Sum, sessions: usize) {
     let cost = match (sum.unpriced_exchanges, sum.tokens.total) {
         (0, 0) => "–".to_owned(),
         (0, _) => usd(sum.cost_usd),
-        (unpriced, _) if unpriced == sum.exchanges => "no price".to_owned(),
+        _ if sum.cost_usd == 0.0 => "no price".to_owned(),
         (unpriced, _) => format!("{} + {unpriced} unpriced", usd(sum.cost_usd)),
     };
     let cards = [
@@ -145,15 +145,14 @@ fn write_misses(page: &mut Html<'_>, summary: &Summary) {
     page.element("section", &[], |page| {
         page.plain("h2", "Prompt cache misses");
         let sum = &summary.sum;
-        page.plain(
-            "p",
-            &format!(
-                "About {} tokens were read anew that a cache could have served; by the prices known \
-                 here {}. Both are estimates.",
-                grouped(sum.lost_tokens_estimate),
-                usd(sum.lost_usd_estimate),
-            ),
-        );
+        let cost = match sum.lost_usd_estimate > 0.0 {
+            true => format!("by the prices known here {}", usd(sum.lost_usd_estimate)),
+            false => "no price is known for them".to_owned(),
+        };
+        let lost = grouped(sum.lost_tokens_estimate);
+        let told =
+            "tokens were read anew that a cache could have served; all of this is estimated.";
+        page.plain("p", &format!("About {lost} {told} What they cost: {cost}."));
         page.table(&["#Exchange", "#Lost tokens", "#Lost USD", "First change", "Why"], |page| {
             for (facts, cache) in misses().take(LISTED_MAX) {
                 page.element("tr", &[], |page| {

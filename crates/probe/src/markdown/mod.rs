@@ -3,6 +3,7 @@
 //! pass over the lines, by all cores, a few megabytes in memory at a time; what is quoted cannot leave
 //! the place it is quoted in, and headers and URLs are shown as [`crate::redact`] allows.
 
+mod against;
 mod log;
 mod page;
 mod request;
@@ -12,6 +13,7 @@ mod totals;
 
 use std::io::{self, Read, Write};
 
+pub use against::against;
 use page::Page;
 use totals::Totals;
 

@@ -12,7 +12,7 @@ mod sessions;
 mod sums;
 
 pub use crate::account::Tokens;
-pub use against::{Against, compare};
+pub use against::{Against, TurnDigest, TurnPair, compare};
 pub use price::{LongInput, Price, Prices};
 pub use select::{Answered, Selection, UnknownAnswer};
 pub use sums::{ModelSum, Sum, ToolSum};
