@@ -1,7 +1,9 @@
 //! A store that ends with the process: for tests, and for a gateway that is told to keep nothing.
 //! One lock around plain maps; what is looked for without its place is looked for everywhere.
 
+mod conversations;
 mod state;
+mod turns;
 
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::memory::MemoryLimits;
 use crate::{
-    Bounds, Conversation, EventPage, Id, ItemPage, Measure, Page, StoreError, StoredEvent,
-    StoredItem, Tenant, Thread, Turn, Update, What,
+    Bounds, Conversation, Id, ItemPage, Measure, Page, StoreError, StoredItem, Tenant, Thread,
+    Turn, What,
 };
 
 /// What a row takes besides its texts, in bytes; an estimate.
 const ROW_BYTES: usize = 128;
 
-type Result<T> = std::result::Result<T, StoreError>;
+pub(super) type Result<T> = std::result::Result<T, StoreError>;
 type Key = (Tenant, Id);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    turns: BTreeMap<Key, KeptTurn>,
-    conversations: BTreeMap<Key, KeptConversation>,
+    pub(super) turns: BTreeMap<Key, KeptTurn>,
+    pub(super) conversations: BTreeMap<Key, KeptConversation>,
     /// Until when each gateway lives.
     pub(super) owners: BTreeMap<Id, i64>,
     bytes: BTreeMap<Tenant, u64>,
@@ -27,99 +27,18 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct KeptTurn {
     pub(super) turn: Turn,
-    input: Vec<StoredItem>,
-    output: Vec<StoredItem>,
-    events: BTreeMap<i64, String>,
+    pub(super) input: Vec<StoredItem>,
+    pub(super) output: Vec<StoredItem>,
+    pub(super) events: BTreeMap<i64, String>,
 }
 
 #[derive(Debug)]
 pub(super) struct KeptConversation {
     pub(super) conversation: Conversation,
-    items: Vec<StoredItem>,
+    pub(super) items: Vec<StoredItem>,
 }
 
 impl State {
-    pub(super) fn put(
-        &mut self,
-        limits: &MemoryLimits,
-        tenant: &Tenant,
-        turn: Turn,
-        input: Vec<StoredItem>,
-        output: Vec<StoredItem>,
-    ) -> Result<()> {
-        let key = (tenant.clone(), turn.id.clone());
-        if self.turns.contains_key(&key) {
-            return Err(StoreError::Conflict(What::Response));
-        }
-        let output = if turn.status.is_open() { Vec::new() } else { output };
-        let joining = self.joining(tenant, &turn, &input, &output)?;
-        let kept = KeptTurn { turn, input, output, events: BTreeMap::new() };
-        self.reserve(limits, tenant, kept.bytes() + bytes_of(&joining))?;
-        self.join(tenant, &kept.turn, joining);
-        self.turns.insert(key, kept);
-        Ok(())
-    }
-
-    pub(super) fn update(
-        &mut self,
-        limits: &MemoryLimits,
-        tenant: &Tenant,
-        id: &Id,
-        update: Update,
-    ) -> Result<()> {
-        let key = (tenant.clone(), id.clone());
-        let kept = self.turns.get(&key).ok_or(StoreError::NotFound(What::Response))?;
-        if !kept.turn.status.is_open() {
-            return Err(StoreError::Conflict(What::Response));
-        }
-        let Update { status, response, output } = update;
-        let owner = kept.turn.owner.clone().filter(|_| status.is_open());
-        let output = if status.is_open() { Vec::new() } else { output };
-        let before = kept.turn.response.len();
-        let turn = Turn { status, response, owner, ..kept.turn.clone() };
-        let joining = self.joining(tenant, &turn, &kept.input, &output)?;
-        let more = turn.response.len() + bytes_of(&output) + bytes_of(&joining);
-        self.reserve(limits, tenant, more)?;
-        self.release(tenant, before);
-        self.join(tenant, &turn, joining);
-        if let Some(kept) = self.turns.get_mut(&key) {
-            (kept.turn, kept.output) = (turn, output);
-        }
-        Ok(())
-    }
-
-    pub(super) fn turn(&self, tenant: &Tenant, id: &Id, now: i64) -> Result<&KeptTurn> {
-        let kept = self.turns.get(&(tenant.clone(), id.clone()));
-        let kept = kept.filter(|kept| kept.turn.expires_at > now);
-        kept.ok_or(StoreError::NotFound(What::Response))
-    }
-
-    /// The items that a turn brings to its conversation.
-    fn joining(
-        &self,
-        tenant: &Tenant,
-        turn: &Turn,
-        input: &[StoredItem],
-        output: &[StoredItem],
-    ) -> Result<Vec<StoredItem>> {
-        let Some(conversation) = turn.conversation.as_ref() else { return Ok(Vec::new()) };
-        if !turn.status.joins_conversation() {
-            return Ok(Vec::new());
-        }
-        match self.conversations.contains_key(&(tenant.clone(), conversation.clone())) {
-            true => Ok([input, output].concat()),
-            false => Err(StoreError::NotFound(What::Conversation)),
-        }
-    }
-
-    fn join(&mut self, tenant: &Tenant, turn: &Turn, items: Vec<StoredItem>) {
-        let Some(conversation) = turn.conversation.as_ref() else { return };
-        if let Some(kept) = self.conversations.get_mut(&(tenant.clone(), conversation.clone())) {
-            kept.conversation.expires_at = kept.conversation.expires_at.max(turn.expires_at);
-            kept.items.extend(items);
-        }
-    }
-
     pub(super) fn history(
         &self,
         tenant: &Tenant,
@@ -127,44 +46,15 @@ impl State {
         bounds: Bounds,
         now: i64,
     ) -> Result<Vec<StoredItem>> {
-        let lists = match thread {
-            Thread::Turn(id) => self.chain(tenant, id, bounds, now)?,
-            Thread::Conversation(id) => vec![&*self.conversation(tenant, id, now)?.items],
-        };
-        let items: u64 = lists.iter().map(|list| list.len() as u64).sum();
-        let bytes: usize =
-            lists.iter().flat_map(|list| list.iter()).map(|item| item.json.len()).sum();
-        within(Measure::Items, items, bounds.items.into())?;
-        within(Measure::Bytes, bytes as u64, bounds.bytes)?;
-        Ok(lists.concat())
-    }
-
-    /// The lists of items of a response and its ancestors, oldest first.
-    fn chain(
-        &self,
-        tenant: &Tenant,
-        id: &Id,
-        bounds: Bounds,
-        now: i64,
-    ) -> Result<Vec<&[StoredItem]>> {
-        let (mut lists, mut seen) = (Vec::new(), BTreeSet::new());
-        let mut next = Some(self.turn(tenant, id, now)?);
-        while let Some(kept) = next {
-            if !seen.insert(&kept.turn.id) {
-                return Err(StoreError::Corrupt("a chain of responses that bites its tail".into()));
+        match thread {
+            Thread::Turn(id) => self.chain(tenant, id, bounds, now),
+            Thread::Conversation(id) => {
+                let items = &self.conversation(tenant, id, now)?.items;
+                within(Measure::Items, items.len(), bounds.items.into())?;
+                within(Measure::Bytes, json_bytes(items), bounds.bytes)?;
+                Ok(items.clone())
             }
-            within(Measure::Links, seen.len() as u64, bounds.links.into())?;
-            lists.extend([&*kept.output, &*kept.input]);
-            next = match &kept.turn.previous {
-                None => None,
-                Some(previous) => {
-                    let kept = self.turns.get(&(tenant.clone(), previous.clone()));
-                    Some(kept.ok_or(StoreError::NotFound(What::Ancestor))?)
-                }
-            };
         }
-        lists.reverse();
-        Ok(lists)
     }
 
     pub(super) fn items(
@@ -245,135 +135,6 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn open(
-        &mut self,
-        limits: &MemoryLimits,
-        tenant: &Tenant,
-        conversation: Conversation,
-        items: Vec<StoredItem>,
-    ) -> Result<()> {
-        let key = (tenant.clone(), conversation.id.clone());
-        if self.conversations.contains_key(&key) {
-            return Err(StoreError::Conflict(What::Conversation));
-        }
-        let kept = KeptConversation { conversation, items };
-        self.reserve(limits, tenant, kept.bytes())?;
-        self.conversations.insert(key, kept);
-        Ok(())
-    }
-
-    pub(super) fn conversation(
-        &self,
-        tenant: &Tenant,
-        id: &Id,
-        now: i64,
-    ) -> Result<&KeptConversation> {
-        let kept = self.conversations.get(&(tenant.clone(), id.clone()));
-        let kept = kept.filter(|kept| kept.conversation.expires_at > now);
-        kept.ok_or(StoreError::NotFound(What::Conversation))
-    }
-
-    /// A conversation to be changed. It is there: it was found before.
-    fn found(&mut self, tenant: &Tenant, id: &Id) -> Result<&mut KeptConversation> {
-        let kept = self.conversations.get_mut(&(tenant.clone(), id.clone()));
-        kept.ok_or(StoreError::NotFound(What::Conversation))
-    }
-
-    pub(super) fn set_metadata(
-        &mut self,
-        limits: &MemoryLimits,
-        tenant: &Tenant,
-        id: &Id,
-        metadata: String,
-        now: i64,
-    ) -> Result<()> {
-        let before = self.conversation(tenant, id, now)?.conversation.metadata.len();
-        self.reserve(limits, tenant, metadata.len())?;
-        self.release(tenant, before);
-        self.found(tenant, id)?.conversation.metadata = metadata;
-        Ok(())
-    }
-
-    pub(super) fn append(
-        &mut self,
-        limits: &MemoryLimits,
-        tenant: &Tenant,
-        conversation: &Id,
-        items: Vec<StoredItem>,
-        now: i64,
-    ) -> Result<()> {
-        self.conversation(tenant, conversation, now)?;
-        self.reserve(limits, tenant, bytes_of(&items))?;
-        self.found(tenant, conversation)?.items.extend(items);
-        Ok(())
-    }
-
-    pub(super) fn remove_item(
-        &mut self,
-        tenant: &Tenant,
-        conversation: &Id,
-        id: &Id,
-        now: i64,
-    ) -> Result<()> {
-        self.item(tenant, Some(conversation), id, now)?;
-        let kept = self.found(tenant, conversation)?;
-        let removed: Vec<_> = kept.items.extract_if(.., |item| item.id == *id).collect();
-        self.release(tenant, bytes_of(&removed));
-        Ok(())
-    }
-
-    pub(super) fn append_events(
-        &mut self,
-        limits: &MemoryLimits,
-        tenant: &Tenant,
-        response: &Id,
-        events: Vec<StoredEvent>,
-    ) -> Result<()> {
-        let key = (tenant.clone(), response.clone());
-        let kept = self.turns.get(&key).ok_or(StoreError::NotFound(What::Response))?;
-        if !kept.turn.status.is_open() {
-            return Err(StoreError::Conflict(What::Response));
-        }
-        let mut fresh = BTreeSet::new();
-        let mut taken = |event: &StoredEvent| {
-            kept.events.contains_key(&event.sequence) || !fresh.insert(event.sequence)
-        };
-        if events.iter().any(&mut taken) {
-            return Err(StoreError::Conflict(What::Event));
-        }
-        self.reserve(limits, tenant, events.iter().map(|event| row(&event.json)).sum())?;
-        if let Some(kept) = self.turns.get_mut(&key) {
-            kept.events.extend(events.into_iter().map(|event| (event.sequence, event.json)));
-        }
-        Ok(())
-    }
-
-    pub(super) fn events(
-        &self,
-        tenant: &Tenant,
-        response: &Id,
-        after: Option<i64>,
-        limit: u32,
-        now: i64,
-    ) -> Result<EventPage> {
-        let kept = self.turn(tenant, response, now)?;
-        let later =
-            kept.events.iter().filter(|(sequence, _)| after.is_none_or(|after| **sequence > after));
-        let events = later
-            .take(limit as usize)
-            .map(|(sequence, json)| StoredEvent { sequence: *sequence, json: json.clone() });
-        Ok(EventPage { status: kept.turn.status, events: events.collect() })
-    }
-
-    pub(super) fn orphans(&self, now: i64, limit: u32) -> Vec<(Tenant, Turn)> {
-        let lives = |owner: &Id| self.owners.get(owner).is_some_and(|until| *until > now);
-        let orphaned =
-            |turn: &Turn| turn.status.is_open() && !turn.owner.as_ref().is_some_and(lives);
-        let turns = self.turns.iter().map(|((tenant, _), kept)| (tenant, &kept.turn));
-        let orphans = turns.filter(|(_, turn)| orphaned(turn)).take(limit as usize);
-        orphans.map(|(tenant, turn)| (tenant.clone(), turn.clone())).collect()
-    }
-
     pub(super) fn expire(&mut self, now: i64, limit: u32) -> u64 {
         self.owners.retain(|_, until| *until > now);
         let built_on: BTreeSet<Key> = self
@@ -403,7 +164,12 @@ impl State {
     }
 
     /// Makes room, or says that there is none.
-    fn reserve(&mut self, limits: &MemoryLimits, tenant: &Tenant, more: usize) -> Result<()> {
+    pub(super) fn reserve(
+        &mut self,
+        limits: &MemoryLimits,
+        tenant: &Tenant,
+        more: usize,
+    ) -> Result<()> {
         let total: u64 = self.bytes.values().sum();
         let own = self.bytes.entry(tenant.clone()).or_default();
         if *own + more as u64 > limits.tenant_bytes {
@@ -416,7 +182,7 @@ impl State {
         Ok(())
     }
 
-    fn release(&mut self, tenant: &Tenant, less: usize) {
+    pub(super) fn release(&mut self, tenant: &Tenant, less: usize) {
         if let Some(own) = self.bytes.get_mut(tenant) {
             *own = own.saturating_sub(less as u64);
         }
@@ -424,14 +190,14 @@ impl State {
 }
 
 impl KeptTurn {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let events: usize = self.events.values().map(|json| row(json)).sum();
         row(&self.turn.response) + bytes_of(&self.input) + bytes_of(&self.output) + events
     }
 }
 
 impl KeptConversation {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         row(&self.conversation.metadata) + bytes_of(&self.items)
     }
 }
@@ -442,14 +208,19 @@ fn of<'a, T>(kept: &'a BTreeMap<Key, T>, tenant: &'a Tenant) -> impl Iterator<It
     values.map(|(_, value)| value)
 }
 
-fn row(json: &str) -> usize {
+pub(super) fn row(json: &str) -> usize {
     json.len() + ROW_BYTES
 }
 
-fn bytes_of(items: &[StoredItem]) -> usize {
+pub(super) fn bytes_of(items: &[StoredItem]) -> usize {
     items.iter().map(|item| row(&item.json)).sum()
 }
 
-fn within(measure: Measure, value: u64, limit: u64) -> Result<()> {
-    if value > limit { Err(StoreError::TooLong { measure, limit }) } else { Ok(()) }
+/// The bytes of the items' JSON.
+pub(super) fn json_bytes(items: &[StoredItem]) -> usize {
+    items.iter().map(|item| item.json.len()).sum()
+}
+
+pub(super) fn within(measure: Measure, value: usize, limit: u64) -> Result<()> {
+    if value as u64 > limit { Err(StoreError::TooLong { measure, limit }) } else { Ok(()) }
 }

@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod alike;
 mod conformance;
 mod memory;
 #[cfg(feature = "postgres")]
