@@ -1,11 +1,12 @@
 // A small agent on the official Node SDK, which holds every event against it.
 //
-// In: `agent.mjs create|helper|whole|poll|resume own|previous|conversation PROMPT [--structured]
+// In: `agent.mjs create|helper|whole|poll|resume|socket own|previous|conversation PROMPT [--structured]
 // [--leave] [--picture]`, and in the environment `BASE_URL`, the gateway, and `SDK`, the directory
 // that the SDK is installed in. It asks, runs the commands that the model calls for in the current
 // directory, sends their output back, and asks again after a failure; the history it sends itself,
 // or the gateway keeps it. With `poll` and `resume` the answer is made in the background: it is
-// asked for until it is there, or its stream is left and taken up again. If it is told to, it asks
+// asked for until it is there, or its stream is left and taken up again. With `socket` all is said
+// over one WebSocket. If it is told to, it asks
 // for an answer that follows a schema, shows a picture, or leaves the first answer in the middle.
 // Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
 // exit code 1 and, on stderr, what in an answer was wrong.
@@ -108,7 +109,28 @@ const MODES = {
   },
   poll,
   resume,
+  socket: overSocket,
 };
+
+// Over a WebSocket, which is kept from request to request.
+let socket;
+async function overSocket(client, request) {
+  socket ??= new (require("openai/resources/responses/ws").ResponsesWS)(client);
+  const watched = new Watch();
+  const answer = new Promise((resolve, reject) => {
+    const see = (event) => {
+      watched.see(event);
+      if (!TERMINAL.includes(event.type)) return;
+      socket.off("event", see);
+      socket.off("error", reject);
+      resolve(watched.response());
+    };
+    socket.on("event", see);
+    socket.on("error", reject);
+  });
+  socket.send({ type: "response.create", ...request });
+  return answer;
+}
 
 // An answer that is made in the background, asked for until it is there.
 async function poll({ responses }, request) {
@@ -212,6 +234,7 @@ while (answers.length < ANSWERS_MAX) {
   calls.push(...called.map((call) => call.name));
   history.say(called.map(output));
 }
+socket?.close();
 await history.check(response, OpenAI);
 const text = response ? textOf(response) : null;
 console.log(JSON.stringify({ text, calls, reasoning: reasoning.join(" "), answers }));

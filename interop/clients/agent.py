@@ -1,10 +1,11 @@
 """A small agent on the official Python SDK, which holds every event and every answer against it.
 
-In: `agent.py create|helper|whole|poll|resume own|previous|conversation PROMPT [--structured]
+In: `agent.py create|helper|whole|poll|resume|socket own|previous|conversation PROMPT [--structured]
 [--leave] [--picture]`, and in the environment `BASE_URL`, the gateway. It asks, runs the commands
 that the model calls for in the current directory, sends their output back, and asks again after a
 failure; the history it sends itself, or the gateway keeps it. With `poll` and `resume` the answer is
 made in the background: it is asked for until it is there, or its stream is left and taken up again.
+With `socket` all is said over one WebSocket.
 If it is told to, it asks for an answer that follows a schema, shows a picture, or leaves the first
 answer in the middle. Out: one JSON object with `text`, `reasoning`, `calls`, and how each request ended (`answers`); or
 exit code 1 and, on stderr, what in an answer was wrong.
@@ -165,6 +166,25 @@ def resume(client, request):
     return watch.response()
 
 
+SOCKETS = []
+
+
+def socket(client, request):
+    """Over a WebSocket, which is kept from request to request."""
+    if not SOCKETS:
+        SOCKETS.append(client.responses.connect().enter())
+    [connection] = SOCKETS
+    connection.response.create(**plain(request))
+    watch = Watch()
+    while watch.last is None or watch.last.type not in TERMINAL:
+        data = connection.recv_bytes()
+        raw = json.loads(data)
+        must(raw["type"] in EVENTS, f"the SDK does not know the event {raw['type']}")
+        validate(EVENTS[raw["type"]], raw, raw["type"], BEYOND_THE_SDK)
+        watch.see(connection.parse_event(data))
+    return watch.response()
+
+
 def leave(mode, client, request):
     """Reads a stream up to its first text."""
     asked = client.responses
@@ -179,7 +199,8 @@ def ask(mode, client, tap, request):
         response = mode(client, request)
     except openai.APIError as error:
         return None, refused(error)
-    validate_body(tap, streamed=mode not in WHOLE)
+    if mode is not socket:
+        validate_body(tap, streamed=mode not in WHOLE)
     answer = {"status": 200, "outcome": response.status}
     if response.status != "completed":
         must(response.error is not None or response.status != "failed", "failed without an error")
@@ -188,7 +209,8 @@ def ask(mode, client, tap, request):
     return response, answer
 
 
-MODES = {"create": create, "helper": helper, "whole": whole, "poll": poll, "resume": resume}
+MODES = {"create": create, "helper": helper, "whole": whole, "poll": poll, "resume": resume,
+         "socket": socket}
 WHOLE = {whole, poll}
 
 
@@ -231,6 +253,8 @@ def main():
             break
         calls += [call.name for call in called]
         history.say([output(call) for call in called])
+    for connection in SOCKETS:
+        connection.close()
     history.check(response)
     print(json.dumps({"text": response.output_text if response else None, "calls": calls,
                       "reasoning": " ".join(reasoning), "answers": answers}))

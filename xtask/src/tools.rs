@@ -52,7 +52,7 @@ pub const NODE_SDK: Tool = Tool {
     from: Registry::Npm,
     package: "openai",
     version: "7.55.0",
-    beside: &[],
+    beside: &[("ws", "8.21.0")],
     program: "",
 };
 
@@ -62,7 +62,7 @@ pub const PYTHON_SDK: Tool = Tool {
     from: Registry::PyPi,
     package: "openai",
     version: "3.51.0",
-    beside: &[],
+    beside: &[("websockets", "15.0.1")],
     program: "bin/python",
 };
 

@@ -26,6 +26,8 @@ pub struct Client {
     kind: Kind,
     /// It leaves its history to the gateway, which has a memory for backends that speak Chat.
     pub is_forgetful: bool,
+    /// All it asks has to come over a WebSocket.
+    pub uses_socket: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,11 @@ enum Kind {
 
 impl Client {
     const fn new(name: &'static str, kind: Kind) -> Client {
-        Client { name, kind, is_forgetful: false }
+        Client { name, kind, is_forgetful: false, uses_socket: false }
+    }
+
+    const fn over_socket(self) -> Client {
+        Client { uses_socket: true, ..self }
     }
 
     const fn forgetful(self) -> Client {
@@ -51,7 +57,8 @@ impl Client {
 }
 
 const fn codex(name: &'static str, version: &'static Tool, transport: Transport) -> Client {
-    Client::new(name, Kind::Codex(version, transport))
+    let uses_socket = !matches!(transport, Transport::Post);
+    Client { uses_socket, ..Client::new(name, Kind::Codex(version, transport)) }
 }
 
 const fn responses_python(name: &'static str, how: &'static str) -> Client {
@@ -102,6 +109,8 @@ pub const CLIENTS: &[Client] = &[
     responses_python("python-conversation", "create conversation").forgetful(),
     responses_python("python-poll", "poll previous").forgetful(),
     responses_python("python-resume", "resume own").forgetful(),
+    responses_python("python-socket", "socket own").over_socket(),
+    responses_python("python-socket-previous", "socket previous").forgetful().over_socket(),
     responses_node("node-create", "create own"),
     responses_node("node-helper", "helper own"),
     responses_node("node-whole", "whole own"),
@@ -109,6 +118,8 @@ pub const CLIENTS: &[Client] = &[
     responses_node("node-conversation", "whole conversation").forgetful(),
     responses_node("node-poll", "poll own").forgetful(),
     responses_node("node-resume", "resume conversation").forgetful(),
+    responses_node("node-socket", "socket own").over_socket(),
+    responses_node("node-socket-previous", "socket previous").forgetful().over_socket(),
     agents_python("agents-python-own", "stream own"),
     agents_python("agents-python-previous", "whole previous").forgetful(),
     agents_python("agents-python-conversation", "stream conversation").forgetful(),
@@ -156,11 +167,6 @@ impl Client {
         }
     }
 
-    /// Whether all it asks has to come over a WebSocket.
-    pub fn uses_socket(&self) -> bool {
-        matches!(self.kind, Kind::Codex(_, Transport::Socket | Transport::BuiltIn))
-    }
-
     /// Sends the client through Latimer to the backend at `url`.
     pub fn send(&self, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
         match self.kind {
@@ -181,8 +187,8 @@ impl Client {
         }
     }
 
-    /// Sends the client to a recording of itself at `url`: Codex through `latimer run`, an SDK as it
-    /// is.
+    /// Sends the client to a recording of itself at `url`: Codex, and what speaks over a WebSocket,
+    /// through Latimer, an SDK as it is.
     pub fn send_to_replay(
         &self,
         site: &Site,
@@ -190,10 +196,11 @@ impl Client {
         place: &Place,
         url: &str,
     ) -> Result<()> {
+        let through_latimer = Run { dialect: "responses", ..*run };
         let agent = match self.kind {
-            Kind::Codex(..) => {
-                return self.send(site, &Run { dialect: "responses", ..*run }, place, url);
-            }
+            // A recording opens no WebSocket.
+            _ if self.uses_socket => return self.send(site, &through_latimer, place, url),
+            Kind::Codex(..) => return self.send(site, &through_latimer, place, url),
             Kind::Python(sdk, file, mode) => python(sdk, site, place, file, mode),
             Kind::Node(sdk, file, mode) => node(sdk, site, place, file, mode),
             Kind::Proxied(sdk, file, mode) => {

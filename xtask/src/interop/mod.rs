@@ -233,7 +233,7 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     run.client.send(site, run, &place, &backend.url)?;
     files_are_made(run, &place)?;
     recording::check(run.scenario, &place.record())?;
-    if run.client.uses_socket() {
+    if run.client.uses_socket {
         recording::all_over_socket(&place.record())?;
     }
     if let Some(mock) = own {
