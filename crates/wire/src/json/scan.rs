@@ -84,7 +84,7 @@ pub(super) fn blocks_bytes(bytes: &[u8]) -> usize {
         let mut next = BLOCK_BYTES;
         while places != 0 {
             let place = places.trailing_zeros() as usize;
-            if !begins_escape(bytes.get(at + place..).unwrap_or_default()) {
+            if !begins_escape(bytes, at + place) {
                 return at + place;
             }
             // What is escaped may be a mark itself, and may be the first byte of the next block.
@@ -96,12 +96,12 @@ pub(super) fn blocks_bytes(bytes: &[u8]) -> usize {
     at
 }
 
-/// Whether an escape comes first, and a right one.
+/// Whether an escape begins there, and a right one.
 #[inline]
-fn begins_escape(bytes: &[u8]) -> bool {
-    match bytes {
-        [b'\\', b'n' | b'"' | b'\\', ..] => true,
-        [b'\\', rest @ ..] => escape_bytes(rest).is_ok(),
+fn begins_escape(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some([b'\\', b'n' | b'"' | b'\\']) => true,
+        Some([b'\\', _]) => escape_bytes(bytes.get(at + 1..).unwrap_or_default()).is_ok(),
         _ => false,
     }
 }

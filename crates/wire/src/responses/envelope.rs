@@ -175,6 +175,9 @@ const ECHO: &[(&str, &str)] = &[
 /// Those of the Open Responses specification, which OpenAI does not have.
 const PENALTIES: &[(&str, &str)] = &[("frequency_penalty", "0.0"), ("presence_penalty", "0.0")];
 
+/// About how long the members are that are neither taken over nor output.
+const OTHERS_BYTES: usize = 512;
+
 /// What a client includes that carries sealed reasoning from turn to turn.
 const SEALED: &str = "reasoning.encrypted_content";
 
@@ -230,6 +233,7 @@ impl Envelope {
     /// Appends the response object. `output` is the inside of the array; `reason` is why it is
     /// incomplete; `completed_at` seconds since 1970.
     pub fn print(&self, out: &mut String, output: &str, end: &Snapshot<'_>) {
+        out.reserve(self.head.len() + output.len() + self.echo.len() + OTHERS_BYTES);
         out.push_str(&self.head);
         out.push_str(",\"status\":\"");
         out.push_str(end.status.name());

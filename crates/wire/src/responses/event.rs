@@ -69,6 +69,9 @@ impl PartialEq for Rest<'_> {
 /// The `logprobs` that clients expect on every text delta, where the backend gave none.
 pub(crate) const LOGPROBS: &[Member<'static>] = &[(Cow::Borrowed("logprobs"), Raw::EMPTY_ARRAY)];
 
+/// About how long a frame is without its payload.
+const OTHERS_BYTES: usize = 256;
+
 /// Whatever takes events: an encoder, a fold, a recorder, a test.
 pub trait Sink {
     /// Takes one event.
@@ -210,6 +213,8 @@ impl<'a> Event<'a> {
 
     /// Appends the event as a frame of server-sent events whose `event:` equals its `type`.
     pub fn print_frame(&self, out: &mut String) {
+        let payload_bytes = self.payload.map_or(0, |payload| payload.as_str().len());
+        out.reserve(payload_bytes + OTHERS_BYTES);
         let mut from = out.len();
         match self.kind.row().frame {
             "" => {
