@@ -11,6 +11,7 @@ mod steps;
 mod write;
 
 pub use reader::{DEPTH_MAX, Reader};
+pub use scan::{BLOCK_BYTES, places};
 pub use write::{Object, push_string, push_unquoted, with_text_member};
 
 use std::borrow::Cow;

@@ -4,8 +4,8 @@
 //! In code and prose an escape comes every few words. To stop at each costs more than the words
 //! between them: so 64 bytes are looked at together, and an escape among them is one more bit.
 
-/// How much is looked at together.
-const BLOCK_BYTES: usize = 64;
+/// How much is looked at together, in bytes.
+pub const BLOCK_BYTES: usize = 64;
 
 /// How many bytes stand before the first that is not plain inside a string: a quote, a backslash, a
 /// control character.
@@ -106,12 +106,13 @@ fn begins_escape(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// A bit for each byte of a block that is not plain inside a string.
+/// A bit for each byte of a block that is not plain inside a string: a quote, a backslash, a control
+/// character. The lowest bit is the first byte.
 ///
 /// Written so that the compiler compares sixteen bytes at a time, and a multiplication gathers the
 /// outcome of eight: 88 instructions on x86-64, where a loop over eight bytes each takes 110 and
 /// then stops at every mark.
-fn places(block: &[u8; BLOCK_BYTES]) -> u64 {
+pub fn places(block: &[u8; BLOCK_BYTES]) -> u64 {
     const GATHER: u64 = 0x0102_0408_1020_4080;
     let marks = block.map(|byte| u8::from(is_mark(byte)));
     let (eights, _) = marks.as_chunks::<8>();
