@@ -7,7 +7,7 @@
 //! history that holds one, and would refuse it again in every later turn.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Content, Part, is_original, push_inner, push_seen};
 use super::freeform;
@@ -68,15 +68,12 @@ pub(super) fn push_messages(
     Ok(())
 }
 
-/// Where the outputs of calls stand, and which were used.
-struct Outputs<'a> {
-    /// By call id: the places of its outputs that were not used yet.
-    waiting: HashMap<Cow<'a, str>, VecDeque<usize>>,
-}
+/// Where the outputs of calls stand that were not used yet: call ids and places.
+struct Outputs<'a>(BTreeSet<(Cow<'a, str>, usize)>);
 
 impl<'a> Outputs<'a> {
     fn of(request: &Request<'a>) -> Result<Self, ApiError> {
-        let mut waiting: HashMap<Cow<'a, str>, VecDeque<usize>> = HashMap::new();
+        let mut waiting = BTreeSet::new();
         for (index, item) in request.input.iter().enumerate() {
             if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
                 let path = request.place(index);
@@ -85,24 +82,22 @@ impl<'a> Outputs<'a> {
                 if item.kind != "tool_search_output" && !output.is_object() {
                     Content::of(item, "output").check(path.member("output"))?;
                 }
-                waiting.entry(text_of(call_id)).or_default().push_back(index);
+                waiting.insert((text_of(call_id), index));
             }
         }
-        Ok(Outputs { waiting })
+        Ok(Outputs(waiting))
     }
 
     /// The first unused output of a call that comes after it.
-    fn take(&mut self, call_id: &str, after: usize) -> Option<usize> {
-        let places = self.waiting.get_mut(call_id)?;
-        let at = places.iter().position(|place| *place > after)?;
-        places.remove(at)
+    fn take(&mut self, call_id: Cow<'a, str>, after: usize) -> Option<usize> {
+        let first = (call_id, after + 1);
+        let found = self.0.range(&first..).next().filter(|(id, _)| *id == first.0)?.clone();
+        self.0.take(&found).map(|(_, place)| place)
     }
 
     /// Whether the output at a place still waits for its call; then it is taken.
-    fn take_at(&mut self, call_id: &str, place: usize) -> bool {
-        let Some(places) = self.waiting.get_mut(call_id) else { return false };
-        let found = places.iter().position(|waiting| *waiting == place);
-        found.and_then(|at| places.remove(at)).is_some()
+    fn take_at(&mut self, call_id: Cow<'a, str>, place: usize) -> bool {
+        self.0.remove(&(call_id, place))
     }
 }
 
@@ -210,7 +205,7 @@ impl<'a> Messages<'_, 'a> {
             kind if OUTPUTS.iter().any(|(name, _)| *name == kind) => {
                 self.end_turn();
                 let id = text_of(item.required("call_id", path)?);
-                if self.outputs.take_at(&id, index) {
+                if self.outputs.take_at(id.clone(), index) {
                     self.orphan(item, &id, path);
                 }
             }
@@ -448,7 +443,7 @@ impl<'a> Messages<'_, 'a> {
         let mut images = Vec::new();
         for call in calls {
             let request = self.request;
-            let place = self.outputs.take(&call.id, call.place);
+            let place = self.outputs.take(call.id.clone(), call.place);
             let output = place.and_then(|place| Some((place, request.input.get(place)?)));
             self.begin("tool");
             self.out.push_str(",\"tool_call_id\":");
