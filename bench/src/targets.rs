@@ -110,7 +110,7 @@ pub const REACH: &[(&str, &str)] = &[
     ("bridge, whole, 64 KB", REQUEST),
     (
         "bridge, stream, paced 1 ms a chunk, 32 at once",
-        "a chunk costs 8,000 instructions and one read and one write of a socket, as nginx's does: printing the event by what it has in common with the one before, as chunks are read",
+        "a chunk costs 12,000 instructions, 5,000 of them for the translation and the rest in the library that speaks HTTP, and one read and one write of a socket, as nginx's does: printing the event by what it has in common with the one before, as chunks are read",
     ),
     (
         "recording switched on: CPU",
@@ -128,7 +128,7 @@ pub const REACH: &[(&str, &str)] = &[
     ),
 ];
 
-const REQUEST: &str = "of 64 KB of request, checking takes 25 µs and writing it anew 30: a check of 64 bytes at a time without a branch for each escape, and one pass that writes while it reads, without the views in between";
+const REQUEST: &str = "of the million instructions of an exchange with 64 KB of request, checking its strings takes 200,000, reading and writing it anew 300,000: one pass that writes while it reads, without the views in between, and comparing more bytes at once than every x86-64 can";
 
 /// How a target stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
