@@ -14,9 +14,9 @@ use latimer_wire::responses::Flavour;
 use serde::Deserialize;
 
 use crate::backplane::{Policy, ReceiptsConfig};
-use crate::upstream::{command_words, host};
-
+use crate::compaction::{Seal, SealKey};
 use crate::state::StateConfig;
+use crate::upstream::{command_words, host};
 
 /// The configuration as it is written. All keys are optional.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -63,6 +63,8 @@ pub struct UpstreamConfig {
     pub api_key_env: Option<String>,
     /// The model to ask it for, whatever the client names.
     pub model: Option<String>,
+    /// How many tokens its model takes, for requests that may be cut (`truncation`).
+    pub context_tokens: Option<u64>,
     /// Which backend it is, of those whose ways are known. Default `generic`.
     pub profile: Option<String>,
     /// Entries of the profile that are different here.
@@ -311,6 +313,10 @@ pub struct Settings {
     pub chat_clients: ChatClients,
     /// What is kept between requests.
     pub state: StateConfig,
+    /// The directory of what is kept.
+    pub directory: PathBuf,
+    /// The key that seals what clients keep; none: the one in the directory.
+    pub seal_key: Option<SealKey>,
     /// How the recording is kept.
     pub recorder: RecorderConfig,
     /// How receipts of runs are made.
@@ -334,6 +340,8 @@ pub struct Target {
     pub api_key: Option<String>,
     /// The model to ask it for.
     pub model: Option<String>,
+    /// How many tokens its model takes.
+    pub context_tokens: Option<u64>,
     /// What it takes.
     pub profile: Profile,
     /// What it may do, where it is an agent.
@@ -394,8 +402,17 @@ pub enum ConfigError {
     #[error("`recorder.secrets`: {0}")]
     Secrets(#[from] BadPattern),
     /// The key's variable is not set.
-    #[error("the environment variable {name}, named as the upstream's key, is not set or is empty")]
+    #[error("the environment variable {name}, named as a key, is not set or is empty")]
     NoKey {
+        /// The variable.
+        name: String,
+    },
+    /// The variable of the key that seals holds no such key.
+    #[error(
+        "the environment variable {name} has to hold 32 random bytes in base64, as made by \
+         `head -c 32 /dev/urandom | base64`"
+    )]
+    NoSealKey {
         /// The variable.
         name: String,
     },
@@ -435,7 +452,8 @@ impl Config {
         self.recorder.redactor()?;
         let record = self.recording.unwrap_or(true);
         let directory = self.record.unwrap_or_else(|| PathBuf::from("latimer"));
-        let state_directory = self.state.directory.unwrap_or_else(|| directory.clone());
+        let state_directory = self.state.directory.clone().unwrap_or_else(|| directory.clone());
+        let seal_key = self.state.seal_key_env.as_deref().map(|name| seal_key(name, &env));
         let upstream = self.upstream.map(|upstream| upstream.resolve(env)).transpose()?;
         Ok(Settings {
             listen,
@@ -444,7 +462,9 @@ impl Config {
             flavour: self.flavour,
             websockets: self.websockets.unwrap_or(true),
             chat_clients: self.chat_clients,
-            state: StateConfig { directory: Some(state_directory), ..self.state },
+            state: self.state,
+            directory: state_directory,
+            seal_key: seal_key.transpose()?,
             recorder: self.recorder,
             receipts: self.receipts,
             limits: self.limits,
@@ -500,6 +520,7 @@ impl UpstreamConfig {
             dialect: self.dialect.unwrap_or(usual),
             api_key,
             model: self.model,
+            context_tokens: self.context_tokens,
             profile: profile(self.profile.as_deref(), &self.quirks)
                 .map_err(ConfigError::Profile)?,
             policy: self.policy.into(),
@@ -530,6 +551,13 @@ fn place(url: &str, dialect: Option<Dialect>) -> Result<(http::Uri, Vec<String>)
     }
     let url = format!("http://{}/", host(&words)).parse();
     Ok((url.map_err(|_| wrong("its program has no name"))?, words))
+}
+
+/// The key in a variable.
+fn seal_key(name: &str, env: impl Fn(&str) -> Option<String>) -> Result<SealKey, ConfigError> {
+    let text = env(name).filter(|key| !key.trim().is_empty());
+    let text = text.ok_or_else(|| ConfigError::NoKey { name: name.to_owned() })?;
+    SealKey::read(&text).ok_or_else(|| ConfigError::NoSealKey { name: name.to_owned() })
 }
 
 /// The profile of a name, with what is different here.
@@ -567,6 +595,13 @@ fn base_address(url: &str, usual: &'static str) -> Result<http::Uri, ConfigError
     let mut parts = uri.into_parts();
     parts.path_and_query = Some(http::uri::PathAndQuery::from_static(usual));
     http::Uri::from_parts(parts).map_err(|error| wrong(error.to_string()))
+}
+
+impl Settings {
+    /// What seals what clients keep.
+    pub(crate) fn seal(&self) -> Seal {
+        Seal::new(self.seal_key.clone(), &self.directory)
+    }
 }
 
 impl Timeouts {

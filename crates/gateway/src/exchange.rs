@@ -37,7 +37,9 @@ use crate::route::{self, Door, Form, Plan, Way};
 use crate::state::{self, Keep, Kept};
 use crate::strand::Strand;
 use crate::stream::{Stream, joined};
-use crate::translation::{Hop, Lifting, Lowering, Passing, Running, Translation, Whole};
+use crate::translation::{
+    Compacting, Feed, Hop, Lifting, Lowering, Passing, Running, Translation, Whole,
+};
 use crate::upstream::Reply;
 
 /// What a client is given when nothing went wrong before it began.
@@ -65,6 +67,10 @@ pub(crate) async fn ask(
 ) -> Response<Answer> {
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head, door);
+    if door == Door::Count && gateway.dialect() != Dialect::Responses {
+        let given = counted(&mut exchange, &head, incoming).await;
+        return give(exchange, given).await;
+    }
     let given = match plan(&mut exchange, door, &head, incoming).await {
         Ok((Plan { keep: Some(keep), form, ask, ways }, _)) if keep.begun.is_some() => {
             let plan = Plan { ask, ways, form: Form::Stream, keep: None };
@@ -163,6 +169,18 @@ fn with_catalog(given: Given) -> Given {
         }
         events => events,
     }
+}
+
+/// How many tokens a request would have; no backend is asked.
+async fn counted(
+    exchange: &mut Exchange,
+    head: &http::request::Parts,
+    incoming: impl Incoming,
+) -> Result<Given, Refusal> {
+    let body = read(exchange, head, incoming).await?;
+    let body = Bytes::from(route::count(exchange, &body).await?);
+    let headers = headers::json(&HeaderMap::new());
+    Ok(Given::Whole { body, outcome: Outcome::Completed, headers })
 }
 
 /// Reads the request and makes a plan.
@@ -277,7 +295,7 @@ async fn stream(
     for (reply, way) in answers {
         headers = match way {
             Way::Pass(_) => headers::answered(&reply.head.headers),
-            Way::Lift(_) | Way::Lower(_) | Way::Run(_) => {
+            Way::Lift(_) | Way::Compact(_) | Way::Lower(_) | Way::Run(_) => {
                 readable(exchange, &reply)?;
                 headers::events(&reply.head.headers)
             }
@@ -309,6 +327,14 @@ fn translation(exchange: &Exchange, reply: &Reply, way: Way, held: bool) -> Box<
         (Way::Lift(lift), false) => {
             Box::new(Lifting::events(lift, limits.event_bytes, hop).holding(held))
         }
+        (Way::Compact(summary), true) => {
+            let feed = Feed::Whole { body: Vec::new(), limit_bytes: limits.answer_bytes };
+            Box::new(Compacting::new(feed, *summary, hop).holding(held))
+        }
+        (Way::Compact(summary), false) => {
+            let feed = Feed::events(limits.event_bytes);
+            Box::new(Compacting::new(feed, *summary, hop).holding(held))
+        }
         (Way::Lower(lower), true) => Box::new(Lowering::whole(*lower, limits.answer_bytes, hop)),
         (Way::Lower(lower), false) => Box::new(Lowering::events(*lower, limits.event_bytes, hop)),
         (Way::Run(run), true) => Box::new(Running::whole(*run, limits.answer_bytes, hop)),
@@ -327,7 +353,7 @@ async fn whole(
     for (reply, way) in answers {
         headers = match way {
             Way::Pass(_) => headers::answered(&reply.head.headers),
-            Way::Lift(_) | Way::Lower(_) | Way::Run(_) => {
+            Way::Lift(_) | Way::Compact(_) | Way::Lower(_) | Way::Run(_) => {
                 readable(exchange, &reply)?;
                 headers::json(&reply.head.headers)
             }
@@ -348,6 +374,7 @@ async fn whole(
     let read = |(body, plain, way): (Bytes, Bytes, Way)| match way {
         Way::Pass(_) => Ok(Whole::passed(body, &plain)),
         Way::Lift(lift) => Whole::lifted(lift, &body, unix_seconds()),
+        Way::Compact(summary) => summary.whole(&body, unix_seconds()),
         Way::Lower(lower) => Whole::lowered(*lower, &body, unix_seconds()),
         Way::Run(run) => Ok(Whole::run(*run, &body, &hop)),
     };

@@ -10,6 +10,7 @@ use latimer_wire::chat::Profile;
 use crate::answer::Answer;
 use crate::backplane::Runs;
 use crate::capture::Recorder;
+use crate::compaction::{self, Seal};
 use crate::config::{ChatClients, Dialect, Settings};
 use crate::flavour;
 use crate::secret::Secret;
@@ -25,6 +26,8 @@ pub(crate) struct Gateway {
     pub state: Option<Arc<State>>,
     /// The receipts of runs.
     pub runs: Arc<Runs>,
+    /// What seals what clients keep for us.
+    pub seal: Seal,
     /// The operator's key, which a backend may say back.
     pub secret: Secret,
     /// Where it listens.
@@ -50,6 +53,16 @@ impl Gateway {
     /// The model to ask the backend for, whatever the client names.
     pub fn model(&self) -> Option<&str> {
         self.settings.upstream.as_ref()?.model.as_deref()
+    }
+
+    /// How many tokens the backend's model takes, where that is known.
+    pub fn context_tokens(&self) -> Option<u64> {
+        self.settings.upstream.as_ref()?.context_tokens
+    }
+
+    /// What a backend is asked for when a conversation is to be summed up.
+    pub fn compaction_prompt(&self) -> &str {
+        self.settings.state.compaction_prompt.as_deref().unwrap_or(compaction::PROMPT)
     }
 
     /// The operator's key for the backend.

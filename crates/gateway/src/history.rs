@@ -10,17 +10,20 @@ use latimer_store::{Id, StoreError, StoredItem, Thread, What};
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 use latimer_wire::path::Path;
-use latimer_wire::responses::{Envelope, Item, Request, Snapshot};
+use latimer_wire::responses::{Envelope, Item, Request, Snapshot, TRIGGER};
 
+use crate::compaction::{self, Seal};
 use crate::ledger::Exchange;
 use crate::state::{Keep, State, now, stored, told};
 
 /// What a request is continued with: items as JSON, borrowed by the request that is sent.
 #[derive(Default)]
 pub(crate) struct Past {
+    /// Whether there is a memory; without one, a request that names its past cannot be answered.
+    remembered: bool,
     /// Those that come before its own, oldest first.
     earlier: Vec<String>,
-    /// Those that its own only refer to, by their place.
+    /// Those that its own stand for, by their place.
     meant: Vec<(usize, String)>,
 }
 
@@ -35,6 +38,9 @@ impl Past {
                 *item = Item::parse(text, Path::INPUT.index(*place))?;
             }
         }
+        if !self.remembered {
+            return Ok(request);
+        }
         let items = self.earlier.iter().enumerate();
         let earlier = items.map(|(place, text)| Item::parse(text, Path::HISTORY.index(place)));
         Ok(request.continuing(earlier.collect::<Result<_, _>>()?))
@@ -44,26 +50,54 @@ impl Past {
 /// What came before a request, as far as it names it.
 ///
 /// # Errors
-/// 400 where it names what is not there or is too long, 503 where the store cannot be read.
-pub(crate) async fn recall(
-    exchange: &Exchange,
-    state: &State,
-    request: &Request<'_>,
-) -> Result<Past, ApiError> {
-    let named = Named::in_request(request)?;
-    let earlier = match named.thread() {
-        Some(thread) => thread_items(exchange, state, &thread).await?,
-        None => Vec::new(),
-    };
-    let mut meant = Vec::new();
+/// 400 where it names what is not there or is too long, or holds what cannot be opened; 503 where the
+/// store cannot be read.
+pub(crate) async fn recall(exchange: &Exchange, request: &Request<'_>) -> Result<Past, ApiError> {
+    let seal = &exchange.gateway.seal;
+    let state = exchange.gateway.state.as_deref();
+    let mut past = Past { remembered: state.is_some(), ..Past::default() };
+    if let Some(state) = state
+        && let Some(thread) = Named::in_request(request)?.thread()
+    {
+        past.earlier = thread_items(exchange, state, &thread).await?;
+        since_compaction(seal, &mut past.earlier)?;
+    }
     for (place, item) in request.input.iter().enumerate() {
-        if item.kind == "item_reference" {
-            let path = Path::INPUT.index(place);
-            let id = item.required("id", path)?.text().unwrap_or_default();
-            meant.push((place, referred(exchange, state, &id, path).await?));
+        let path = Path::INPUT.index(place);
+        match (&*item.kind, state) {
+            ("item_reference", Some(state)) => {
+                let id = item.required("id", path)?.text().unwrap_or_default();
+                let meant = referred(exchange, state, &id, path).await?;
+                let meant = unsealed(seal, &meant, path)?.unwrap_or(meant);
+                past.meant.push((place, meant));
+            }
+            _ if item.is_compaction() => {
+                past.meant.push((place, compaction::opened(seal, item, path)?));
+            }
+            _ => {}
         }
     }
-    Ok(Past { earlier, meant })
+    Ok(past)
+}
+
+/// Leaves of a history what came after its last compaction, and puts the summary in front.
+fn since_compaction(seal: &Seal, items: &mut Vec<String>) -> Result<(), ApiError> {
+    for (place, item) in items.iter().enumerate().rev() {
+        if let Some(summary) = unsealed(seal, item, Path::HISTORY.index(place))? {
+            items.splice(..=place, [summary]);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// What an item stands for, where it is a compaction.
+fn unsealed(seal: &Seal, item: &str, path: Path<'_>) -> Result<Option<String>, ApiError> {
+    if !item.contains("\"compaction") {
+        return Ok(None);
+    }
+    let item = Item::parse(item, path)?;
+    item.is_compaction().then(|| compaction::opened(seal, &item, path)).transpose()
 }
 
 /// What a request names of its past.
@@ -154,11 +188,11 @@ fn unknown_conversation(id: &str) -> ApiError {
 /// As [`recall`].
 pub(crate) fn keep(
     exchange: &Exchange,
-    state: &Arc<State>,
     asked: &Request<'_>,
     sent: &Request<'_>,
     envelope: &Envelope,
 ) -> Result<Option<Keep>, ApiError> {
+    let Some(state) = &exchange.gateway.state else { return Ok(None) };
     let wanted = asked.given("store").and_then(Raw::boolean) != Some(false);
     let background = asked.given("background").and_then(Raw::boolean) == Some(true);
     if background && !wanted {
@@ -189,5 +223,6 @@ pub(crate) fn keep(
 /// The items of a request as they are stored: each with an id, its own or one made of `stem`.
 fn own_items(request: &Request<'_>, stem: &str) -> Vec<StoredItem> {
     let own = request.input.iter().skip(request.inherited()).enumerate();
+    let own = own.filter(|(_, item)| item.kind != TRIGGER);
     own.filter_map(|(place, item)| stored(item, stem, place)).collect()
 }

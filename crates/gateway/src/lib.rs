@@ -13,6 +13,7 @@
 //! | [`body`], [`headers`] | reads a request; which headers cross |
 //! | [`history`], [`state`] | what came before a request; what is kept between requests |
 //! | [`background`] | responses that are made although nobody waits |
+//! | [`compaction`] | summaries in the place of what came before |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
 //! | [`mod@flavour`] | tells answers as another specification has them |
@@ -35,6 +36,7 @@ pub(crate) mod body;
 pub mod capture;
 pub(crate) mod clock;
 pub(crate) mod coding;
+pub mod compaction;
 pub mod config;
 pub mod examine;
 pub(crate) mod exchange;

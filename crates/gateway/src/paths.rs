@@ -47,6 +47,8 @@ const PATHS: &[(&str, Method, Room)] = &[
     ("/healthz", Method::GET, Room::Health),
     ("/v1/models", Method::GET, Room::Models),
     ("/v1/responses", Method::POST, Room::Model(Door::Responses)),
+    ("/v1/responses/compact", Method::POST, Room::Model(Door::Compact)),
+    ("/v1/responses/input_tokens", Method::POST, Room::Model(Door::Count)),
     ("/v1/responses/{}", Method::GET, Room::State(Act::GetResponse)),
     ("/v1/responses/{}", Method::DELETE, Room::State(Act::DeleteResponse)),
     ("/v1/responses/{}/cancel", Method::POST, Room::State(Act::CancelResponse)),

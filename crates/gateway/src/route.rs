@@ -11,20 +11,23 @@ use latimer_wire::chat::{
     Backend, Lift, LiftOptions, Lifted, Lower, Shape, StopSequences, lift_request, lower_request,
 };
 use latimer_wire::error::ApiError;
-use latimer_wire::json::{Raw, with_text_member};
+use latimer_wire::json::{Object, Raw, with_text_member};
+use latimer_wire::note::Notes;
+use latimer_wire::path::Path;
 use latimer_wire::responses::{
-    Envelope, Event, Mend, Request, Response, Snapshot, Status, Usage, unfold,
+    Envelope, Event, Item, Mend, Request, Response, Snapshot, Status, Usage, unfold,
 };
 
 use crate::body::Received;
 use crate::clock::unix_seconds;
+use crate::compaction;
 use crate::config::Dialect;
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::history;
 use crate::ledger::Exchange;
 use crate::state::Keep;
-use crate::translation::{Lowered, Run, Source, Watch};
+use crate::translation::{Lowered, Run, Source, Summary, Watch};
 use crate::upstream::Ask;
 
 /// Where a request comes in.
@@ -32,6 +35,10 @@ use crate::upstream::Ask;
 pub(crate) enum Door {
     /// `POST /v1/responses`.
     Responses,
+    /// `POST /v1/responses/compact`.
+    Compact,
+    /// `POST /v1/responses/input_tokens`.
+    Count,
     /// `POST /v1/chat/completions`.
     Chat,
     /// `POST /backplane/v1/run`.
@@ -45,6 +52,8 @@ impl Door {
     pub fn name(self) -> &'static str {
         match self {
             Door::Responses => "responses",
+            Door::Compact => "responses/compact",
+            Door::Count => "responses/input_tokens",
             Door::Chat => "chat",
             Door::Backplane => "backplane",
             Door::Plain(path) => path.trim_start_matches('/'),
@@ -86,6 +95,8 @@ pub(crate) enum Way {
     Pass(Watch),
     /// Into the hub.
     Lift(Box<dyn Source>),
+    /// Into a compaction.
+    Compact(Box<Summary>),
     /// From the hub into Chat Completions.
     Lower(Box<Lowered>),
     /// From the hub into what an agent says, with a receipt at the end.
@@ -97,7 +108,7 @@ impl Way {
     pub const fn name(&self) -> &'static str {
         match self {
             Way::Pass(_) => "pass",
-            Way::Lift(_) => "lift",
+            Way::Lift(_) | Way::Compact(_) => "lift",
             Way::Lower(_) => "lower",
             Way::Run(_) => "run",
         }
@@ -105,6 +116,8 @@ impl Way {
 }
 
 const RESPONSES: &str = "/responses";
+const COMPACT: &str = "/responses/compact";
+const COUNT: &str = "/responses/input_tokens";
 const CHAT: &str = "/chat/completions";
 const RUN: &str = "/run";
 
@@ -120,9 +133,11 @@ pub(crate) async fn plan(
     body: &Received,
 ) -> Result<Plan, ApiError> {
     match (door, exchange.gateway.dialect()) {
-        (Door::Responses, Dialect::Chat | Dialect::Backplane) => {
-            lift(exchange, head, utf8(&body.plain)?).await
+        (Door::Responses | Door::Compact | Door::Count, Dialect::Chat | Dialect::Backplane) => {
+            lift(exchange, door, head, utf8(&body.plain)?).await
         }
+        (Door::Compact, Dialect::Responses) => pass(exchange, head, COMPACT, body, Watch::hub()),
+        (Door::Count, Dialect::Responses) => pass(exchange, head, COUNT, body, Watch::hub()),
         (Door::Responses, Dialect::Responses) => {
             pass(exchange, head, RESPONSES, body, Watch::hub())
         }
@@ -199,39 +214,103 @@ pub(crate) fn about_state(
 /// A Responses client before a backend that has no memory: what came before goes along.
 async fn lift(
     exchange: &mut Exchange,
+    door: Door,
     head: &http::request::Parts,
     text: &str,
 ) -> Result<Plan, ApiError> {
     let asked = Request::parse(text)?;
     exchange.understood();
     asked.check()?;
-    let gateway = Arc::clone(&exchange.gateway);
-    let past = match &gateway.state {
-        Some(state) => Some(history::recall(exchange, state, &asked).await?),
-        None => None,
-    };
-    let mut request = match &past {
-        Some(past) => past.with(asked.clone())?,
-        None => asked.clone(),
-    };
-    let form = Form::wanted(request.stream);
+    let past = history::recall(exchange, &asked).await?;
+    let mut request = past.with(asked.clone())?;
     let envelope = envelope(exchange, &asked);
-    let keep = match &gateway.state {
-        Some(state) => history::keep(exchange, state, &asked, &request, &envelope)?,
-        None => None,
+    let keep = match door {
+        Door::Responses => history::keep(exchange, &asked, &request, &envelope)?,
+        _ => None,
     };
+    let envelope = envelope.stored(keep.is_some());
+    let form = Form::wanted(request.stream && door == Door::Responses);
+    let gateway = Arc::clone(&exchange.gateway);
+    if door == Door::Compact || request.wants_compaction() {
+        let prompt = compaction::message(gateway.compaction_prompt());
+        let request = request.asking_for_summary(Item::parse(&prompt, Path::INPUT)?);
+        let (ask, source) = sent(exchange, head, &request, text, envelope.clone())?;
+        let (stem, bare) = (exchange.id.clone(), door == Door::Compact);
+        let summary = Summary { source, envelope, gateway, stem, bare };
+        return Ok(Plan { ask, form, ways: vec![Way::Compact(Box::new(summary))], keep });
+    }
     // What is made in the background can be followed, whoever asked for it and how.
     request.stream |= keep.as_ref().is_some_and(|keep| keep.begun.is_some());
-    let envelope = envelope.stored(keep.is_some());
-    let hub = Hub { request: &request, text, stem: exchange.id.clone(), envelope, order: None };
+    let (ask, source) = sent(exchange, head, &request, text, envelope)?;
+    Ok(Plan { ask, form, ways: vec![Way::Lift(source)], keep })
+}
+
+/// A request as the backend takes it; where the client allows it and the backend's bound is known,
+/// without the oldest turns that are too much.
+fn lower_fitting(
+    exchange: &mut Exchange,
+    request: &Request<'_>,
+) -> Result<latimer_wire::chat::Lowered, ApiError> {
+    let gateway = Arc::clone(&exchange.gateway);
+    let backend = Backend { model: gateway.model(), profile: gateway.profile() };
+    let may_cut = request.given("truncation").and_then(Raw::text).as_deref() == Some("auto");
+    let Some(window) = gateway.context_tokens().filter(|_| may_cut) else {
+        return lower_request(request, &backend, &mut exchange.notes);
+    };
+    let request = request.clone().without("truncation");
+    let mut notes = Notes::default();
+    let lowered = lower_request(&request, &backend, &mut notes)?;
+    let answer = request.given("max_output_tokens").and_then(Raw::count).unwrap_or_default();
+    let excess = (estimated_tokens(&lowered.body) + answer).saturating_sub(window);
+    if excess == 0 {
+        exchange.add_notes(notes);
+        return Ok(lowered);
+    }
+    let (request, gone) = request.without_oldest(excess as usize * BYTES_PER_TOKEN);
+    exchange.notes.add("input_truncated", format!("the oldest {gone} items"));
+    lower_request(&request, &backend, &mut exchange.notes)
+}
+
+/// How many bytes of a request make a token, nearly: English text and JSON have about four
+/// (OpenAI's rule of thumb).
+const BYTES_PER_TOKEN: usize = 4;
+
+/// How many tokens a request has, by its length.
+fn estimated_tokens(body: &str) -> u64 {
+    body.len().div_ceil(BYTES_PER_TOKEN) as u64
+}
+
+/// How many tokens a request would have before a backend that does not count them, as JSON.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) async fn count(exchange: &mut Exchange, body: &Received) -> Result<String, ApiError> {
+    let asked = Request::parse(utf8(&body.plain)?)?;
+    exchange.understood();
+    asked.check()?;
+    let past = history::recall(exchange, &asked).await?;
+    let lowered = lower_fitting(exchange, &past.with(asked.clone())?)?;
+    exchange.notes.add("input_tokens_estimated", "by the length of what the backend would be sent");
+    let mut counted = String::new();
+    Object::new(&mut counted)
+        .text("object", "response.input_tokens")
+        .number("input_tokens", estimated_tokens(&lowered.body))
+        .end();
+    Ok(counted)
+}
+
+/// What a backend is asked, and what makes a response of its answer.
+fn sent(
+    exchange: &mut Exchange,
+    head: &http::request::Parts,
+    request: &Request<'_>,
+    text: &str,
+    envelope: Envelope,
+) -> Result<(Ask, Box<dyn Source>), ApiError> {
+    let hub = Hub { request, text, stem: exchange.id.clone(), envelope, order: None };
     let Sent { path, body, source } = hub.send(exchange)?;
-    let headers = headers::translated(&head.headers, gateway.key(), request.stream);
-    Ok(Plan {
-        ask: Ask::post(path, headers, Bytes::from(body)),
-        form,
-        ways: vec![Way::Lift(source)],
-        keep,
-    })
+    let headers = headers::translated(&head.headers, exchange.gateway.key(), request.stream);
+    Ok((Ask::post(path, headers, Bytes::from(body)), source))
 }
 
 /// A request of the hub on its way to the backend.
@@ -260,8 +339,7 @@ impl Hub<'_> {
         match gateway.dialect() {
             Dialect::Chat => {
                 let profile = gateway.profile();
-                let backend = Backend { model: gateway.model(), profile };
-                let lowered = lower_request(self.request, &backend, &mut exchange.notes)?;
+                let lowered = lower_fitting(exchange, self.request)?;
                 let lift = Lift::new(self.envelope, &self.stem)
                     .with_tools(lowered.toolbox)
                     .with_think_tags(profile.think_tags)
@@ -404,10 +482,7 @@ pub(crate) async fn begun(exchange: &mut Exchange, body: &Received) -> Result<St
     let request = Request::parse(utf8(&body.plain)?)?;
     exchange.understood();
     request.check()?;
-    let gateway = Arc::clone(&exchange.gateway);
-    if let Some(state) = &gateway.state {
-        history::recall(exchange, state, &request).await?;
-    }
+    history::recall(exchange, &request).await?;
     let (mut response, mut events) = (String::new(), String::new());
     let end = Snapshot {
         status: Status::Completed,

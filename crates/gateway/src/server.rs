@@ -61,6 +61,17 @@ pub enum StartError {
         /// Why.
         why: String,
     },
+    /// What is kept between requests cannot be opened.
+    #[error(
+        "cannot open the state: {error} (where it is a file, in {directory}). Mend or move it, or \
+         choose another with --store: sqlite, memory, postgres://…, off"
+    )]
+    State {
+        /// The directory of the file.
+        directory: String,
+        /// Why.
+        error: latimer_store::StoreError,
+    },
     /// The machine's trusted certificates cannot be used.
     #[error("cannot prepare TLS for the backend: {0}")]
     Tls(#[from] rustls::Error),
@@ -97,9 +108,14 @@ impl Server {
         let address = listener.local_addr().map_err(refused)?;
         let recorder = recorder.transpose()?;
         let upstream = Arc::new(upstream);
-        let state = State::open(&settings).map(Arc::new);
+        let state = State::open(&settings).map_err(|error| StartError::State {
+            directory: settings.directory.display().to_string(),
+            error,
+        })?;
+        let state = state.map(Arc::new);
+        let seal = settings.seal();
         let runs = Arc::new(runs(&settings)?);
-        let gateway = Gateway { upstream, recorder, secret, state, runs, address, settings };
+        let gateway = Gateway { upstream, recorder, secret, state, runs, seal, address, settings };
         Ok(Server { listener, gateway: Arc::new(gateway) })
     }
 
@@ -267,6 +283,7 @@ mod tests {
     use super::{Server, answering, respond};
     use crate::config::{Config, UpstreamConfig};
     use crate::stall::Stalling;
+    use crate::state::{Keeper, StateConfig};
 
     /// The gateway's end of a client's connection: each write is a system call.
     struct Counting {
@@ -346,7 +363,9 @@ mod tests {
         let url = Some(format!("http://{behind}/v1"));
         let upstream = Some(UpstreamConfig { url, ..UpstreamConfig::default() });
         let listen = Some("127.0.0.1:0".parse().unwrap());
-        let config = Config { listen, upstream, recording: Some(false), ..Config::default() };
+        let state = StateConfig { store: Keeper::Memory, ..StateConfig::default() };
+        let recording = Some(false);
+        let config = Config { listen, upstream, recording, state, ..Config::default() };
         let server = Server::bind(config.resolve(|_| None).unwrap()).await.unwrap();
 
         let mut client = TcpStream::connect(address).await?;

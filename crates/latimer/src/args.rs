@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use latimer_gateway::state::Keeper;
 use latimer_gateway::{Config, ConfigError, Dialect, PROFILES, Settings, UpstreamConfig};
 use latimer_probe::summary::Answered;
 use latimer_wire::responses::Flavour;
@@ -125,6 +126,10 @@ pub struct GatewayOptions {
     /// Record secrets as well: keys in headers, URLs and bodies.
     #[arg(long, conflicts_with = "no_record")]
     pub reveal: bool,
+    /// Where to keep what is said between requests, before a Chat backend: sqlite, memory,
+    /// postgres://…, or off [default: sqlite, a file in the directory of the recording].
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<Keeper>,
 }
 
 /// What a backend speaks, as it is typed.
@@ -174,6 +179,7 @@ impl GatewayOptions {
             dialect: self.dialect.map(Dialect::from).or(named.dialect),
             api_key_env: self.api_key_env.clone().or(named.api_key_env),
             model: self.model.clone().or(named.model),
+            context_tokens: named.context_tokens,
             profile: self.profile.clone().or(named.profile),
             quirks: named.quirks,
             policy: named.policy,
@@ -187,6 +193,9 @@ impl GatewayOptions {
         config.recorder.reveal |= self.reveal;
         if self.no_record {
             config.recording = Some(false);
+        }
+        if let Some(store) = &self.store {
+            config.state.store = store.clone();
         }
         Ok(config)
     }

@@ -30,10 +30,11 @@ impl Id {
     }
 }
 
-impl From<[u8; 32]> for Id {
-    /// A digest, in hexadecimal.
-    fn from(digest: [u8; 32]) -> Self {
-        Id(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+impl<const N: usize> From<[u8; N]> for Id {
+    /// Bytes that no one else has, in hexadecimal: a digest, a UUID.
+    fn from(bytes: [u8; N]) -> Self {
+        const { assert!(0 < N && 2 * N <= LONGEST) };
+        Id(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
     }
 }
 

@@ -11,10 +11,13 @@
 //! | [`check`] | the judge: which rules an answer breaks |
 //! | [`note`] | what a translation lost or changed |
 //! | [`error`] | errors in the shape clients expect |
+//! | [`base64`] | bytes as text |
 //!
-//! Arrows between the rooms run one way: `sse, json, note, error <- responses <- chat, backplane, check`.
+//! Arrows between the rooms run one way:
+//! `base64, sse, json, note, error <- responses <- chat, backplane, check`.
 
 pub mod backplane;
+pub mod base64;
 pub mod chat;
 pub mod check;
 pub mod error;

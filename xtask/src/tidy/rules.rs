@@ -34,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// The floors of wire, lowest first. A module may use the floors below its own and itself; on the
 /// lowest floor also its neighbours.
 const WIRE_FLOORS: &[&[&str]] = &[
-    &["sse", "json", "note", "error", "path"],
+    &["base64", "sse", "json", "note", "error", "path"],
     &["responses"],
     &["chat", "messages", "gemini", "backplane", "check"],
     &["dialect"],

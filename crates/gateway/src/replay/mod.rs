@@ -271,6 +271,7 @@ impl Replay {
             let Source { settings, upstream, secret } = source;
             Ok::<_, ReplayError>(Arc::new(Gateway {
                 runs: Arc::new(Runs::new(&settings.limits, None)),
+                seal: settings.seal(),
                 settings,
                 upstream,
                 recorder: Some(recorder),

@@ -13,6 +13,11 @@ pub struct StateConfig {
     /// The directory of what is kept: the database and the key that seals. Default: that of the
     /// recording.
     pub directory: Option<PathBuf>,
+    /// The environment variable with the key that seals summaries: 32 bytes in base64. Without one a
+    /// key is made in the directory. Gateways that share clients need the same.
+    pub seal_key_env: Option<String>,
+    /// What a backend is asked for when a conversation is to be summed up.
+    pub compaction_prompt: Option<String>,
     /// How long a response can be asked for after it was made, in seconds. Default 30 days.
     pub ttl_s: u64,
     /// Whether an answer that cannot be stored is an error. Otherwise it is given, and says that it
@@ -38,6 +43,8 @@ impl Default for StateConfig {
         StateConfig {
             store: Keeper::default(),
             directory: None,
+            seal_key_env: None,
+            compaction_prompt: None,
             ttl_s: 30 * 24 * 3600,
             fail_closed: false,
             wait_ms: 5_000,
@@ -51,12 +58,54 @@ impl Default for StateConfig {
 }
 
 /// What keeps the state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Keeper {
-    /// The process: it ends with it.
+    /// One file in the directory.
     #[default]
+    Sqlite,
+    /// The process: it ends with it.
     Memory,
+    /// A PostgreSQL server, which several gateways may share; its address, which may hold a password.
+    Postgres(String),
     /// Nothing is kept.
     Off,
+}
+
+impl std::str::FromStr for Keeper {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "sqlite" => Ok(Keeper::Sqlite),
+            "memory" => Ok(Keeper::Memory),
+            "off" => Ok(Keeper::Off),
+            address
+                if address.starts_with("postgres://") || address.starts_with("postgresql://") =>
+            {
+                Ok(Keeper::Postgres(address.to_owned()))
+            }
+            _ => Err("it is none of `sqlite`, `memory`, `off` and `postgres://…`".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for Keeper {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Without what an address may hold.
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Keeper::Sqlite => "sqlite",
+            Keeper::Memory => "memory",
+            Keeper::Postgres(_) => "postgres",
+            Keeper::Off => "off",
+        })
+    }
 }

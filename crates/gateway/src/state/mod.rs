@@ -24,11 +24,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use latimer_store::{Bounds, Id, Memory, MemoryLimits, NEVER, Pending, Store, StoreError};
+use latimer_store::{
+    Bounds, Id, Memory, MemoryLimits, NEVER, Pending, Postgres, PostgresOptions, Sqlite,
+    SqliteOptions, Store, StoreError,
+};
 
 use crate::background::Runs;
 use crate::clock::unix_seconds;
 use crate::config::{Dialect, Settings};
+
+/// The file of the database in the directory of what is kept.
+const FILE: &str = "state.db";
 
 /// The memory of a gateway.
 pub(crate) struct State {
@@ -43,24 +49,42 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Opens what the settings name; none where nothing is to be kept, or the backend keeps it.
-    pub fn open(settings: &Settings) -> Option<State> {
+    /// Opens what the settings name; none where nothing is to be kept, or the backend keeps it. It
+    /// waits for the disk.
+    ///
+    /// # Errors
+    /// When the store is damaged, or cannot be opened. A server that cannot be reached now is no
+    /// error: it may be there later.
+    pub fn open(settings: &Settings) -> Result<Option<State>, StoreError> {
         let config = &settings.state;
         if settings.upstream.as_ref().is_some_and(|target| target.dialect == Dialect::Responses) {
-            return None;
+            return Ok(None);
         }
-        let store: Arc<dyn Store> = match config.store {
-            Keeper::Off => return None,
+        let wait = Duration::from_millis(config.wait_ms);
+        let store: Arc<dyn Store> = match &config.store {
+            Keeper::Off => return Ok(None),
             Keeper::Memory => Arc::new(Memory::new(MemoryLimits::default())),
+            Keeper::Sqlite => {
+                let path = settings.directory.join(FILE);
+                std::fs::create_dir_all(&settings.directory)
+                    .map_err(|error| StoreError::Gone(error.to_string()))?;
+                let waits =
+                    SqliteOptions { lock_wait: wait, queue_wait: wait, ..Default::default() };
+                Arc::new(Sqlite::open(path, waits)?)
+            }
+            Keeper::Postgres(address) => {
+                let waits = PostgresOptions { answer_wait: wait, ..Default::default() };
+                Arc::new(Postgres::new(address, waits)?)
+            }
         };
-        let owner = uuid::Uuid::now_v7().simple().to_string().parse().ok()?;
-        Some(State {
+        let owner = Id::from(uuid::Uuid::now_v7().into_bytes());
+        Ok(Some(State {
             store,
             config: config.clone(),
             owner,
             runs: Runs::default(),
             lost: AtomicU64::new(0),
-        })
+        }))
     }
 
     /// What comes of an operation, within the time that the configuration allows.
@@ -92,7 +116,7 @@ impl State {
     /// Counts an answer that could not be stored.
     fn count_lost(&self, why: &StoreError) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::warn!(lost, %why, "an answer could not be stored");
+        tracing::warn!(unstored = lost, %why, "an answer could not be stored");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens between the backend's bytes and the client's: translated, or passed on untouched and
 //! only observed. No I/O here: bytes in, bytes out, and how it ended.
 
+mod compacting;
 mod feed;
 mod lifting;
 mod lowering;
@@ -9,7 +10,9 @@ mod running;
 mod source;
 mod watch;
 mod whole;
+mod writer;
 
+pub(crate) use self::compacting::{Compacting, Summary};
 pub(crate) use self::feed::{Feed, progress};
 pub(crate) use self::lifting::Lifting;
 pub(crate) use self::lowering::{Lowered, Lowering};

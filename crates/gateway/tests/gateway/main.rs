@@ -12,6 +12,7 @@ mod background;
 mod backplane;
 mod bodies;
 mod chat_clients;
+mod compaction;
 mod config;
 mod conversations;
 mod ends;

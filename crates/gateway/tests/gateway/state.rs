@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use latimer_gateway::Config;
+use latimer_gateway::state::{Keeper, StateConfig};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -224,4 +226,138 @@ async fn an_error_names_the_place_in_what_was_sent() {
         json!({"input": [{"role": "user", "content": 7}], "previous_response_id": first["id"]});
     let refused = ask(gateway.address, &post("", broken.to_string())).await;
     assert_eq!(refused.error()["param"], "input[0].content");
+}
+
+#[tokio::test]
+async fn the_oldest_turns_are_left_out_where_the_client_allows_it() {
+    let backend = Backend::start().await;
+    let mut config = before(backend.address);
+    config.upstream.as_mut().unwrap().context_tokens = Some(100);
+    let gateway = Gateway::start(config).await;
+    let long = "a".repeat(300);
+    let input = json!([{"role": "developer", "content": "rules"}, {"role": "user", "content": long},
+        {"role": "assistant", "content": "2"}, {"role": "user", "content": "now"}]);
+    let body = json!({"model": "m", "input": input, "truncation": "auto"});
+    let (sent, answered) = turn(&backend, gateway.address, body).await;
+    let said: Vec<_> = sent["messages"].as_array().unwrap().iter().map(|m| &m["content"]).collect();
+    assert_eq!(said, ["rules", "now"]);
+    assert!(answered.header("latimer-notes").unwrap().contains("input_truncated=1"));
+    let whole = json!({"model": "m", "input": input});
+    let (sent, _) = turn(&backend, gateway.address, whole).await;
+    assert_eq!(sent["messages"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_request_are_estimated_and_it_is_said() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let (_, first) =
+        turn(&backend, gateway.address, json!({"model": "m", "input": "a".repeat(400)})).await;
+    for (body, least) in [
+        (json!({"model": "m", "input": "Hi"}), 1),
+        (json!({"model": "m", "input": "Hi", "previous_response_id": first.json()["id"]}), 100),
+    ] {
+        let request = post_to("/v1/responses/input_tokens", "", body.to_string());
+        let counted = ask(gateway.address, &request).await;
+        assert_eq!(counted.json()["object"], "response.input_tokens");
+        let tokens = counted.json()["input_tokens"].as_u64().unwrap();
+        assert!((least..least + 50).contains(&tokens), "{tokens}");
+        assert_eq!(counted.header("latimer-notes"), Some("input_tokens_estimated=1"));
+    }
+    backend.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_is_too_long_is_refused() {
+    let backend = Backend::start().await;
+    let state = StateConfig { history_items: 3, ..StateConfig::default() };
+    let gateway = Gateway::start(Config { state, ..before(backend.address) }).await;
+    let (_, one) = turn(&backend, gateway.address, json!({"input": "1"})).await;
+    let next = json!({"input": "2", "previous_response_id": one.json()["id"]});
+    let (_, two) = turn(&backend, gateway.address, next).await;
+    let third = json!({"input": "3", "previous_response_id": two.json()["id"]});
+    let refused = ask(gateway.address, &post("", third.to_string())).await;
+    assert_eq!((refused.status, &refused.error()["code"]), (400, &json!("history_too_long")));
+    backend.assert_quiet().await;
+}
+
+/// A store that cannot be reached takes no answer with it: the answer says that it is not stored.
+#[tokio::test]
+async fn traffic_goes_on_without_the_store_and_nothing_is_pretended() {
+    let model = mock(SAID).await;
+    let gone = Keeper::Postgres("postgres://nobody@127.0.0.1:1/none".to_owned());
+    for fail_closed in [false, true] {
+        let state = StateConfig { store: gone.clone(), fail_closed, ..StateConfig::default() };
+        let gateway = Gateway::start(Config { state, ..before(model) }).await;
+        let streamed = ask(gateway.address, &post("", ASK_STREAM)).await.terminal();
+        assert_eq!(streamed["response"]["store"], false);
+        let whole = ask(gateway.address, &post("", ASK_WHOLE)).await;
+        if fail_closed {
+            assert_eq!(streamed["response"]["error"]["code"], "state_unavailable");
+            assert_eq!((whole.status, whole.header("retry-after")), (503, Some("2")));
+        } else {
+            assert_eq!(streamed["type"], "response.completed");
+            assert_eq!((whole.status, &whole.json()["store"]), (200, &json!(false)));
+            assert_eq!(whole.header("latimer-notes"), Some("response_not_stored=1"));
+        }
+        let unstored = json!({"input": "x", "store": false});
+        assert_eq!(ask(gateway.address, &post("", unstored.to_string())).await.status, 200);
+        for request in [
+            post("", json!({"input": "x", "previous_response_id": "resp_1"}).to_string()),
+            post("", json!({"input": "x", "background": true}).to_string()),
+            get("/v1/responses/resp_1"),
+        ] {
+            let refused = ask(gateway.address, &request).await;
+            assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
+            assert_eq!(refused.error()["code"], "state_unavailable");
+        }
+    }
+}
+
+/// vllm#26934, lmstudio#1188: what was said was gone after a restart.
+#[tokio::test]
+async fn another_gateway_on_the_same_directory_goes_on() {
+    let backend = Backend::start().await;
+    let first = Gateway::start(before(backend.address)).await;
+    let (_, answered) = turn(&backend, first.address, json!({"input": "one"})).await;
+    let second = Gateway::start_in(first.directory, before(backend.address)).await;
+    let next = json!({"input": "two", "previous_response_id": answered.json()["id"]});
+    let (sent, _) = turn(&backend, second.address, next).await;
+    assert_eq!(sent["messages"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_gateway_that_keeps_nothing_says_so() {
+    let state = StateConfig { store: Keeper::Off, ..StateConfig::default() };
+    let gateway = Gateway::start(Config { state, ..before(mock(SAID).await) }).await;
+    let response = respond(gateway.address, json!({"model": "m", "input": "one"})).await;
+    assert_eq!(response["store"], false);
+    assert_eq!(ask(gateway.address, &get("/v1/responses/resp_1")).await.status, 404);
+    for member in ["previous_response_id", "conversation"] {
+        let body = json!({"input": "x", member: "resp_1"});
+        let refused = ask(gateway.address, &post("", body.to_string())).await;
+        assert_eq!((refused.status, refused.error()["param"].as_str()), (400, Some(member)));
+    }
+}
+
+/// A backend that keeps its own state is asked about it, byte for byte.
+#[tokio::test]
+async fn what_a_backend_keeps_itself_passes() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before_responses(backend.address)).await;
+    for (method, path) in [
+        ("GET", "/v1/responses/resp_1?include[]=x"),
+        ("DELETE", "/v1/responses/resp_1"),
+        ("POST", "/v1/responses/resp_1/cancel"),
+        ("GET", "/v1/conversations/conv_1/items?limit=5"),
+        ("POST", "/v1/responses/input_tokens"),
+        ("POST", "/v1/responses/compact"),
+    ] {
+        let client = Client::send(gateway.address, &bare(method, path, "")).await;
+        let (mut line, heard) = backend.heard().await;
+        assert!(heard.head.starts_with(&format!("{method} {path} HTTP/1.1")), "{}", heard.head);
+        line.say(whole("200 OK", "content-type: application/json\r\n", "{ \"as\": \"it is\" }"))
+            .await;
+        assert_eq!(client.finish().await.text(), "{ \"as\": \"it is\" }");
+    }
 }

@@ -135,3 +135,32 @@ async fn stopping_waits_for_open_answers_and_not_for_idle_clients() {
     assert_eq!(stopping.await.unwrap().outcomes(), ["completed"]);
     drop((silent, idle));
 }
+
+/// The list of what is kept: every endpoint that is served for it is there, and every test it names.
+#[tokio::test]
+async fn the_list_of_endpoints_is_whole() {
+    let list = include_str!("../../docs/state.md");
+    let gateway = Gateway::start(Config::default()).await;
+    let nowhere = ask(gateway.address, &get("/nowhere")).await.error();
+    let served = nowhere["message"].as_str().unwrap().split("Served are: ").nth(1).unwrap();
+    let kept = |path: &&str| path.contains("/responses") || path.contains("/conversations");
+    for endpoint in served.trim_end_matches('.').split(", ").filter(kept) {
+        assert!(list.contains(&format!("| `{endpoint}` |")), "{endpoint} is not in the list");
+    }
+    let sources = [
+        ("background", include_str!("background.rs")),
+        ("compaction", include_str!("compaction.rs")),
+        ("conversations", include_str!("conversations.rs")),
+        ("state", include_str!("state.rs")),
+        ("surface", include_str!("surface.rs")),
+    ];
+    let names = list.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::"));
+    let mut count = 0;
+    for (module, test) in names {
+        let source = sources.iter().find(|(name, _)| *name == module);
+        let is_there = source.is_some_and(|(_, text)| text.contains(&format!("async fn {test}()")));
+        assert!(is_there, "{module}::{test} is no test");
+        count += 1;
+    }
+    assert!(count > 30, "{count} tests are named");
+}

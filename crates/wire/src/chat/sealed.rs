@@ -3,6 +3,7 @@
 //! of all chunks. Out: one text with our mark, and the pieces again in the next turn. What another
 //! service sealed stays closed.
 
+use crate::base64;
 use crate::json::{Object, Raw};
 
 /// What our own envelopes begin with: who made it, and which form it has.
@@ -67,7 +68,7 @@ impl Details {
         }
         json.push(']');
         let mut sealed = MARK.to_owned();
-        push_base64(&mut sealed, json.as_bytes());
+        base64::push(&mut sealed, json.as_bytes());
         sealed
     }
 }
@@ -94,37 +95,6 @@ pub(super) fn of_call(detail: Raw<'_>) -> Option<(Raw<'_>, Raw<'_>)> {
 
 /// The details inside one of our envelopes, as a JSON array; `None` when it is none of ours.
 pub(super) fn open(sealed: &str) -> Option<String> {
-    let json = String::from_utf8(base64(sealed.strip_prefix(MARK)?)?).ok()?;
+    let json = String::from_utf8(base64::read(sealed.strip_prefix(MARK)?)?).ok()?;
     Raw::parse(&json).is_ok_and(Raw::is_array).then_some(json)
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Appends bytes in base64 (RFC 4648, section 4).
-fn push_base64(out: &mut String, bytes: &[u8]) {
-    for chunk in bytes.chunks(3) {
-        let byte = |at| chunk.get(at).copied().map_or(0, u32::from);
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = ALPHABET.get((bits >> (18 - 6 * place)) as usize & 63);
-            let digit = digit.filter(|_| place <= chunk.len());
-            out.push(digit.map_or('=', |digit| char::from(*digit)));
-        }
-    }
-}
-
-/// The bytes that a base64 text means.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
-    for chunk in digits.as_bytes().chunks(4) {
-        let mut bits = 0;
-        for place in 0..4 {
-            let digit = chunk.get(place).map(|digit| ALPHABET.iter().position(|d| d == digit));
-            bits = bits << 6 | digit.unwrap_or(Some(0))? as u32;
-        }
-        let whole = [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8];
-        bytes.extend_from_slice(whole.get(..chunk.len().checked_sub(1)?)?);
-    }
-    Some(bytes)
 }

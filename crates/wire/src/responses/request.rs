@@ -26,10 +26,10 @@ pub struct Request<'a> {
     pub input: Vec<Item<'a>>,
     /// The tools the model may call.
     pub tools: Vec<Tool<'a>>,
-    members: Members<'a>,
+    pub(super) members: Members<'a>,
     bytes: usize,
     /// How many items of the input come from earlier turns.
-    inherited: usize,
+    pub(super) inherited: usize,
 }
 
 /// An input item.
@@ -37,7 +37,7 @@ pub struct Request<'a> {
 pub struct Item<'a> {
     /// Its `type`; `message` where that is left out and a role is there.
     pub kind: Cow<'a, str>,
-    members: Members<'a>,
+    pub(super) members: Members<'a>,
     /// The elements of its members that are lists.
     lists: Vec<(Cow<'a, str>, Vec<Part<'a>>)>,
 }
@@ -84,7 +84,7 @@ impl<'a> Request<'a> {
         reader.object(|key, reader| request.take(key, reader))?;
         reader.finish()?;
         request.once_each()?;
-        if request.member("input").is_none() {
+        if request.member("input").is_none() && !request.is_continuation() {
             return Err(missing("input"));
         }
         Ok(request)
@@ -169,31 +169,6 @@ impl<'a> Request<'a> {
         &self.members
     }
 
-    /// The request as a backend without memory needs it: `earlier` stands in front of its own items,
-    /// and the members are gone that are for whoever keeps the state. What a client is told of its
-    /// request is to be taken from the request as it was before.
-    #[must_use]
-    pub fn continuing(mut self, earlier: Vec<Item<'a>>) -> Self {
-        self.inherited += earlier.len();
-        self.input.splice(0..0, earlier);
-        self.members.retain(|(key, _)| !OF_STATE.contains(&&**key));
-        self
-    }
-
-    /// Where an item of the input stands in the body the client sent; what it did not send stands in
-    /// `history`.
-    pub fn place(&self, index: usize) -> Path<'static> {
-        match index.checked_sub(self.inherited) {
-            Some(own) => Path::INPUT.index(own),
-            None => Path::HISTORY.index(index),
-        }
-    }
-
-    /// How many items of the input come from earlier turns.
-    pub fn inherited(&self) -> usize {
-        self.inherited
-    }
-
     /// How long the body is.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -217,9 +192,6 @@ const ID_PREFIXES: &[(&str, &str)] = &[
     ("tool_search_call", "tsc"),
     ("tool_search_output", "tso"),
 ];
-
-/// Members that are for whoever keeps the state.
-const OF_STATE: &[&str] = &["background", "conversation", "previous_response_id"];
 
 /// A type as the hub has it: a client of another flavour says a mark back that it was given.
 fn unmarked(kind: Cow<'_, str>) -> Cow<'_, str> {
