@@ -2,10 +2,11 @@
 //! the bytes of a file. Out: findings, each with the line of the recording and what was asked there.
 
 use latimer_wire::check::{Api, Exhibit, Finding, judge};
-use latimer_wire::json::Raw;
+use latimer_wire::json::{Raw, push_string};
 use latimer_wire::responses::Flavour;
 
 use crate::exchange::{Exchange, Payload, Unreadable, read};
+use crate::fields::Fields;
 
 /// What was found in one answer.
 #[derive(Debug)]
@@ -33,7 +34,11 @@ pub fn file(bytes: &[u8], flavour: Flavour) -> (Vec<Verdict>, Vec<String>) {
         match read(text).next() {
             None => {}
             Some(Ok(exchange)) => {
-                verdicts.extend(answer(&exchange).map(|(asked, findings)| Verdict {
+                let body = match &exchange.request.body {
+                    Payload::Json(json) => Some(Fields::of(*json)),
+                    _ => None,
+                };
+                verdicts.extend(answer(&exchange, body.as_ref()).map(|(asked, findings)| Verdict {
                     line: Some(line),
                     asked,
                     findings,
@@ -64,29 +69,56 @@ fn is_recording(bytes: &[u8]) -> bool {
 }
 
 /// What the judge says of one exchange, beside what was asked; none where it has nothing to judge.
-pub(crate) fn answer(exchange: &Exchange<'_>) -> Option<(String, Vec<Finding>)> {
+/// `body` are the members of the request's body.
+pub(crate) fn answer(
+    exchange: &Exchange<'_>,
+    body: Option<&Fields<'_>>,
+) -> Option<(String, Vec<Finding>)> {
     let api = Api::of_path(&exchange.request.url)?;
     let outcome = exchange.latimer.and_then(|latimer| latimer.member_text("outcome"));
     if exchange.request.method != "POST" || outcome.as_deref() == Some("cancelled") {
         return None;
     }
     let response = exchange.response.as_ref()?;
-    let body = match &response.body {
+    let said = match &response.body {
         Payload::None => "",
         Payload::Text(text) => text,
         Payload::Json(json) => json.as_str(),
     };
-    let request = match &exchange.request.body {
-        Payload::Json(json) => Some(*json),
-        _ => None,
-    };
+    let settings = body.map(settings);
+    let request = settings.as_deref().map(Raw::unchecked);
     let exhibit = Exhibit {
         api: Some(api),
         request,
         status: response.status_code,
-        body: body.as_bytes(),
+        body: said.as_bytes(),
         ..Exhibit::default()
     };
     let asked = format!("{} {}", exchange.request.method, exchange.request.url);
     Some((asked, judge(&exhibit)))
+}
+
+/// Members of a request that are long, and that the judge does not look at.
+const SPOKEN: &[&str] = &["instructions", "messages"];
+
+/// A request without what was only said in it: the judge looks up one member after another, and of the
+/// input only at items that bring tools.
+fn settings(body: &Fields<'_>) -> String {
+    let mut settings = String::from("{");
+    for (key, value) in body.iter().filter(|(key, _)| !SPOKEN.contains(key)) {
+        settings.push_str(if settings.len() > 1 { "," } else { "" });
+        push_string(&mut settings, key);
+        settings.push(':');
+        if key == "input" && value.is_array() {
+            let brings_tools = |item: &Raw<'_>| {
+                memchr::memmem::find(item.as_str().as_bytes(), b"\"tools\"").is_some()
+            };
+            let items = value.elements().into_iter().filter(brings_tools).map(Raw::as_str);
+            settings.push_str(&format!("[{}]", items.collect::<Vec<_>>().join(",")));
+        } else {
+            settings.push_str(value.as_str());
+        }
+    }
+    settings.push('}');
+    settings
 }

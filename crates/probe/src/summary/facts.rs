@@ -66,7 +66,7 @@ impl Seen {
             said: said(&answer),
             calls: answer.calls.iter().take(LISTED_MAX).map(Called::of).collect(),
             attempt: account.attempt.unwrap_or(1),
-            violations: violations(exchange),
+            violations: violations(exchange, body),
             notes: account.notes.iter().take(LISTED_MAX).map(note).collect(),
             request_kind: account.request_kind.as_deref().map(name),
             ..Facts::default()
@@ -209,8 +209,8 @@ fn times(account: &Account) -> Times {
     }
 }
 
-fn violations(exchange: &Exchange<'_>) -> Vec<BrokenRule> {
-    let Some((_, findings)) = check::answer(exchange) else { return Vec::new() };
+fn violations(exchange: &Exchange<'_>, body: Option<&Fields<'_>>) -> Vec<BrokenRule> {
+    let Some((_, findings)) = check::answer(exchange, body) else { return Vec::new() };
     let violations = findings.into_iter().take(LISTED_MAX).map(|finding| BrokenRule {
         rule: finding.rule.id().to_owned(),
         severity: finding.rule.severity().name().to_owned(),
