@@ -7,6 +7,7 @@ mod check;
 mod convert;
 mod findings;
 mod follow;
+mod receipt;
 mod recording;
 mod replay;
 mod report;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Report(report) => report::report(report),
         Command::Convert(convert) => convert::convert(convert),
         Command::Translate(translate) => translate::translate(translate),
+        Command::Receipt(args) => receipt::receipt(args),
         Command::Check(check) => check::check(check),
     };
     outcome.unwrap_or_else(|error| {

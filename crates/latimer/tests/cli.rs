@@ -20,6 +20,7 @@ fn help_shows_how_to_begin() {
         (vec!["report", "--help"], vec!["--layout"]),
         (vec!["mock", "--help"], vec!["--script", "[[rule]]"]),
         (vec!["replay", "--help"], vec!["--speed", "--record-missing", "evenly", "404"]),
+        (vec!["receipt", "--help"], vec!["verify", "--signing-key", "openssl"]),
         (vec!["check", "--help"], vec!["--explain", "Exit code"]),
         (vec!["--version"], vec!["latimer 0"]),
     ] {
@@ -417,4 +418,75 @@ fn a_stream_is_translated_as_it_arrives() {
     let mut text = String::new();
     output.read_to_string(&mut text).unwrap();
     assert!(text.contains("response.completed") && child.wait().unwrap().success(), "{text}");
+}
+
+/// A recording as the gateway writes it, and what becomes of it when someone edits it.
+#[test]
+fn receipts_of_a_recording_are_verified_and_exported() {
+    let here = tempfile::tempdir().unwrap();
+    let mut serve = latimer(here.path());
+    let serve = Listening::start(serve.args(["serve", "--listen", "127.0.0.1:0", "--record", "r"]));
+    for _ in 0..3 {
+        ask(&serve.address, "", "/v1/responses", r#"{"model":"m","input":"Hi","stream":true}"#);
+    }
+    let receipt = ask(&serve.address, "", "/backplane/v1/run", r#"{"task":"Hi"}"#);
+    std::fs::write(here.path().join("one.json"), receipt.split("\r\n\r\n").nth(1).unwrap())
+        .unwrap();
+    serve.stop();
+    let recording = std::fs::read_to_string(here.path().join("r/traffic.jsonl")).unwrap();
+    let lines: Vec<&str> = recording.lines().collect();
+    std::fs::write(here.path().join("cut.jsonl"), [lines[0], lines[2]].join("\n")).unwrap();
+    let edited = recording.replacen("\"Hi\"", "\"Ho\"", 1);
+    std::fs::write(here.path().join("edited.jsonl"), edited).unwrap();
+    let verified = |arguments: &[&str]| {
+        let output = run(here.path(), &[&["receipt"], arguments].concat());
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (good, said) = verified(&["verify", "r/traffic.jsonl"]);
+    assert!(good && said.contains("4 lines, as they were written"), "{said}");
+    assert!(said.contains("4 receipts can be made of it"), "{said}");
+    let (good, said) = verified(&["verify", "cut.jsonl"]);
+    assert!(!good && said.contains("before line 2 something is missing"), "{said}");
+    let (good, said) = verified(&["verify", "edited.jsonl"]);
+    assert!(!good && said.contains("line 1 is not as it was written"), "{said}");
+    assert!(verified(&["verify", "one.json"]).0);
+
+    assert!(verified(&["export", "r", "-o", "chain.json"]).0);
+    let (good, said) = verified(&["verify", "chain.json"]);
+    assert!(good && said.contains("4 receipts, as they were sealed"), "{said}");
+    let chain = std::fs::read_to_string(here.path().join("chain.json")).unwrap();
+    std::fs::write(here.path().join("chain.json"), chain.replacen("\"complete\"", "\"failed\"", 1))
+        .unwrap();
+    let (good, said) = verified(&["verify", "chain.json"]);
+    assert!(!good && said.contains("receipt 0") && said.contains("not as it was sealed"), "{said}");
+    let (good, said) = verified(&["show", "one.json"]);
+    assert!(good && said.contains("complete"), "{said}");
+}
+
+/// A request and an answer through the dialect of agents, without a server.
+#[test]
+fn the_backplane_is_translated_on_the_command_line() {
+    let here = tempfile::tempdir().unwrap();
+    let request = r#"{"model":"m","input":"Hi","temperature":0.5}"#;
+    std::fs::write(here.path().join("request.json"), request).unwrap();
+    let translated = |from: &str, to: &str, file: &str| {
+        let output = run(here.path(), &["translate", "--from", from, "--to", to, file]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let order = translated("responses", "backplane", "request.json");
+    assert!(order.contains("\"task\":\"Hi\""), "{order}");
+    std::fs::write(here.path().join("order.json"), &order).unwrap();
+    assert_eq!(translated("backplane", "responses", "order.json").trim(), request);
+    assert!(translated("backplane", "chat", "order.json").contains("\"messages\""));
+    let event =
+        r#"{"t":"event","ref_id":"1","event":{"ts":"","type":"assistant_message","text":"Hello"}}"#;
+    let last =
+        r#"{"t":"final","ref_id":"1","receipt":{"meta":{"run_id":"1"},"outcome":"complete"}}"#;
+    std::fs::write(here.path().join("said.jsonl"), format!("{event}\n{last}\n")).unwrap();
+    let chat = translated("backplane", "chat", "said.jsonl");
+    assert!(chat.contains("Hello") && chat.trim_end().ends_with("data: [DONE]"), "{chat}");
+    std::fs::write(here.path().join("chat.sse"), chat).unwrap();
+    let said = translated("chat", "backplane", "chat.sse");
+    assert!(said.contains("event: assistant_message") && said.contains("event: receipt"), "{said}");
 }

@@ -137,6 +137,9 @@ pub struct Account {
     pub usage: Option<Tokens>,
     /// What a translation lost or changed.
     pub notes: Vec<Remark>,
+    /// The `sha256` of the line that the same writer wrote before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_sha256: Option<String>,
     /// SHA-256 of the line as far as it stands before this member (see [`crate::seal`]), in
     /// hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use latimer_probe::receipt::{KeyError, SigningKey};
+use latimer_probe::receipt::{KeyError, PublicKey, SigningKey};
 use latimer_wire::backplane::PolicyProfile;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde::Deserialize;
 
 /// The policy of the work orders that an agent is given. All entries are globs; an empty list says
@@ -54,7 +54,7 @@ pub struct ReceiptsConfig {
 
 /// Why a key cannot be used; the text names no part of it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyTrouble {
+pub enum KeyTrouble {
     /// The file holds no key in PEM.
     #[error("there is no key in it in the PEM form")]
     NotPem,
@@ -67,7 +67,16 @@ pub(crate) enum KeyTrouble {
 ///
 /// # Errors
 /// When it holds none that signs receipts.
-pub(crate) fn signing_key(path: &Path) -> Result<SigningKey, KeyTrouble> {
+pub fn signing_key(path: &Path) -> Result<SigningKey, KeyTrouble> {
     let key = PrivatePkcs8KeyDer::from_pem_file(path).map_err(|_| KeyTrouble::NotPem)?;
     Ok(SigningKey::of_pkcs8(key.secret_pkcs8_der())?)
+}
+
+/// The public key in a file.
+///
+/// # Errors
+/// When it holds none that verifies receipts.
+pub fn public_key(path: &Path) -> Result<PublicKey, KeyTrouble> {
+    let key = SubjectPublicKeyInfoDer::from_pem_file(path).map_err(|_| KeyTrouble::NotPem)?;
+    Ok(PublicKey::of_spki(&key)?)
 }

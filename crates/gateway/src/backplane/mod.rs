@@ -5,8 +5,7 @@ mod capabilities;
 mod config;
 mod runs;
 
-pub(crate) use self::config::{KeyTrouble, signing_key};
-pub use self::config::{Policy, ReceiptsConfig};
+pub use self::config::{KeyTrouble, Policy, ReceiptsConfig, public_key, signing_key};
 pub(crate) use self::runs::Runs;
 
 use bytes::Bytes;

@@ -73,11 +73,13 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends a line, its end included. One that cannot be written counts as lost.
-    pub fn append(&mut self, line: &[u8]) {
-        if let Err(error) = self.try_append(line) {
-            self.losses.add(1, &error);
+    /// Appends a line, its end included; says whether it is written. One that cannot be counts as lost.
+    pub fn append(&mut self, line: &[u8]) -> bool {
+        let appended = self.try_append(line);
+        if let Err(error) = &appended {
+            self.losses.add(1, error);
         }
+        appended.is_ok()
     }
 
     fn try_append(&mut self, line: &[u8]) -> io::Result<()> {

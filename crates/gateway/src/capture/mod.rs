@@ -134,14 +134,18 @@ fn write_all(
     queued_bytes: &AtomicUsize,
 ) {
     let (mut line, mut attempts) = (Vec::new(), Attempts::default());
+    // The seal of the line before.
+    let mut parent: Option<String> = None;
     let rest = if log.is_strict() { Duration::ZERO } else { REST };
     while let Some(exchange) = next(finished, &mut log, rest) {
         line.clear();
         line.shrink_to(LINE_BYTES);
         exchange.write_line(&mut line, &mut attempts, eraser.is_idle());
         eraser.erase(&mut line, &exchange);
-        seal::add(&mut line);
-        log.append(&line);
+        seal::add(&mut line, parent.as_deref());
+        if log.append(&line) {
+            parent = seal::digits(&line);
+        }
         queued_bytes.fetch_sub(exchange.bytes(), Ordering::Relaxed);
     }
     log.finish();

@@ -62,7 +62,8 @@ fn several_writers_and_their_segments_lose_nothing() {
             let (path, config) = (path.clone(), config.clone());
             std::thread::spawn(move || {
                 let mut log = log(&path, &config, std::fs::File::sync_data);
-                (0..250).for_each(|number| log.append(line(writer * 250 + number).as_bytes()));
+                (0..250)
+                    .for_each(|number| assert!(log.append(line(writer * 250 + number).as_bytes())));
                 log.finish();
             })
         })
@@ -88,7 +89,7 @@ fn the_index_says_where_each_exchange_stands() {
     let path = folder.path().join("traffic.jsonl");
     let config = RecorderConfig { segment_bytes: 200, ..RecorderConfig::default() };
     let mut log = log(&path, &config, std::fs::File::sync_data);
-    (1..=10).for_each(|number| log.append(line(number).as_bytes()));
+    (1..=10).for_each(|number| assert!(log.append(line(number).as_bytes())));
     log.finish();
     let mut seen = Vec::new();
     for index in files(folder.path()) {

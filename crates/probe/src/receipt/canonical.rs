@@ -123,19 +123,21 @@ fn push_exact(out: &mut String, value: Raw<'_>) {
     }
 }
 
-/// How many significant digits every double keeps apart.
-const DIGITS: usize = 15;
+/// How many significant digits a double can be written with.
+const DIGITS: usize = 17;
 
-/// Whether a number is the same after it was a double: it has few digits, or those that the double
-/// is written with.
+/// Whether a number means the same after it was a double: a whole number exactly, any other as far as
+/// doubles can be written.
 fn is_exact(number: &str) -> bool {
     let Ok(double) = number.parse::<f64>() else { return false };
     let given = significant(number);
-    let (zero, lost) = (given.is_empty(), double == 0.0 || !double.is_finite());
-    if lost {
-        return zero;
+    if double == 0.0 || !double.is_finite() {
+        return given.is_empty();
     }
-    given.len() <= DIGITS || significant(&format!("{double:e}")) == given
+    match number.contains(['.', 'e', 'E']) {
+        true => given.len() <= DIGITS,
+        false => number.parse::<i128>().is_ok_and(|whole| double as i128 == whole),
+    }
 }
 
 /// The digits of a number that count, without leading and trailing zeros.

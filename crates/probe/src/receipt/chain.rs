@@ -156,9 +156,13 @@ impl Chain {
         let read = |(at, entry): (usize, &Value)| {
             let sequence = entry.get("sequence").and_then(Value::as_u64);
             let receipt = entry.get("receipt").filter(|receipt| receipt.is_object());
+            let parent = entry.get("parent_hash").unwrap_or(&Value::Null);
+            if !parent.is_null() && !parent.is_string() {
+                return Err(missing(&format!("entries[{at}].parent_hash")));
+            }
             Ok(Entry {
                 sequence: sequence.ok_or_else(|| missing(&format!("entries[{at}].sequence")))?,
-                parent_hash: entry.get("parent_hash").and_then(Value::as_str).map(str::to_owned),
+                parent_hash: parent.as_str().map(str::to_owned),
                 receipt: receipt.ok_or_else(|| missing(&format!("entries[{at}].receipt")))?.clone(),
                 trouble: trouble.clone(),
             })

@@ -3,17 +3,20 @@
 //! changed, left out or moved without its being seen. Whoever rewrites all that follows too is found out
 //! by the hash of the last, or by a signature.
 //!
-//! [`seal`] writes, [`Chain::verify`] checks, [`recorded`] makes receipts of recorded exchanges.
+//! [`seal`] writes, [`Chain::verify`] checks, [`recorded`] makes receipts of recorded exchanges, whose
+//! lines [`RecordedLines`] holds against their seals.
 //! What is hashed is the whole receipt with `receipt_sha256` null and without `signature`.
 
 mod canonical;
 mod chain;
 mod key;
+mod lines;
 mod recorded;
 
 pub use canonical::{NotCanonical, canonical};
 pub use chain::{Chain, ChainError, Tampered, Verified};
 pub use key::{KeyError, PublicKey, SigningKey};
+pub use lines::{BrokenLine, RecordedLines};
 pub use recorded::recorded;
 
 use serde_json::{Map, Value, json};
