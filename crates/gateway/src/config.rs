@@ -569,8 +569,11 @@ fn profile(name: Option<&str>, quirks: &BTreeMap<String, String>) -> Result<Prof
     Ok(profile)
 }
 
-/// Checks a base address. One without a path gets the one that nearly every such backend uses.
-fn base_address(url: &str, usual: &'static str) -> Result<http::Uri, ConfigError> {
+/// Checks an address.
+///
+/// # Errors
+/// When it is none, or holds what must not be in it.
+pub fn address(url: &str) -> Result<http::Uri, ConfigError> {
     let wrong = |reason: String| ConfigError::Upstream { url: redact::url(url), reason };
     let uri: http::Uri = url
         .trim_end_matches('/')
@@ -589,9 +592,16 @@ fn base_address(url: &str, usual: &'static str) -> Result<http::Uri, ConfigError
     if uri.query().is_some() {
         return Err(wrong("it must not have a query".to_owned()));
     }
+    Ok(uri)
+}
+
+/// Checks a base address. One without a path gets the one that nearly every such backend uses.
+fn base_address(url: &str, usual: &'static str) -> Result<http::Uri, ConfigError> {
+    let uri = address(url)?;
     if !matches!(uri.path(), "" | "/") {
         return Ok(uri);
     }
+    let wrong = |reason: String| ConfigError::Upstream { url: redact::url(url), reason };
     let mut parts = uri.into_parts();
     parts.path_and_query = Some(http::uri::PathAndQuery::from_static(usual));
     http::Uri::from_parts(parts).map_err(|error| wrong(error.to_string()))

@@ -136,6 +136,11 @@ pub(crate) fn answered(from: &HeaderMap) -> HeaderMap {
     without(from, &[OF_ONE_HOP, NOT_TO_CLIENT])
 }
 
+/// For somebody who is only listened to, in both directions: all but what belongs to one hop.
+pub(crate) fn listened(from: &HeaderMap) -> HeaderMap {
+    without(from, &[OF_ONE_HOP, &["expect"]])
+}
+
 fn without(from: &HeaderMap, tables: &[&[&str]]) -> HeaderMap {
     let of_this_hop = words(from, header::CONNECTION);
     let crosses = |name: &HeaderName| {

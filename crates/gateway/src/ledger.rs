@@ -49,6 +49,7 @@ pub(crate) struct Exchange {
     pub passage: Passage,
     /// How often the backend was asked.
     pub attempts: u32,
+    response_bytes: usize,
     recorded_bytes: usize,
     left_out_bytes: usize,
     request_bytes: Option<usize>,
@@ -78,6 +79,7 @@ impl Exchange {
                 dialect: Some(gateway.dialect().name().to_owned()),
             },
             attempts: 0,
+            response_bytes: 0,
             recorded_bytes: 0,
             left_out_bytes: 0,
             request_bytes: None,
@@ -108,6 +110,26 @@ impl Exchange {
         }
     }
 
+    /// How long the request was on the wire, where its body was not.
+    pub fn has_request_bytes(&mut self, bytes: usize) {
+        self.request_bytes = Some(bytes);
+    }
+
+    /// Where the request went, in the record.
+    pub fn is_at(&mut self, url: String) {
+        if let Some(finished) = &mut self.finished {
+            finished.url = url;
+        }
+    }
+
+    /// What was answered, in the record.
+    pub fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status.as_u16());
+        if let Some(finished) = &mut self.finished {
+            finished.response_headers = headers.clone();
+        }
+    }
+
     /// The body of the request turned out to be JSON, to its last byte.
     pub fn understood(&mut self) {
         if let Some(finished) = &mut self.finished {
@@ -123,6 +145,12 @@ impl Exchange {
     /// Keeps a piece of the answer, which leaves at this time, for the record; the bytes are shared,
     /// not copied.
     pub fn keep(&mut self, bytes: &Bytes, now: Instant) {
+        self.keep_as(bytes, bytes.len(), now);
+    }
+
+    /// The same for a piece that was of another length on the wire.
+    pub fn keep_as(&mut self, bytes: &Bytes, wire_bytes: usize, now: Instant) {
+        self.response_bytes += wire_bytes;
         let Some(finished) = &mut self.finished else { return };
         let limit = self.gateway.settings.limits.recorded_bytes;
         if self.left_out_bytes > 0 || self.recorded_bytes + bytes.len() > limit {
@@ -167,7 +195,7 @@ impl Exchange {
             attempts: Some(self.attempts),
             duration_us: Some(microseconds(self.began.elapsed())),
             request_bytes: self.request_bytes.map(|bytes| bytes as u64),
-            response_bytes: Some((self.recorded_bytes + self.left_out_bytes) as u64),
+            response_bytes: Some(self.response_bytes as u64),
             left_out_bytes: self.left_out_bytes as u64,
             websocket: self.socket.take(),
             ..Account::default()

@@ -23,6 +23,7 @@
 //! | [`config`] | what can be set |
 //! | [`mock`] | a model backend from a script |
 //! | [`replay`] | a model backend from a recording |
+//! | [`tap`] | listens in on an agent and the services it really talks to |
 //! | [`examine`] | scenarios against a server, for the judge |
 //!
 //! What is absent: no module but `upstream` opens a connection to a model; no text of a request and
@@ -58,6 +59,7 @@ pub(crate) mod stall;
 pub mod state;
 pub(crate) mod strand;
 pub(crate) mod stream;
+pub mod tap;
 pub(crate) mod translation;
 pub(crate) mod upstream;
 pub(crate) mod websocket;
@@ -66,3 +68,4 @@ pub use latimer_wire::chat::{PROFILES, Profile};
 
 pub use config::{Config, ConfigError, Dialect, Settings, UpstreamConfig};
 pub use server::{Server, StartError};
+pub use upstream::{BadProxy, Proxy};

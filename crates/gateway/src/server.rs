@@ -19,7 +19,7 @@ use crate::answer::{Answer, refusal};
 use crate::backplane::{self, KeyTrouble, Runs, signing_key};
 use crate::body::Incoming;
 use crate::capture::Recorder;
-use crate::config::{Settings, Timeouts};
+use crate::config::{ConfigError, Settings, Timeouts};
 use crate::exchange;
 use crate::flavour;
 use crate::gateway::Gateway;
@@ -72,6 +72,9 @@ pub enum StartError {
         /// Why.
         error: latimer_store::StoreError,
     },
+    /// Something that was configured cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The machine's trusted certificates cannot be used.
     #[error("cannot prepare TLS for the backend: {0}")]
     Tls(#[from] rustls::Error),

@@ -3,6 +3,7 @@
 
 mod against;
 mod args;
+mod capture;
 mod check;
 mod convert;
 mod findings;
@@ -13,6 +14,7 @@ mod replay;
 mod report;
 mod run;
 mod serve;
+mod targets;
 mod translate;
 
 use std::io::IsTerminal;
@@ -31,7 +33,9 @@ fn main() -> ExitCode {
         (false, _) => tracing::Level::TRACE,
     };
     let level = match &args.command {
-        Command::Run(_) if level == tracing::Level::INFO => tracing::Level::WARN,
+        Command::Run(_) | Command::Capture(_) if level == tracing::Level::INFO => {
+            tracing::Level::WARN
+        }
         _ => level,
     };
     tracing_subscriber::fmt()
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Mock(mock) => serve::mock(mock),
         Command::Replay(replay) => replay::replay(replay),
         Command::Run(run) => run::run(run),
+        Command::Capture(capture) => capture::capture(capture),
         Command::Report(report) => report::report(report),
         Command::Convert(convert) => convert::convert(convert),
         Command::Translate(translate) => translate::translate(translate),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use latimer_gateway::Server;
 use latimer_gateway::capture::FILE_NAME;
 use latimer_gateway::models::codex_model;
@@ -68,7 +68,8 @@ fn run_name() -> String {
     format!("run-{}-{}", now.as_secs(), std::process::id())
 }
 
-fn exit_code(status: ExitStatus) -> ExitCode {
+/// The code with which to exit as an agent did.
+pub fn exit_code(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
@@ -82,22 +83,28 @@ async fn codex(
     arguments: &[String],
 ) -> Result<ExitStatus> {
     let home = codex_home(gateway, model)?;
-    let stop = serve::told_to_stop();
-    let child = Command::new(program)
-        .args(arguments)
-        .env("CODEX_HOME", home.path())
-        .kill_on_drop(true)
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+    let mut command = Command::new(program);
+    command.args(arguments).env("CODEX_HOME", home.path());
+    let missing = || {
+        anyhow!(
             "the Codex CLI `{}` is not installed. Install it with `npm install -g @openai/codex`, \
              or name its program with --program FILE",
             program.display()
-        ),
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot start {}", program.display()));
-        }
+        )
+    };
+    until_it_ends(command, missing).await
+}
+
+/// Runs an agent to its end. `missing` says what to do where there is no such program.
+pub async fn until_it_ends(
+    mut command: Command,
+    missing: impl FnOnce() -> anyhow::Error,
+) -> Result<ExitStatus> {
+    let stop = serve::told_to_stop();
+    let mut child = match command.kill_on_drop(true).spawn() {
+        Ok(child) => child,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
+        Err(error) => return Err(error).context("cannot start the agent"),
     };
     tokio::select! {
         status = child.wait() => status.context("cannot wait for the agent"),

@@ -90,7 +90,8 @@ impl Finished {
         account.first_byte_ms = account.first_byte_us.map(|us| us / 1000);
         account.duration_ms = account.duration_us.map(|us| us / 1000);
         let media_type = self.response_headers.get(header::CONTENT_TYPE).map(text);
-        if media_type.is_some_and(|media_type| media_type.contains("event-stream")) {
+        let is_stream = media_type.is_some_and(|media_type| media_type.contains("event-stream"));
+        if is_stream || account.websocket.is_some() {
             let pieces = pieces.iter().map(|(piece, at_us)| (&**piece, *at_us));
             account.arrived(arrivals::of_stream(pieces));
         }

@@ -4,6 +4,7 @@
 mod compacting;
 mod feed;
 mod lifting;
+mod listening;
 mod lowering;
 mod passing;
 mod running;
@@ -15,6 +16,7 @@ mod writer;
 pub(crate) use self::compacting::{Compacting, Summary};
 pub(crate) use self::feed::{Feed, progress};
 pub(crate) use self::lifting::Lifting;
+pub(crate) use self::listening::Listening;
 pub(crate) use self::lowering::{Lowered, Lowering};
 pub(crate) use self::passing::Passing;
 pub(crate) use self::running::{Run, Running};

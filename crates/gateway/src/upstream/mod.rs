@@ -9,7 +9,9 @@
 mod bell;
 mod error;
 mod program;
+mod proxy;
 mod reply;
+mod shared;
 mod sidecar;
 
 use std::borrow::Cow;
@@ -30,7 +32,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 pub(crate) use self::error::{UpstreamError, words};
+pub use self::proxy::{BadProxy, Proxy};
 pub(crate) use self::reply::ReplyBody;
+use self::shared::Shared;
 pub(crate) use self::sidecar::{Sidecar, host, words as command_words};
 use crate::config::{Limits, Target, Timeouts};
 
@@ -50,6 +54,10 @@ pub(crate) struct Upstream {
     host: String,
     host_header: Option<HeaderValue>,
     tls: Option<TlsConnector>,
+    /// What offers HTTP/2 as well.
+    tls_http2: Option<TlsConnector>,
+    shared: Shared,
+    proxy: Option<Proxy>,
     embedded: Option<Embedded>,
     idle: Mutex<Vec<Line>>,
     idle_max: usize,
@@ -61,6 +69,12 @@ struct Line {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
     since: Instant,
+}
+
+/// A connection to send on: of one request at a time, or of several.
+enum Link {
+    Own(Line),
+    Shared(shared::Sender),
 }
 
 /// A request to a backend.
@@ -95,10 +109,26 @@ impl Upstream {
     /// When the machine's trusted certificates cannot be used and `base` is https.
     pub fn new(base: Uri, limits: &Limits, timeouts: &Timeouts) -> Result<Self, rustls::Error> {
         let tls = match base.scheme_str() {
-            Some("https") => Some(tls_connector()?),
+            Some("https") => Some(tls_connector(&[HTTP_1])?),
             _ => None,
         };
         Ok(Upstream { tls, ..Upstream::unopened(base, limits, timeouts) })
+    }
+
+    /// The same, over HTTP/2 where the backend speaks it.
+    ///
+    /// # Errors
+    /// As for [`Upstream::new`].
+    pub fn with_http2(mut self) -> Result<Self, rustls::Error> {
+        if self.tls.is_some() {
+            self.tls_http2 = Some(tls_connector(&[HTTP_2, HTTP_1])?);
+        }
+        Ok(self)
+    }
+
+    /// The same, through a proxy.
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Upstream { proxy, ..self }
     }
 
     fn unopened(base: Uri, limits: &Limits, timeouts: &Timeouts) -> Self {
@@ -110,6 +140,9 @@ impl Upstream {
             host_header: host.parse().ok(),
             host,
             tls: None,
+            tls_http2: None,
+            shared: Shared::default(),
+            proxy: None,
             embedded: None,
             idle: Mutex::new(Vec::new()),
             idle_max: limits.idle_upstream_connections,
@@ -152,7 +185,8 @@ impl Upstream {
         format!("{scheme}://{}{}", self.host(), self.path(path))
     }
 
-    fn path(&self, path: &str) -> String {
+    /// A path below the base.
+    pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.base.path().trim_end_matches('/'))
     }
 
@@ -172,16 +206,19 @@ impl Upstream {
             request
         };
         let mut attempts = 1;
-        let reused = self.take_idle().await;
+        let reused = match self.shared.get() {
+            Some(sender) => Some(Link::Shared(sender)),
+            None => self.take_idle().await.map(Link::Own),
+        };
         let was_reused = reused.is_some();
-        let line = match reused {
-            Some(line) => line,
+        let link = match reused {
+            Some(link) => link,
             None => self.connect().await?,
         };
-        let outcome = match self.exchange(line, build()).await {
+        let outcome = match self.ask(link, build()).await {
             Err(UpstreamError::Closed { .. }) if was_reused => {
                 attempts += 1;
-                self.exchange(self.connect().await?, build()).await
+                self.ask(self.connect().await?, build()).await
             }
             outcome => outcome,
         };
@@ -221,20 +258,43 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self) -> Result<Line, UpstreamError> {
-        let after_ms = self.timeouts.connect_ms;
-        let connecting = tokio::time::timeout(Timeouts::of(after_ms), self.open());
-        let stream = connecting
-            .await
-            .map_err(|_| UpstreamError::ConnectTimeout { host: self.host(), after_ms })??;
-        let handshake = Builder::new().handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|error| self.closed(&error))?;
-        Ok(Line { sender, driver: Box::pin(connection), since: Instant::now() })
+    /// A byte stream on which HTTP/1.1 is to be spoken: for what is to become something else.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when there is none.
+    pub async fn line(&self) -> Result<Box<dyn Stream>, UpstreamError> {
+        self.open_in_time(self.tls.as_ref()).await.map(|(stream, _)| stream)
     }
 
-    async fn open(&self) -> Result<Box<dyn Stream>, UpstreamError> {
+    async fn connect(&self) -> Result<Link, UpstreamError> {
+        let tls = self.tls_http2.as_ref().or(self.tls.as_ref());
+        let (stream, speaks_http2) = self.open_in_time(tls).await?;
+        if speaks_http2 {
+            let sender = self.shared.begin(stream).await;
+            return sender.map(Link::Shared).map_err(|error| self.closed(&error));
+        }
+        let handshake = Builder::new().handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|error| self.closed(&error))?;
+        Ok(Link::Own(Line { sender, driver: Box::pin(connection), since: Instant::now() }))
+    }
+
+    async fn open_in_time(
+        &self,
+        tls: Option<&TlsConnector>,
+    ) -> Result<(Box<dyn Stream>, bool), UpstreamError> {
+        let after_ms = self.timeouts.connect_ms;
+        let connecting = tokio::time::timeout(Timeouts::of(after_ms), self.open(tls));
+        let timed_out = |_| UpstreamError::ConnectTimeout { host: self.host(), after_ms };
+        connecting.await.map_err(timed_out)?
+    }
+
+    /// A byte stream, and whether HTTP/2 is to be spoken on it.
+    async fn open(
+        &self,
+        tls: Option<&TlsConnector>,
+    ) -> Result<(Box<dyn Stream>, bool), UpstreamError> {
         if let Some(open) = &self.embedded {
-            return Ok(open());
+            return Ok((open(), false));
         }
         let host = self.base.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -243,14 +303,41 @@ impl Upstream {
             host: self.host(),
             reason: error.to_string(),
         };
-        let socket = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        let socket = match &self.proxy {
+            Some(proxy) => proxy.connect(host, port).await.map_err(unreachable)?,
+            None => TcpStream::connect((host, port)).await.map_err(unreachable)?,
+        };
         socket.set_nodelay(true).map_err(unreachable)?;
-        let Some(tls) = &self.tls else { return Ok(Box::new(socket)) };
+        let Some(tls) = tls else { return Ok((Box::new(socket), false)) };
         let failed = |reason: String| UpstreamError::Tls { host: self.host(), reason };
         let name = rustls::pki_types::ServerName::try_from(host.to_owned())
             .map_err(|error| failed(error.to_string()))?;
         let stream = tls.connect(name, socket).await.map_err(|error| failed(error.to_string()))?;
-        Ok(Box::new(stream))
+        let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+        Ok((Box::new(stream), speaks_http2))
+    }
+
+    /// Sends on a connection, and waits for the head of the answer.
+    async fn ask(
+        &self,
+        link: Link,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Option<Line>), UpstreamError> {
+        let sender = match link {
+            Link::Own(line) => return self.exchange(line, request).await,
+            Link::Shared(sender) => sender,
+        };
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let scheme = self.base.scheme_str().unwrap_or("http");
+        let whole = format!("{scheme}://{}{path}", self.host).parse();
+        *request.uri_mut() = whole.unwrap_or_default();
+        request.headers_mut().remove(header::HOST);
+        let after_ms = self.timeouts.first_byte_ms;
+        let sending = shared::send(sender, request);
+        let answer = tokio::time::timeout(Timeouts::of(after_ms), sending)
+            .await
+            .map_err(|_| UpstreamError::FirstByteTimeout { host: self.host(), after_ms })?;
+        answer.map(|response| (response, None)).map_err(|error| self.closed(&error))
     }
 
     /// Sends on a line and drives it until the head of the answer is there. No line comes back when
@@ -295,14 +382,18 @@ impl Upstream {
     }
 }
 
-fn tls_connector() -> Result<TlsConnector, rustls::Error> {
+/// The names of the protocols in TLS (RFC 7301).
+const HTTP_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
+
+fn tls_connector(protocols: &[&[u8]]) -> Result<TlsConnector, rustls::Error> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

@@ -30,4 +30,5 @@ mod state;
 mod streaming;
 mod support;
 mod surface;
+mod tapping;
 mod websocket;

@@ -348,6 +348,15 @@ impl Line {
         }
     }
 
+    /// So many bytes, as they come.
+    pub async fn read(&mut self, count: usize) -> Vec<u8> {
+        while self.unread.len() < count {
+            let read = within("bytes", self.socket.read_buf(&mut self.unread)).await.unwrap();
+            assert!(read > 0, "the connection ended");
+        }
+        self.unread.drain(..count).collect()
+    }
+
     pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.socket.write_all(bytes.as_ref()).await.unwrap();
     }

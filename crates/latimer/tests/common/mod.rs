@@ -29,6 +29,14 @@ pub struct Listening {
     pub said: String,
 }
 
+impl Drop for Listening {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Listening {
     pub fn start(command: &mut Command) -> Listening {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -58,7 +66,7 @@ impl Listening {
             std::thread::sleep(Duration::from_millis(10));
         };
         self.stderr.read_to_string(&mut self.said).unwrap();
-        (status.code(), self.said)
+        (status.code(), std::mem::take(&mut self.said))
     }
 }
 

@@ -1,0 +1,290 @@
+//! Listening in: nothing is changed on the way, everything is written down.
+
+use latimer_gateway::Proxy;
+use latimer_gateway::config::RecorderConfig;
+use latimer_gateway::tap::{Channel, Tap};
+use latimer_probe::account::{Account, Outcome};
+use latimer_probe::exchange::{Exchange, Payload};
+use latimer_wire::json::Raw;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::*;
+
+/// A channel that is listened on.
+struct Tapped {
+    address: std::net::SocketAddr,
+    directory: tempfile::TempDir,
+    stop: tokio::sync::oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Tapped {
+    async fn start(upstream: String, proxy: Option<&str>) -> Tapped {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = Channel {
+            name: "model".to_owned(),
+            listen: LOCAL,
+            upstream: upstream.parse().unwrap(),
+            proxy: proxy.map(|url| Proxy::parse(url).unwrap()),
+        };
+        let tap = Tap::bind(vec![channel], directory.path().to_owned(), RecorderConfig::default());
+        let tap = tap.await.unwrap();
+        let address = tap.channels()[0].1;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let running = tokio::spawn(tap.run(async {
+            let _ = stopped.await;
+        }));
+        Tapped { address, directory, stop, running }
+    }
+
+    /// Stops listening and reads what was written down.
+    async fn stop(self) -> Vec<(Exchange<'static>, Account)> {
+        let _ = self.stop.send(());
+        within("it stops", self.running).await.unwrap();
+        let text = std::fs::read_to_string(self.directory.path().join("traffic.jsonl")).unwrap();
+        let text: &'static str = text.leak();
+        let exchanges = latimer_probe::exchange::read(text.as_bytes()).map(Result::unwrap);
+        exchanges.map(|exchange| (exchange.clone(), exchange.account().unwrap())).collect()
+    }
+}
+
+fn text_of<'a>(exchange: &'a Exchange<'_>) -> &'a str {
+    match &exchange.response.as_ref().unwrap().body {
+        Payload::Text(text) => text,
+        other => panic!("no text: {other:?}"),
+    }
+}
+
+const COMPLETED: &str = "\u{feff}: a comment\r\n\r\ndata: {\"type\":\"response.created\"}\r\n\r\n\
+    event: odd\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3,\
+    \"output_tokens\":4}}}\n\ndata: [DONE]\n\nrest";
+
+#[tokio::test]
+async fn every_byte_goes_through_as_it_is() {
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let headers =
+        "session-id: s\r\nx-codex-turn-metadata: {\"turn_id\":\"t\"}\r\naccept-encoding: zebra\r\n";
+    let request = post_to("/v1/responses?a=%20b", headers, ASK_STREAM);
+    let client = Client::send(tapped.address, &request).await;
+    let (mut line, heard) = backend.heard().await;
+    assert!(heard.head.starts_with("POST /v1/responses?a=%20b HTTP/1.1\r\n"), "{}", heard.head);
+    assert_eq!(heard.header("accept-encoding"), Some("zebra"));
+    assert_eq!(heard.header("host"), Some(&*backend.address.to_string()));
+    assert_eq!(heard.body, ASK_STREAM.as_bytes());
+    let head =
+        EVENTS_HEAD.replace("\r\n\r\n", "\r\nopenai-model: other\r\nx-codex-turn-state: z\r\n\r\n");
+    line.say(head + &piece(COMPLETED) + &piece("")).await;
+    let answered = client.finish().await;
+    assert_eq!(answered.text(), COMPLETED);
+    assert_eq!(answered.header("openai-model"), Some("other"));
+    assert_eq!(answered.header("x-codex-turn-state"), Some("z"));
+    assert_eq!(answered.header("x-request-id"), None, "nothing is added");
+
+    // Errors, other paths, other methods.
+    let client = Client::send(
+        tapped.address,
+        b"PUT /backend-api/thing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    let heard = line.request().await;
+    assert!(heard.head.starts_with("PUT /backend-api/thing "), "{}", heard.head);
+    line.say(whole("418 Teapot", "x-odd: 1\r\n", "<html>no</html>")).await;
+    let answered = client.finish().await;
+    assert_eq!((answered.status, answered.text()), (418, "<html>no</html>".to_owned()));
+    assert_eq!(answered.header("content-length"), Some("15"));
+
+    let address = backend.address;
+    let recorded = tapped.stop().await;
+    let (exchange, account) = &recorded[0];
+    assert_eq!(exchange.request.url, format!("http://{address}/v1/responses?a=%20b"));
+    assert_eq!(text_of(exchange), COMPLETED);
+    assert_eq!(account.outcome, Some(Outcome::Completed));
+    assert_eq!((account.session.as_deref(), account.turn.as_deref()), (Some("s"), Some("t")));
+    assert_eq!(account.frames_us.len(), 3);
+    assert_eq!(account.usage.map(|usage| (usage.input, usage.output)), Some((3, 4)));
+    assert_eq!(account.route.as_ref().unwrap().door, "model");
+    let (exchange, account) = &recorded[1];
+    assert_eq!(text_of(exchange), "<html>no</html>");
+    assert_eq!(account.outcome, Some(Outcome::Failed));
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_as_it_comes_and_breaks_as_it_breaks() {
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let mut client = Client::send(tapped.address, &post("", ASK_STREAM)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(EVENTS_HEAD.to_owned() + &piece("data: {\"type\":\"response.cr")).await;
+    client.wait_for("response.cr").await;
+    line.reset();
+    let answered = client.finish().await;
+    assert!(!answered.whole, "no end is made up");
+    let mut client = Client::send(tapped.address, &post("", ASK_STREAM)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(EVENTS_HEAD.to_owned() + &piece("data: {\"type\":\"response.created\"}\n\n")).await;
+    client.wait_for("response.created").await;
+    drop(client);
+    line.assert_left().await;
+    let outcomes: Vec<_> =
+        tapped.stop().await.into_iter().map(|(_, account)| account.outcome).collect();
+    assert_eq!(outcomes, [Some(Outcome::Failed), Some(Outcome::Cancelled)]);
+}
+
+/// A frame of a WebSocket.
+fn frame(code: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | code];
+    let mask = if masked { 0x80 } else { 0 };
+    match payload.len() {
+        short @ 0..126 => frame.push(mask | short as u8),
+        long => {
+            frame.push(mask | 126);
+            frame.extend((long as u16).to_be_bytes());
+        }
+    }
+    if masked {
+        frame.extend([1, 2, 3, 4]);
+        frame.extend(
+            payload.iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, mask)| byte ^ mask),
+        );
+    } else {
+        frame.extend(payload);
+    }
+    frame
+}
+
+#[tokio::test]
+async fn what_is_said_on_a_websocket_is_written_down_turn_by_turn() {
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let handshake = "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nsec-websocket-version: 13\r\nthread-id: t\r\n\
+        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut client = TcpStream::connect(tapped.address).await.unwrap();
+    client.write_all(handshake.as_bytes()).await.unwrap();
+    let (mut line, heard) = backend.heard().await;
+    assert_eq!(heard.header("upgrade"), Some("websocket"));
+    assert_eq!(heard.header("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+    let welcome =
+        "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nx-odd: 1\r\n\r\n";
+    line.say(welcome).await;
+    let mut said = vec![0; welcome.len()];
+    within("the welcome", client.read_exact(&mut said)).await.unwrap();
+    assert_eq!(said, welcome.as_bytes(), "as it came");
+    for turn in ["one", "two"] {
+        let request = format!("{{\"type\":\"response.create\",\"input\":\"{turn}\"}}");
+        let request = frame(1, true, request.as_bytes());
+        client.write_all(&request).await.unwrap();
+        assert_eq!(line.read(request.len()).await, request, "masked as it came");
+        let begun = frame(1, false, b"{\"type\":\"response.created\"}");
+        let ended = frame(
+            1,
+            false,
+            format!("{{\"type\":\"response.completed\",\"n\":\"{turn}\"}}").as_bytes(),
+        );
+        let pinged = frame(9, false, b"");
+        let answer = [begun, pinged, ended].concat();
+        line.say(&answer).await;
+        let mut said = vec![0; answer.len()];
+        within("the answer", client.read_exact(&mut said)).await.unwrap();
+        assert_eq!(said, answer);
+    }
+    drop(line);
+    let mut rest = Vec::new();
+    within("the end", client.read_to_end(&mut rest)).await.unwrap();
+    drop(client);
+    let address = backend.address;
+    let recorded = tapped.stop().await;
+    assert_eq!(recorded.len(), 2);
+    for ((number, turn), (exchange, account)) in (1..).zip(["one", "two"]).zip(&recorded) {
+        assert_eq!(exchange.request.url, format!("ws://{address}/v1/responses"));
+        assert_eq!(exchange.request.method, "GET");
+        let Payload::Json(body) = exchange.request.body else { panic!("no JSON") };
+        assert_eq!(body.member("input").and_then(Raw::text).as_deref(), Some(turn));
+        assert_eq!(exchange.response.as_ref().unwrap().status_code, Some(101));
+        assert_eq!(text_of(exchange).matches("data: ").count(), 2);
+        assert_eq!(account.frames_us.len(), 2);
+        assert_eq!(account.outcome, Some(Outcome::Completed));
+        assert_eq!(account.thread.as_deref(), Some("t"));
+        let socket = account.websocket.as_ref().unwrap();
+        assert_eq!(socket.message, number);
+        assert_eq!(socket.connection, recorded[0].1.websocket.as_ref().unwrap().connection);
+    }
+}
+
+/// A proxy that lets one connection through, after it was asked as it should be.
+async fn proxy(
+    asked: &'static [(&'static [u8], &'static [u8])],
+    target: std::net::SocketAddr,
+) -> u16 {
+    let listener = TcpListener::bind(LOCAL).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        for (wanted, answer) in asked {
+            let mut heard = vec![0; wanted.len()];
+            client.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, *wanted);
+            client.write_all(answer).await.unwrap();
+        }
+        let mut backend = TcpStream::connect(target).await.unwrap();
+        let _ = copy_bidirectional(&mut client, &mut backend).await;
+    });
+    port
+}
+
+#[tokio::test]
+async fn proxies_are_asked_in_their_ways() {
+    const WELCOME: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    // the scheme and login, what the proxy hears, what it answers
+    type Case = (&'static str, &'static [(&'static [u8], &'static [u8])]);
+    let cases: &[Case] = &[
+        (
+            "http://me:pw@",
+            &[(
+                b"CONNECT model.invalid:80 HTTP/1.1\r\nhost: model.invalid:80\r\n\
+                  proxy-authorization: Basic bWU6cHc=\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\n\r\n",
+            )],
+        ),
+        (
+            "socks5h://me:pw@",
+            &[
+                (&[5, 1, 2], &[5, 2]),
+                (b"\x01\x02me\x02pw", &[1, 0]),
+                (b"\x05\x01\x00\x03\x0dmodel.invalid\x00\x50", WELCOME),
+            ],
+        ),
+        (
+            "socks5h://",
+            &[(&[5, 1, 0], &[5, 0]), (b"\x05\x01\x00\x03\x0dmodel.invalid\x00\x50", WELCOME)],
+        ),
+    ];
+    for (scheme, asked) in cases {
+        let backend = Backend::start().await;
+        let port = proxy(asked, backend.address).await;
+        let through = format!("{scheme}127.0.0.1:{port}");
+        let tapped = Tapped::start("http://model.invalid/".to_owned(), Some(&through)).await;
+        let client = Client::send(tapped.address, &post("", ASK_WHOLE)).await;
+        let (mut line, heard) = backend.heard().await;
+        assert_eq!(heard.header("host"), Some("model.invalid"));
+        line.say(whole("200 OK", "content-type: application/json\r\n", "{\"id\":1}")).await;
+        assert_eq!(client.finish().await.text(), "{\"id\":1}");
+        assert_eq!(tapped.stop().await.len(), 1);
+    }
+    // One that refuses is an error that names it.
+    let backend = Backend::start().await;
+    const REFUSED: &[(&[u8], &[u8])] =
+        &[(b"CONNECT model.invalid:80 HTTP/1.1\r\n", b"HTTP/1.1 407 No\r\n\r\n")];
+    let port = proxy(REFUSED, backend.address).await;
+    let through = format!("http://127.0.0.1:{port}");
+    let tapped = Tapped::start("http://model.invalid/".to_owned(), Some(&through)).await;
+    let answered = ask(tapped.address, &post("", ASK_WHOLE)).await;
+    assert_eq!(answered.status, 502);
+    assert!(
+        answered.text().contains("407") && answered.text().contains("proxy"),
+        "{}",
+        answered.text()
+    );
+}
