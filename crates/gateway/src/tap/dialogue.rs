@@ -104,7 +104,9 @@ impl Dialogue {
         if self.exchange.is_none() && self.number == 0 {
             self.begin(None);
         }
-        self.close(outcome);
+        let switched = |(status, _): &(StatusCode, _)| *status == StatusCode::SWITCHING_PROTOCOLS;
+        let is_refused = !self.answer.as_ref().is_some_and(switched);
+        self.close(if is_refused { Outcome::Failed } else { outcome });
     }
 
     /// Reads the head of the server's answer; how many bytes follow it here.

@@ -213,6 +213,24 @@ async fn what_is_said_on_a_websocket_is_written_down_turn_by_turn() {
     }
 }
 
+#[tokio::test]
+async fn a_websocket_that_is_refused_is_a_failure_as_it_came() {
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let handshake = "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+        upgrade: websocket\r\n\r\n";
+    let client = Client::send(tapped.address, handshake.as_bytes()).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(whole("426 Upgrade", "x-odd: 1\r\n", "{\"no\":1}")).await;
+    drop(line);
+    let answered = client.finish().await;
+    assert_eq!((answered.status, answered.text()), (426, "{\"no\":1}".to_owned()));
+    let recorded = tapped.stop().await;
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(recorded[0].0.response.as_ref().unwrap().status_code, Some(426));
+    assert_eq!(recorded[0].1.outcome, Some(Outcome::Failed));
+}
+
 /// A proxy that lets one connection through, after it was asked as it should be.
 async fn proxy(
     asked: &'static [(&'static [u8], &'static [u8])],
