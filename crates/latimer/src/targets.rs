@@ -11,12 +11,12 @@ use serde::Deserialize;
 const KNOWN: &str = include_str!("targets.toml");
 
 /// Targets by their names.
-pub type Targets = BTreeMap<String, Target>;
+pub(crate) type Targets = BTreeMap<String, Target>;
 
 /// What is listened to of an agent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Target {
+pub(crate) struct Target {
     /// What it is.
     pub about: String,
     /// Its addresses.
@@ -32,7 +32,7 @@ pub struct Target {
 /// One address of an agent's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Channel {
+pub(crate) struct Channel {
     /// Its name.
     pub name: String,
     /// The port on this machine.
@@ -45,7 +45,7 @@ pub struct Channel {
 ///
 /// # Errors
 /// When the file cannot be read, with the line.
-pub fn all(file: Option<&Path>) -> Result<Targets> {
+pub(crate) fn all(file: Option<&Path>) -> Result<Targets> {
     let mut targets: Targets = toml::from_str(KNOWN).context("the table of targets")?;
     if let Some(path) = file {
         let failed = || format!("cannot read the targets {}", path.display());
@@ -59,7 +59,7 @@ pub fn all(file: Option<&Path>) -> Result<Targets> {
 ///
 /// # Errors
 /// When there is no such target or channel, or a destination is missing.
-pub fn chosen(
+pub(crate) fn chosen(
     mut targets: Targets,
     name: &str,
     upstreams: &[(String, String)],
