@@ -218,10 +218,10 @@ impl Lift {
     }
 
     fn delta(&mut self, text: &str, ext: &Members, sink: &mut dyn Sink) {
-        let place = *self.open.get_or_insert_with(|| {
-            self.items += 1;
-            self.items - 1
-        });
+        let place = match self.open {
+            Some(place) => place,
+            None => self.open_message(ext, sink),
+        };
         let mut literal = String::new();
         push_string(&mut literal, text);
         let kind = match ext.contains_key(REFUSAL) {
@@ -238,6 +238,23 @@ impl Lift {
             },
             sink,
         );
+    }
+
+    /// Opens a message with all that clients look for in one that is only begun.
+    fn open_message(&mut self, ext: &Members, sink: &mut dyn Sink) -> u64 {
+        let place = self.items;
+        self.items += 1;
+        self.open = Some(place);
+        let id = ext.get(ITEM_ID).map(Json::raw).filter(|id| id.is_string());
+        let begun = Json::object(|object| {
+            let object = object.raw_if("id", id).text("type", "message");
+            let object = object.text("status", Status::InProgress.name()).text("role", "assistant");
+            object.raw("content", Raw::EMPTY_ARRAY)
+        });
+        let payload = Some(begun.raw());
+        let added = Event { output_index: Some(place), payload, ..Event::new(Kind::ItemAdded) };
+        self.mend.event(added, sink);
+        place
     }
 
     /// A finished item, in the place where it was begun or in the next.
