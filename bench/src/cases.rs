@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use crate::dialogue::Shape;
+use crate::dialogue::{History, Shape, TURN_BYTES};
 use crate::leave::Leave;
 use crate::load::Work;
 use crate::peers::{
-    CODEX_RELAY, DIRECT, HAPROXY, LATIMER, LITELLM, NGINX, PASSING, RECORDING, RESPONSES_PROXY,
+    CODEX_RELAY, DIRECT, HAPROXY, LATIMER, LITELLM, NGINX, PASSING, POSTGRES, RECORDING,
+    RESPONSES_PROXY,
 };
 
 /// A case, and who takes part.
@@ -60,6 +61,18 @@ pub const SLOW_64_KB: &str = "slow streams 64 KB";
 pub const WRITES: &str = "socket writes";
 /// The program.
 pub const PROGRAM: &str = "program";
+/// A question after one item, which the client sends.
+pub const TURN_1: &str = "turn on 1 item, sent";
+/// The same, which the gateway has.
+pub const TURN_1_NAMED: &str = "turn on 1 item, named";
+/// A question after 20 items, which the client sends.
+pub const TURN_20: &str = "turn on 20 items, sent";
+/// The same, which the gateway has.
+pub const TURN_20_NAMED: &str = "turn on 20 items, named";
+/// A question after 200 items, which the client sends.
+pub const TURN_200: &str = "turn on 200 items, sent";
+/// The same, which the gateway has.
+pub const TURN_200_NAMED: &str = "turn on 200 items, named";
 /// The client leaves before the answer has begun.
 pub const LEAVE_WAITING: &str = "leave while nothing has come";
 /// The client leaves while the backend is silent.
@@ -71,6 +84,7 @@ pub const REPORT: &str = "report";
 
 const ALL: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
 const FAST: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY];
+const KEEPERS: &[&str] = &[LATIMER, POSTGRES];
 const FAST_WITH_DIRECT: &[&str] =
     &[DIRECT, NGINX, HAPROXY, LATIMER, PASSING, CODEX_RELAY, RESPONSES_PROXY];
 const ALL_OURS: &[&str] =
@@ -82,7 +96,7 @@ const KB: usize = 1 << 10;
 const ANY: usize = usize::MAX;
 
 const fn work(request_bytes: usize, connections: usize, requests: usize) -> Work {
-    let shape = Shape { request_bytes, chunks: 50, stream: true };
+    let shape = Shape::stream(request_bytes, 50);
     Work { shape, pace: None, connections, requests }
 }
 
@@ -105,6 +119,12 @@ const fn load(name: &'static str, work: Work, peers: &'static [&'static str]) ->
     Case { name, kind: Kind::Load(work), peers, rounds: ANY }
 }
 
+/// A question after so many turns of three items each.
+const fn turns(turns: usize, history: History) -> Work {
+    let shape = Shape::stream(turns * TURN_BYTES, 50).with(history);
+    Work { shape, pace: None, connections: 1, requests: 300 }
+}
+
 const HOUR: Duration = Duration::from_secs(3_600);
 
 const fn leave(name: &'static str, leave: Leave) -> Case {
@@ -124,6 +144,12 @@ pub const CASES: &[Case] = &[
     Case { rounds: 3, ..load(SLOW, slow(KB), FAST) },
     Case { rounds: 1, ..load(SLOW_64_KB, slow(64 * KB), &[NGINX, HAPROXY, LATIMER]) },
     Case { name: WRITES, kind: Kind::Writes(work(64 * KB, 1, 20)), peers: FAST, rounds: 1 },
+    load(TURN_1, turns(0, History::Sent), &[LATIMER]),
+    load(TURN_1_NAMED, turns(0, History::Named), KEEPERS),
+    load(TURN_20, turns(6, History::Sent), &[LATIMER]),
+    load(TURN_20_NAMED, turns(6, History::Named), KEEPERS),
+    load(TURN_200, turns(66, History::Sent), &[LATIMER]),
+    load(TURN_200_NAMED, turns(66, History::Named), KEEPERS),
     leave(LEAVE_WAITING, Leave { begins: false, pace: HOUR }),
     leave(LEAVE_SILENT, Leave { begins: true, pace: HOUR }),
     leave(LEAVE_TALKING, Leave { begins: true, pace: Duration::from_millis(50) }),

@@ -136,7 +136,7 @@ mod tests {
     use crate::dialogue::{Shape, text};
 
     fn said(stream: bool) -> Vec<u8> {
-        let shape = Shape { request_bytes: 0, chunks: 3, stream };
+        let shape = Shape { stream, ..Shape::stream(0, 3) };
         let pieces = answer::of(Dialect::Responses, shape);
         pieces.into_iter().flat_map(|(_, piece)| piece).collect()
     }

@@ -14,6 +14,31 @@ pub struct Shape {
     pub chunks: usize,
     /// Whether the answer comes as a stream; whole otherwise.
     pub stream: bool,
+    /// Who has what was said before.
+    pub history: History,
+}
+
+/// Who has what was said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// The client, who sends all of it and wants nothing to be stored, as Codex does.
+    Sent,
+    /// The client, and each answer is to be stored.
+    Stored,
+    /// The gateway: a request names the answer before, and is stored too.
+    Named,
+}
+
+impl Shape {
+    /// A stream that is asked for with all that was said before.
+    pub const fn stream(request_bytes: usize, chunks: usize) -> Shape {
+        Shape { request_bytes, chunks, stream: true, history: History::Sent }
+    }
+
+    /// The same with another history.
+    pub const fn with(self, history: History) -> Shape {
+        Shape { history, ..self }
+    }
 }
 
 /// One piece of the answer's text: about four tokens.
@@ -29,27 +54,68 @@ pub fn text(chunks: usize) -> String {
 /// What an agent asks with, in the Responses API: instructions, tools, and a history of messages,
 /// calls and what the calls returned.
 pub fn request(shape: Shape) -> Bytes {
-    let mut input = vec![message("user", "input_text", "Make the tests pass.")];
+    let mut input = turns(shape).concat();
+    input.push(question());
+    body(json!({
+        "input": input, "store": shape.history != History::Sent, "stream": shape.stream,
+    }))
+}
+
+/// The same turn by turn, for a gateway that is to have the history: what each says to the answer of
+/// this id, and at last the question.
+pub fn said(shape: Shape, turn: usize, previous: Option<&str>) -> Said {
+    let (input, is_last) = match turns(shape).get(turn) {
+        Some(input) => (input.clone(), false),
+        None => (vec![question()], true),
+    };
+    let stream = is_last && shape.stream;
+    let asked = json!({
+        "input": input, "previous_response_id": previous, "store": true, "stream": stream,
+    });
+    Said { body: body(asked), is_last }
+}
+
+/// What is said in one turn of several.
+#[derive(Debug)]
+pub struct Said {
+    /// The request.
+    pub body: Bytes,
+    /// Whether it is the question.
+    pub is_last: bool,
+}
+
+fn question() -> Value {
+    message("user", "input_text", "Go on.")
+}
+
+/// What is asked, with what goes along each time.
+fn body(mut asked: Value) -> Bytes {
+    let always = json!({
+        "model": "m", "instructions": INSTRUCTIONS, "tools": tools(), "tool_choice": "auto",
+        "parallel_tool_calls": false,
+    });
+    if let (Some(asked), Value::Object(always)) = (asked.as_object_mut(), always) {
+        asked.extend(always);
+    }
+    Bytes::from(asked.to_string())
+}
+
+/// What was said before the question, turn by turn.
+fn turns(shape: Shape) -> Vec<Vec<Value>> {
+    let mut turns = vec![vec![message("user", "input_text", "Make the tests pass.")]];
     let mut size = 0;
-    let mut turn = 0;
     while size + TURN_BYTES / 2 < shape.request_bytes {
         let wanted = TURN_BYTES.min(shape.request_bytes - size);
-        input.extend(turn_of(turn, wanted));
-        (size, turn) = (size + wanted, turn + 1);
+        turns.push(turn_of(turns.len() - 1, wanted).into());
+        size += wanted;
     }
-    input.push(message("user", "input_text", "Go on."));
-    let body = json!({
-        "model": "m", "instructions": INSTRUCTIONS, "input": input, "tools": tools(),
-        "tool_choice": "auto", "parallel_tool_calls": false, "store": false,
-        "stream": shape.stream,
-    });
-    Bytes::from(body.to_string())
+    turns
 }
 
 const INSTRUCTIONS: &str = "You are an agent that works in a terminal.\nBe precise, and be brief.";
 
 /// How much text one turn of the history holds.
-const TURN_BYTES: usize = 4_096;
+pub const TURN_BYTES: usize = 4_096;
 
 /// What the agent said and did in one turn, about `bytes` of it.
 fn turn_of(number: usize, bytes: usize) -> [Value; 3] {
@@ -102,7 +168,7 @@ mod tests {
     #[test]
     fn a_request_has_about_the_size_that_is_asked_for() {
         for wanted in [8 << 10, 64 << 10, 1 << 20, 8 << 20] {
-            let shape = Shape { request_bytes: wanted, chunks: 1, stream: true };
+            let shape = Shape::stream(wanted, 1);
             let share = request(shape).len() as f64 / wanted as f64;
             assert!((0.85..1.25).contains(&share), "{share} of {wanted}");
         }

@@ -10,10 +10,10 @@ use anyhow::Result;
 
 use crate::chart;
 use crate::curve::{Curve, Expected, Line};
-use crate::dialogue::Shape;
+use crate::dialogue::{History, Shape};
 use crate::load::{Answers, Work};
 use crate::measure::{self, Round};
-use crate::peers::{self, LATIMER, NGINX, RECORDING, Running, Site};
+use crate::peers::{self, FORGETTING, LATIMER, NGINX, POSTGRES, RECORDING, Running, Site};
 use crate::results::Spread;
 use crate::upstream::Upstream;
 
@@ -22,8 +22,8 @@ pub const METHOD: &str = "CPU is that of the process and its children; every ans
     Slow streams: requests of 1 KB, 20 chunks, 250 ms apart, one round; fewer than 10,000 where \
     fewer than 22,000 files may be open. The rest: 8 connections at \
     full speed, medians of 3 rounds; requests of 1 KB where chunks grow, 50 chunks where requests \
-    grow. On two cores a machine that has no third shares the second with upstream and load. State \
-    on and off is not measured: there is none yet.";
+    grow. On two cores a machine that has no third shares the second with upstream and load, and \
+    so does PostgreSQL.";
 
 /// How many streams at once, as far as open files allow.
 const STREAMS: [u64; 6] = [1, 10, 100, 1_000, 5_000, 10_000];
@@ -33,6 +33,8 @@ const SPARE: u64 = 1_000;
 const SLOW: (usize, Duration) = (20, Duration::from_millis(250));
 /// How large a request.
 const REQUESTS_KB: [usize; 9] = [1, 4, 16, 64, 256, 1_024, 2_048, 4_096, 8_192];
+/// How large one whose answer is stored.
+const STORED_KB: [usize; 6] = [1, 4, 16, 64, 256, 1_024];
 /// How many chunks an answer.
 const CHUNKS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 /// Rounds of a point that takes no long time.
@@ -56,8 +58,9 @@ pub struct Report {
 pub async fn run(site: &Site, upstream: &Upstream, head: &str) -> Result<Report> {
     let mut run = Run { site, upstream, wrong: Vec::new() };
     let mut curves = streams(&mut run).await?;
-    curves.extend(requests(&mut run).await?);
-    curves.extend(chunks(&mut run).await?);
+    curves.push(requests(&mut run).await?);
+    curves.push(stored_requests(&mut run).await?);
+    curves.push(chunks(&mut run).await?);
     curves.extend(cores(&mut run).await?);
     let directory = site.installed.with_file_name("report");
     fs::create_dir_all(&directory)?;
@@ -90,7 +93,7 @@ async fn streams(run: &mut Run<'_>) -> Result<Vec<Curve>> {
     let most = (run.site.open_files / 2).saturating_sub(SPARE);
     let place = |streams: u64| {
         let streams = streams.min(most) as usize;
-        let shape = Shape { request_bytes: 1 << 10, chunks: SLOW.0, stream: true };
+        let shape = Shape::stream(1 << 10, SLOW.0);
         let work = Work { shape, pace: Some(SLOW.1), connections: streams, requests: streams };
         (streams as f64, work)
     };
@@ -118,45 +121,74 @@ async fn streams(run: &mut Run<'_>) -> Result<Vec<Curve>> {
     ])
 }
 
-async fn requests(run: &mut Run<'_>) -> Result<Vec<Curve>> {
-    let place = |kilobytes: usize| {
-        let shape = Shape { request_bytes: kilobytes << 10, chunks: 50, stream: true };
-        let requests = (64 << 10) / kilobytes;
-        (kilobytes as f64, full_speed(shape, requests))
-    };
-    let places = REQUESTS_KB.map(place);
-    let points = sweep(run, "KB of request", &[NGINX, LATIMER, RECORDING], &places, ROUNDS).await?;
-    Ok(vec![Curve {
+async fn requests(run: &mut Run<'_>) -> Result<Curve> {
+    let places = REQUESTS_KB.map(|kilobytes| sized(kilobytes, History::Sent));
+    let curve = Curve {
         file: "request-cpu",
         title: "Size of the request: CPU",
         across: "KB of request",
-        up: "CPU, ms a request",
-        expected: Expected::Linear,
         note: "nginx keeps requests up to 2 MB in memory, and writes larger ones to files.",
-        lines: lines(&points, Round::cpu_ms),
-    }])
+        ..CPU
+    };
+    at_full_speed(run, curve, &[NGINX, LATIMER, RECORDING], &places).await
 }
 
-async fn chunks(run: &mut Run<'_>) -> Result<Vec<Curve>> {
-    let place = |chunks: usize| {
-        let shape = Shape { request_bytes: 1 << 10, chunks, stream: true };
-        (chunks as f64, full_speed(shape, 100_000 / chunks))
+async fn stored_requests(run: &mut Run<'_>) -> Result<Curve> {
+    let places = STORED_KB.map(|kilobytes| sized(kilobytes, History::Stored));
+    let curve = Curve {
+        file: "stored-cpu",
+        title: "Size of the request, with answers that are to be stored: CPU",
+        across: "KB of request",
+        note: "What is stored is the request's items and the answer; the database's own CPU does \
+               not count where it is PostgreSQL.",
+        ..CPU
     };
-    let places = CHUNKS.map(place);
-    let points = sweep(run, "chunks", &[NGINX, LATIMER, RECORDING], &places, ROUNDS).await?;
-    Ok(vec![Curve {
+    at_full_speed(run, curve, &[FORGETTING, LATIMER, POSTGRES], &places).await
+}
+
+async fn chunks(run: &mut Run<'_>) -> Result<Curve> {
+    let places = CHUNKS.map(|chunks| {
+        (chunks as f64, full_speed(Shape::stream(1 << 10, chunks), 100_000 / chunks))
+    });
+    let curve = Curve {
         file: "chunks-cpu",
         title: "Chunks of the answer: CPU",
         across: "chunks",
-        up: "CPU, ms a request",
-        expected: Expected::Linear,
         note: "nginx does not look into chunks: it pays by the buffer.",
-        lines: lines(&points, Round::cpu_ms),
-    }])
+        ..CPU
+    };
+    at_full_speed(run, curve, &[NGINX, LATIMER, RECORDING], &places).await
+}
+
+/// CPU of a request, which is to grow in a line.
+const CPU: Curve = Curve {
+    file: "",
+    title: "",
+    across: "",
+    up: "CPU, ms a request",
+    expected: Expected::Linear,
+    note: "",
+    lines: Vec::new(),
+};
+
+fn sized(kilobytes: usize, history: History) -> (f64, Work) {
+    let shape = Shape::stream(kilobytes << 10, 50).with(history);
+    (kilobytes as f64, full_speed(shape, (64 << 10) / kilobytes))
+}
+
+/// What a request costs everybody at each place.
+async fn at_full_speed(
+    run: &mut Run<'_>,
+    curve: Curve,
+    names: &[&str],
+    places: &[(f64, Work)],
+) -> Result<Curve> {
+    let points = sweep(run, curve.across, names, places, ROUNDS).await?;
+    Ok(Curve { lines: lines(&points, Round::cpu_ms), ..curve })
 }
 
 async fn cores(run: &mut Run<'_>) -> Result<Vec<Curve>> {
-    let shape = Shape { request_bytes: 64 << 10, chunks: 50, stream: true };
+    let shape = Shape::stream(64 << 10, 50);
     let (site, mut points) = (run.site, Vec::new());
     for cores in [site.cores.clone(), site.cores.with_a_second()?] {
         let places = [(cores.of_peer() as f64, full_speed(shape, 1_000))];

@@ -33,7 +33,7 @@ const TIMES: usize = 100;
 /// Who is slower has not noticed at all.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A stream that is longer than anybody listens.
-const SHAPE: Shape = Shape { request_bytes: 1 << 10, chunks: 200, stream: true };
+const SHAPE: Shape = Shape::stream(1 << 10, 200);
 
 /// Measures everybody who takes part.
 ///

@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::check::{self, Fault};
-use crate::dialogue::{self, Shape};
+use crate::dialogue::{self, History, Shape};
 use crate::results::Results;
 
 /// What one exchange may take.
@@ -81,7 +82,7 @@ impl Answers {
 pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Answers> {
     let asker = Arc::new(Asker {
         address,
-        body: dialogue::request(work.shape),
+        body: asked(address, work.shape).await?,
         text: dialogue::text(work.shape.chunks),
         stream: work.shape.stream,
         paced: work.pace.is_some(),
@@ -105,6 +106,49 @@ pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Ans
     }
     answers.took = began.elapsed();
     Ok(answers)
+}
+
+/// What each request says. Where the gateway is to have the history, it is told it first.
+async fn asked(address: SocketAddr, shape: Shape) -> Result<Bytes> {
+    if shape.history != History::Named {
+        return Ok(dialogue::request(shape));
+    }
+    let mut sender = connect(address).await?;
+    let (mut turn, mut previous) = (0, None);
+    loop {
+        let said = dialogue::said(shape, turn, previous.as_deref());
+        if said.is_last {
+            return Ok(said.body);
+        }
+        sender.ready().await?;
+        let answer = sender.send_request(request(said.body)?).await?;
+        let answer = answer.into_body().collect().await?.to_bytes();
+        let answer: Named = serde_json::from_slice(&answer)
+            .with_context(|| format!("no answer to name: {}", String::from_utf8_lossy(&answer)))?;
+        (turn, previous) = (turn + 1, Some(answer.id));
+    }
+}
+
+/// An answer that can be named.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(socket)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn request(body: Bytes) -> http::Result<Request<Full<Bytes>>> {
+    Request::post("/v1/responses")
+        .header(header::HOST, "localhost")
+        .header(header::AUTHORIZATION, "Bearer sk-bench")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
 }
 
 struct Asker {
@@ -156,10 +200,13 @@ impl Asker {
         }
         let sender = match open {
             Some(open) => connection.insert(open),
-            None => connection.insert(self.connect().await.map_err(broken)?),
+            None => connection.insert(connect(self.address).await.map_err(broken)?),
         };
         let began = Instant::now();
-        let response = sender.send_request(self.request()?).await.map_err(broken)?;
+        let response = sender
+            .send_request(request(self.body.clone()).map_err(broken)?)
+            .await
+            .map_err(broken)?;
         let status = response.status();
         let mut body = response.into_body();
         answer.clear();
@@ -179,23 +226,6 @@ impl Asker {
             true => check::stream(answer, &self.text),
             false => check::whole(answer, &self.text),
         }
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let socket = TcpStream::connect(self.address).await?;
-        socket.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(socket)).await?;
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
-    fn request(&self) -> Result<Request<Full<Bytes>>, Fault> {
-        Request::post("/v1/responses")
-            .header(header::HOST, "localhost")
-            .header(header::AUTHORIZATION, "Bearer sk-bench")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(self.body.clone()))
-            .map_err(broken)
     }
 }
 
@@ -243,7 +273,7 @@ mod tests {
     use crate::dialogue::Shape;
     use crate::upstream::Upstream;
 
-    const SHAPE: Shape = Shape { request_bytes: 9 << 10, chunks: 4, stream: true };
+    const SHAPE: Shape = Shape::stream(9 << 10, 4);
     const WORK: Work = Work { shape: SHAPE, pace: None, connections: 2, requests: 5 };
 
     /// What comes of work when the upstream says `said`.

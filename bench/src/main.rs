@@ -39,7 +39,7 @@ use serde_json::json;
 
 use crate::machine::{Cores, Machine};
 use crate::measure::{Plan, Run};
-use crate::peers::{PEERS, Peer, Site};
+use crate::peers::{Database, PEERS, Peer, Site};
 use crate::results::Results;
 use crate::targets::TARGETS;
 use crate::upstream::Upstream;
@@ -185,6 +185,7 @@ fn site() -> Result<Site> {
         scratch,
         cores: Cores::share_out()?,
         open_files: machine::raise_open_files()?,
+        database: Database::default(),
     })
 }
 
@@ -227,6 +228,9 @@ fn method(site: &Site, plan: &Plan) -> Vec<String> {
         "Requests are shaped like an agent's; a stream is 50 chunks of 4 tokens. Full speed: 32 \
          connections (1 MB: 8), and the upstream sends a stream in one write. Paced: one chunk a \
          millisecond on 32 connections. Slow streams: 200 chunks, 20 ms apart, 1,000 at once."
+            .to_owned(),
+        "Turns: one connection; a history that is named is a chain of turns of three items, whose \
+         answers count besides."
             .to_owned(),
         "Leaving: from the moment at which a client closes its connection until the upstream sees that \
          nobody listens, 100 clients a round, one after the other."

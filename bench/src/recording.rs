@@ -18,12 +18,8 @@ use crate::process::peak_resident_kb;
 use crate::results::Figure;
 
 /// What is recorded: exchanges whose lines have about 206 KB.
-const RECORDED: Work = Work {
-    shape: Shape { request_bytes: 170 << 10, chunks: 50, stream: true },
-    pace: None,
-    connections: 1,
-    requests: 8,
-};
+const RECORDED: Work =
+    Work { shape: Shape::stream(170 << 10, 50), pace: None, connections: 1, requests: 8 };
 
 /// Measures the report of a recording of `plan.report_bytes`.
 ///

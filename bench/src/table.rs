@@ -2,7 +2,7 @@
 
 use crate::cases::{
     CASES, FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT, SLOW,
-    SLOW_64_KB, WRITES,
+    SLOW_64_KB, TURN_1, TURN_1_NAMED, TURN_20, TURN_20_NAMED, TURN_200, TURN_200_NAMED, WRITES,
 };
 use crate::peers::{NGINX, PEERS};
 use crate::results::{Figure, Results, Spread, shown};
@@ -36,6 +36,9 @@ fn figures(case: &str) -> &'static [Figure] {
     match case {
         PROGRAM => &[Figure::ProgramMb, Figure::StartMs, Figure::ResidentMb],
         FIRST => &[Figure::FirstP50Ms, Figure::FirstP99Ms],
+        TURN_1 | TURN_1_NAMED | TURN_20 | TURN_20_NAMED | TURN_200 | TURN_200_NAMED => {
+            &[Figure::FirstP50Ms, Figure::CpuMs]
+        }
         PACED => &[Figure::CpuMs, Figure::GapP99Ms],
         SLOW | SLOW_64_KB => &[Figure::CpuMs, Figure::ResidentMb, Figure::GapP99Ms],
         WRITES => &[Figure::Writes],

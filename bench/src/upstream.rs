@@ -78,7 +78,7 @@ impl Upstream {
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let listener = socket.listen(4096)?;
         let address = listener.local_addr()?;
-        let shape = Shape { request_bytes: 0, chunks: 1, stream: true };
+        let shape = Shape::stream(0, 1);
         let play = Arc::new(Mutex::new(Arc::new(Play::new(shape, None))));
         tokio::spawn(accept(listener, Arc::clone(&play)));
         Ok(Upstream { address, play })

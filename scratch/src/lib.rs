@@ -22,6 +22,11 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
+    /// Whether PostgreSQL is installed.
+    pub fn is_here() -> bool {
+        programs().is_some()
+    }
+
     /// A new server; `None`, and a word on stderr, where there is no PostgreSQL on this machine.
     ///
     /// # Errors

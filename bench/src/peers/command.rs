@@ -5,8 +5,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use latimer_scratch::PostgresServer;
 
 /// Where a peer is put.
 #[derive(Debug)]
@@ -19,6 +21,27 @@ pub struct Place {
     pub directory: PathBuf,
     /// How many files it may open.
     pub open_files: u64,
+    /// Where it may keep what it has to remember.
+    pub database: Database,
+}
+
+/// A PostgreSQL server, which is started when it is first asked for, and ends with the run.
+#[derive(Debug, Clone, Default)]
+pub struct Database(Arc<OnceLock<PostgresServer>>);
+
+impl Place {
+    /// The address of the run's database.
+    ///
+    /// # Errors
+    /// When there is no PostgreSQL, or it does not start.
+    pub fn database(&self) -> Result<String> {
+        let Database(server) = &self.database;
+        if let Some(server) = server.get() {
+            return Ok(server.address());
+        }
+        let started = PostgresServer::start()?.context("there is no PostgreSQL")?;
+        Ok(server.get_or_init(|| started).address())
+    }
 }
 
 /// Files that a peer opens beside its connections.
@@ -37,7 +60,7 @@ pub fn latimer(program: &Path, place: &Place, options: &[&str]) -> Result<Comman
 
 /// nginx, as it is set up for streams of events.
 pub fn nginx(program: &Path, place: &Place) -> Result<Command> {
-    let Place { port, upstream, directory, open_files } = place;
+    let Place { port, upstream, directory, open_files, .. } = place;
     // nginx closes waiting clients when fewer than a sixteenth are free.
     let connections = open_files + open_files / 8;
     let configuration = directory.join("nginx.conf");
@@ -80,7 +103,7 @@ http {{
 
 /// haproxy in the foreground.
 pub fn haproxy(program: &Path, place: &Place) -> Result<Command> {
-    let Place { port, upstream, directory, open_files } = place;
+    let Place { port, upstream, directory, open_files, .. } = place;
     let connections = open_files / 2 - SPARE_FILES;
     let configuration = directory.join("haproxy.cfg");
     let text = format!(

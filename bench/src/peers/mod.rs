@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use latimer_scratch::PostgresServer;
 
 use crate::machine::{self, Cores};
 use command::{codex_relay, haproxy, latimer, litellm, nginx, responses_proxy};
 
-pub use command::Place;
+pub use command::{Database, Place};
 pub use running::Running;
 
 /// Somebody who can be measured.
@@ -57,6 +58,8 @@ impl Role {
 enum Program {
     None,
     Latimer,
+    /// And a PostgreSQL server, which is started for the run.
+    LatimerAndPostgres,
     /// On the search path; where it is missing, this installs it.
     System(&'static str, &'static str),
     /// Below the directory of installed peers.
@@ -74,6 +77,8 @@ pub struct Site {
     pub scratch: PathBuf,
     /// Who runs where.
     pub cores: Cores,
+    /// A database, started when it is first needed.
+    pub database: Database,
     /// How many files each process may open; a stream takes two, in a peer as well as here.
     pub open_files: u64,
 }
@@ -90,6 +95,10 @@ pub const LATIMER: &str = "latimer";
 pub const RECORDING: &str = "latimer recording";
 /// Latimer where client and backend speak the same.
 pub const PASSING: &str = "latimer passing";
+/// Latimer as a bridge without state.
+pub const FORGETTING: &str = "latimer without state";
+/// Latimer as a bridge whose state is in PostgreSQL.
+pub const POSTGRES: &str = "latimer on PostgreSQL";
 /// A bridge in Rust.
 pub const CODEX_RELAY: &str = "codex-relay";
 /// Another.
@@ -147,6 +156,23 @@ pub const PEERS: &[Peer] = &[
         },
     },
     Peer {
+        name: FORGETTING,
+        what: "bridges Responses to Chat Completions, and keeps no state",
+        role: Role::Ours,
+        program: Program::Latimer,
+        command: |program, place| latimer(program, place, &["--no-record", "--store", "off"]),
+    },
+    Peer {
+        name: POSTGRES,
+        what: "bridges Responses to Chat Completions, and keeps its state in a PostgreSQL that runs \
+               beside upstream and load",
+        role: Role::Ours,
+        program: Program::LatimerAndPostgres,
+        command: |program, place| {
+            latimer(program, place, &["--no-record", "--store", &place.database()?])
+        },
+    },
+    Peer {
         name: CODEX_RELAY,
         what: "bridges Responses to Chat Completions",
         role: Role::Peer,
@@ -183,6 +209,10 @@ impl Peer {
         let (program, remedy) = match self.program {
             Program::None => (Some(PathBuf::new()), ""),
             Program::Latimer => (Some(site.latimer.clone()), "cargo build --release"),
+            Program::LatimerAndPostgres => {
+                let program = PostgresServer::is_here().then(|| site.latimer.clone());
+                (program, "apt-get install postgresql")
+            }
             Program::System(name, remedy) => (machine::installed(name), remedy),
             Program::Installed(path) => {
                 (Some(site.installed.join(path)), "cargo xtask bench --install-peers")
@@ -208,7 +238,7 @@ impl Peer {
                 let directory = path.split('/').next()?;
                 fs::read_to_string(site.installed.join(directory).join(".installed")).ok()
             }
-            Program::None | Program::Latimer => None,
+            Program::None | Program::Latimer | Program::LatimerAndPostgres => None,
         }
     }
 }

@@ -57,8 +57,13 @@ impl Running {
             fs::remove_dir_all(&directory)?;
         }
         fs::create_dir_all(&directory)?;
-        let (upstream_address, open_files) = (upstream.address, site.open_files);
-        let place = Place { port: free_port()?, upstream: upstream_address, directory, open_files };
+        let place = Place {
+            port: free_port()?,
+            upstream: upstream.address,
+            directory,
+            open_files: site.open_files,
+            database: site.database.clone(),
+        };
         let mut command = (peer.command)(&program, &place)?;
         let log = fs::File::create(place.directory.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -116,12 +121,8 @@ impl Drop for Running {
 }
 
 /// The first thing everybody is asked.
-const FIRST: Work = Work {
-    shape: Shape { request_bytes: 1 << 10, chunks: 1, stream: true },
-    pace: None,
-    connections: 1,
-    requests: 1,
-};
+const FIRST: Work =
+    Work { shape: Shape::stream(1 << 10, 1), pace: None, connections: 1, requests: 1 };
 
 /// A port that was free just now.
 fn free_port() -> Result<u16> {
