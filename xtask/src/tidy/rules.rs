@@ -25,7 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("latimer-probe", &["latimer-wire"]),
     ("latimer-scratch", &[]),
     ("latimer-store", &["latimer-scratch"]),
-    ("latimer-gateway", &["latimer-wire", "latimer-probe", "latimer-store"]),
+    ("latimer-gateway", &["latimer-wire", "latimer-probe", "latimer-store", "latimer-scratch"]),
     ("latimer", &["latimer-wire", "latimer-probe", "latimer-store", "latimer-gateway"]),
     ("latimer-bench", &["latimer-scratch"]),
     ("xtask", &[]),

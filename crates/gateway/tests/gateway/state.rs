@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use latimer_gateway::Config;
 use latimer_gateway::state::{Keeper, StateConfig};
+use latimer_scratch::PostgresServer;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -324,6 +325,51 @@ async fn another_gateway_on_the_same_directory_goes_on() {
     let next = json!({"input": "two", "previous_response_id": answered.json()["id"]});
     let (sent, _) = turn(&backend, second.address, next).await;
     assert_eq!(sent["messages"].as_array().unwrap().len(), 3);
+}
+
+/// A client whose turns go to one gateway and to the other, before and after the database has crashed.
+#[tokio::test]
+async fn gateways_over_one_database_serve_one_conversation() {
+    let Some(database) = PostgresServer::start().unwrap() else { return };
+    let backend = Backend::start().await;
+    let state = StateConfig {
+        store: Keeper::Postgres(database.address()),
+        wait_ms: 500,
+        ..StateConfig::default()
+    };
+    let config = || Config { state: state.clone(), ..before(backend.address) };
+    let gateways = [Gateway::start(config()).await, Gateway::start(config()).await];
+    let opened = ask(gateways[0].address, &post_to("/v1/conversations", "", "{}")).await.json();
+    let mut previous = Value::Null;
+    for at in 0..4 {
+        let gateway = gateways[at % 2].address;
+        let named = json!({"input": format!("{at}"), "previous_response_id": previous,
+            "stream": at == 1});
+        let (sent, answered) = turn(&backend, gateway, named).await;
+        assert_eq!(sent["messages"].as_array().unwrap().len(), 2 * at + 1);
+        let response =
+            if at == 1 { answered.terminal()["response"].clone() } else { answered.json() };
+        previous = response["id"].clone();
+        let joined = json!({"input": format!("{at}"), "conversation": opened["id"]});
+        let (sent, _) = turn(&backend, gateway, joined).await;
+        assert_eq!(sent["messages"].as_array().unwrap().len(), 2 * at + 1);
+    }
+
+    database.crash().unwrap();
+    let (_, answered) = turn(&backend, gateways[0].address, json!({"input": "alone"})).await;
+    assert_eq!(answered.json()["store"], false);
+    database.begin().unwrap();
+    for gateway in &gateways {
+        let path = format!("/v1/responses/{}", previous.as_str().unwrap());
+        let known = async {
+            // A connection of before the crash may be tried first.
+            while ask(gateway.address, &get(&path)).await.status != 200 {}
+        };
+        within("what was acknowledged is there", known).await;
+        let named = json!({"input": "on", "previous_response_id": previous});
+        let (sent, _) = turn(&backend, gateway.address, named).await;
+        assert_eq!(sent["messages"].as_array().unwrap().len(), 9);
+    }
 }
 
 #[tokio::test]
