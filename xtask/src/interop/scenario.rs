@@ -45,6 +45,9 @@ pub struct Scenario {
     /// Whether the client is sent once more, to what Latimer recorded of it, and has to see the same.
     #[serde(default)]
     pub replay: bool,
+    /// Whether the last request holds a summary in the place of what came before.
+    #[serde(default)]
+    pub compacts: bool,
     /// Every request it makes, and how it is answered.
     pub exchanges: Vec<Exchange>,
     /// What the backend speaks, one run each.
