@@ -6,7 +6,8 @@ input, a message a line, and says what it does on standard output.
 
 It is no model. What it does, the last message of the user says:
 
-    call NAME {"a": 1}   calls a tool that the client offers, and then says what it answered
+    call NAME {"a": 1}   calls a tool that the client offers, and then says what it answered;
+                         with `and say TEXT` behind it, says that instead
     run COMMAND          says that it has run a command
     fail, die, hang      ends badly, as an agent may
     anything else        is said back, word by word
@@ -77,10 +78,10 @@ class Run:
     def work(self):
         task, result = self.order["task"].strip(), self.result()
         self.say("run_started", message=task)
-        call = re.search(r"^call (\S+)\s*(\{.*\})?", task, re.MULTILINE)
+        call = re.search(r"^call (\S+)\s*(\{.*\})?(?: and say (.+))?", task, re.MULTILINE)
         command = re.search(r"^run (.+)", task, re.MULTILINE)
         if result is not None:
-            self.text(f"The tool answered: {result}")
+            self.text(call and call[3] or f"The tool answered: {result}")
         elif call and call[1] in self.tools:
             arguments = json.loads(call[2] or "{}")
             self.say("tool_call", tool_name=call[1], tool_use_id=f"call_{self.id}", input=arguments)

@@ -228,9 +228,14 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
         scenario::Backend::Mock(script) => Some(backend::mock(site, script, &place)?),
         _ => None,
     };
-    let backend = shared.or(own.as_ref()).context("nobody answers in this scenario")?;
+    let url = match (&run.scenario.backend, shared.or(own.as_ref())) {
+        (scenario::Backend::Agent(program), _) => {
+            format!("stdio:python3 '{}'", site.root.join(program).display())
+        }
+        (_, backend) => backend.context("nobody answers in this scenario")?.url.clone(),
+    };
     git_init(&place)?;
-    run.client.send(site, run, &place, &backend.url)?;
+    run.client.send(site, run, &place, &url)?;
     files_are_made(run, &place)?;
     recording::check(run.scenario, &place.record())?;
     if run.client.uses_socket {

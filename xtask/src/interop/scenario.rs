@@ -45,6 +45,8 @@ pub struct Scenario {
     /// Whether the client is sent once more, to what Latimer recorded of it, and has to see the same.
     #[serde(default)]
     pub replay: bool,
+    /// The agent that answers, a program in Python below the workspace, where it is no model.
+    pub agent: Option<PathBuf>,
     /// Whether the last request holds a summary in the place of what came before.
     #[serde(default)]
     pub compacts: bool,
@@ -153,6 +155,8 @@ pub enum Backend {
     Mock(PathBuf),
     /// LiteLLM's proxy, with this configuration.
     LiteLlm(PathBuf),
+    /// An agent, a program in Python below the workspace, which Latimer starts.
+    Agent(PathBuf),
 }
 
 fn both_dialects() -> Vec<String> {
@@ -182,10 +186,11 @@ fn read(path: &Path, name: &str) -> Result<Scenario> {
     let scenario: Scenario = toml::from_str(&fs::read_to_string(path)?)?;
     let script = path.with_file_name(format!("{name}.toml"));
     let configuration = path.with_file_name(format!("{name}.yaml"));
-    let backend = match (script.exists(), configuration.exists()) {
-        (true, false) => Backend::Mock(script),
-        (false, true) => Backend::LiteLlm(configuration),
-        _ => bail!("it needs either {name}.toml or {name}.yaml next to it"),
+    let backend = match (script.exists(), configuration.exists(), &scenario.agent) {
+        (true, false, None) => Backend::Mock(script),
+        (false, true, None) => Backend::LiteLlm(configuration),
+        (false, false, Some(agent)) => Backend::Agent(agent.clone()),
+        _ => bail!("it needs one of {name}.toml and {name}.yaml next to it, and `agent`"),
     };
     Ok(Scenario { name: name.to_owned(), backend, ..scenario })
 }

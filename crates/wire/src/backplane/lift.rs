@@ -24,9 +24,11 @@ use super::receipt::{Outcome, Receipt};
 use super::told::{ITEM_ID, REFUSAL, deed_item, item_of, message_item};
 use super::tools::{Offered, call_item};
 use crate::error::ApiError;
-use crate::json::{Object, Raw, push_string};
+use crate::json::{Raw, push_string};
 use crate::note::Notes;
-use crate::responses::{Envelope, Event, Failure, Kind, Mend, Sink, Status, Usage};
+use crate::responses::{
+    Envelope, Event, Failure, Kind, LOGPROBS, Mend, Rest, Sink, Snapshot, Status, Usage,
+};
 
 /// The reader of what an agent says.
 ///
@@ -45,6 +47,7 @@ use crate::responses::{Envelope, Event, Failure, Kind, Mend, Sink, Status, Usage
 /// ```
 #[derive(Debug)]
 pub struct Lift {
+    envelope: Envelope,
     mend: Mend,
     id_stem: String,
     offered: Offered,
@@ -70,7 +73,8 @@ impl Lift {
     /// `id_stem` makes the ids of items that have none: new for each response, and short.
     pub fn new(envelope: Envelope, id_stem: &str) -> Self {
         Lift {
-            mend: Mend::new(envelope, id_stem),
+            mend: Mend::new(envelope.clone(), id_stem),
+            envelope,
             id_stem: id_stem.to_owned(),
             offered: Offered::default(),
             policy: PolicyProfile::default(),
@@ -224,9 +228,9 @@ impl Lift {
         };
         let mut literal = String::new();
         push_string(&mut literal, text);
-        let kind = match ext.contains_key(REFUSAL) {
-            true => Kind::RefusalDelta,
-            false => Kind::OutputTextDelta,
+        let (kind, rest) = match ext.contains_key(REFUSAL) {
+            true => (Kind::RefusalDelta, Rest::Fixed(&[])),
+            false => (Kind::OutputTextDelta, Rest::Fixed(LOGPROBS)),
         };
         self.mend.event(
             Event {
@@ -234,6 +238,7 @@ impl Lift {
                 item_id: ext.get(ITEM_ID).map(Json::raw).filter(|id| id.is_string()),
                 part_index: Some(0),
                 payload: Some(Raw::trusted(&literal)),
+                rest,
                 ..Event::new(kind)
             },
             sink,
@@ -335,21 +340,17 @@ impl Lift {
             Outcome::Partial if !self.stopped => (Status::Incomplete, Kind::Incomplete),
             _ => (Status::Completed, Kind::Completed),
         };
-        let usage = self.usage;
-        let response = Json::object(|object| {
-            let object = object.text("status", status.name());
-            let object = match status {
-                Status::Completed => object.number("completed_at", now),
-                _ => object.with("incomplete_details", |out| {
-                    Object::new(out).text("reason", "max_output_tokens").end();
-                }),
-            };
-            match usage {
-                Some(usage) => object.with("usage", |out| usage.print(out)),
-                None => object,
-            }
-        });
-        self.mend.event(Event { payload: Some(response.raw()), ..Event::new(kind) }, sink);
+        let mut response = String::new();
+        let snapshot = Snapshot {
+            status,
+            completed_at: Some(now),
+            reason: (status == Status::Incomplete).then_some("max_output_tokens"),
+            usage: self.usage.as_ref(),
+            failure: None,
+        };
+        self.envelope.print(&mut response, "", &snapshot);
+        let payload = Some(Raw::trusted(&response));
+        self.mend.event(Event { payload, ..Event::new(kind) }, sink);
     }
 }
 

@@ -6,6 +6,7 @@ use super::event::AgentEventKind;
 use super::same::same;
 use super::tools::{OfferedTool, call_item};
 use crate::json::{Object, Raw};
+use crate::responses::Status;
 
 /// The key in the `ext` of a message's first delta that holds the message's id.
 pub(super) const ITEM_ID: &str = "item_id";
@@ -87,18 +88,15 @@ pub(super) fn item_of(kind: &AgentEventKind, ext: &Members) -> Option<Json> {
 /// A message of the assistant, in the form in which services make one.
 pub(super) fn message_item(text: &str) -> Json {
     Json::object(|object| {
-        object.text("type", "message").text("role", "assistant").list(
-            "content",
-            [text],
-            |out, text| {
-                Object::new(out)
-                    .text("type", "output_text")
-                    .text("text", text)
-                    .raw("annotations", Raw::EMPTY_ARRAY)
-                    .raw("logprobs", Raw::EMPTY_ARRAY)
-                    .end();
-            },
-        )
+        let object = object.text("type", "message").text("status", Status::Completed.name());
+        object.text("role", "assistant").list("content", [text], |out, text| {
+            Object::new(out)
+                .text("type", "output_text")
+                .text("text", text)
+                .raw("annotations", Raw::EMPTY_ARRAY)
+                .raw("logprobs", Raw::EMPTY_ARRAY)
+                .end();
+        })
     })
 }
 

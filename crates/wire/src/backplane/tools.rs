@@ -8,7 +8,7 @@ use super::conversation::IrToolDefinition;
 use super::same::same;
 use crate::json::Raw;
 use crate::path::Path;
-use crate::responses::{Part, Request, Tool};
+use crate::responses::{Part, Request, Status, Tool};
 
 /// A tool as the contract says it; what it leaves out is in the metadata: the members that are not
 /// said (`tool`), or all of a tool that is no function (`raw`).
@@ -125,7 +125,8 @@ impl Offered {
 pub(super) fn call_item(tool: &OfferedTool, call_id: &str, input: Raw<'_>) -> Json {
     Json::object(|object| {
         let kind = if tool.is_custom { "custom_tool_call" } else { "function_call" };
-        let object = object.text("type", kind).text("call_id", call_id).text("name", &tool.name);
+        let object = object.text("type", kind).text("status", Status::Completed.name());
+        let object = object.text("call_id", call_id).text("name", &tool.name);
         let object = match &tool.namespace {
             Some(namespace) => object.text("namespace", namespace),
             None => object,
