@@ -23,7 +23,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::build;
 use crate::tools::{LITELLM, Tool};
 use backend::Backend;
-use client::{CLIENTS, Client};
+use client::{CLIENTS, Client, DEADLINE};
+use process::Process;
 use scenario::Scenario;
 
 /// How many characters of a failure stand in its line; all of it is in the log.
@@ -238,6 +239,7 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     run.client.send(site, run, &place, &url)?;
     files_are_made(run, &place)?;
     recording::check(run.scenario, &place.record())?;
+    is_sealed(site, &place)?;
     if run.client.uses_socket {
         recording::all_over_socket(&place.record())?;
     }
@@ -251,6 +253,13 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     let of_all = if run.client.is_forgetful { place.backend_record() } else { place.record() };
     recording::all_calls_answered(run.scenario, &of_all)?;
     if run.scenario.replay { replay(site, run, &place).context("replayed") } else { Ok(()) }
+}
+
+/// The lines of a recording are as they were written, each sealed with the one before.
+fn is_sealed(site: &Site, place: &Place) -> Result<()> {
+    let mut verify = process::command(&site.latimer, &place.home);
+    verify.args(["receipt", "verify"]).arg(place.record().join("traffic.jsonl"));
+    Process::start(&mut verify, "verify", &place.logs)?.succeed(DEADLINE).map(drop)
 }
 
 /// Sends the client once more, in another place, to what was recorded of it. Nothing else answers.
