@@ -17,6 +17,8 @@ const RENEWALS: u32 = 4;
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// How many turns are ended or forgotten at once.
 const BATCH: u32 = 100;
+/// How much longer than they were to be, responses are there to be built on by one in the making.
+const GRACE_S: i64 = 3_600;
 /// Why a response failed that a gateway left behind.
 const LEFT_BEHIND: (&str, &str) = (
     "gateway_stopped",
@@ -66,7 +68,7 @@ impl State {
     }
 
     async fn forget(&self) -> Result<(), StoreError> {
-        while self.in_time(self.store.expire(now(), BATCH)).await? > 0 {}
+        while self.in_time(self.store.expire(now() - GRACE_S, BATCH)).await? > 0 {}
         Ok(())
     }
 
