@@ -6,6 +6,7 @@
 //! shape) it does not offer, and that is no finding; a plain text it has to answer.
 
 mod scenarios;
+mod socket;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use latimer_wire::responses::Flavour;
 use serde_json::{Map, Value, json};
 
 use self::scenarios::{SCENARIOS, WRONG, Wrong};
+use self::socket::{Answered, Socket};
 use crate::config::{Settings, Target};
 use crate::upstream::{Ask, Upstream};
 
@@ -66,6 +68,9 @@ const NOT_OFFERED: &[u16] = &[400, 404, 405, 422, 426, 501];
 /// How much of an answer is read, and how long its next piece may take.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const IDLE: Duration = Duration::from_secs(120);
+/// How often a response that is made in the background is asked for, and how long between.
+const POLLS_MAX: usize = 240;
+const POLL: Duration = Duration::from_millis(250);
 /// How much of an error's message is shown.
 const SHOWN_CHARACTERS: usize = 100;
 /// How much of a stream is read before the client leaves.
@@ -126,6 +131,21 @@ struct Heard {
 impl Heard {
     fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
+    }
+
+    /// The id of a response, if it can stand in a path.
+    fn id(&self) -> Option<String> {
+        let text = self.text();
+        let id = Raw::parse(&text).ok()?.member_text("id")?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~');
+        (!id.is_empty() && id.chars().all(is_plain)).then(|| id.into_owned())
+    }
+
+    /// Whether it is a response on which work goes on.
+    fn is_open(&self) -> bool {
+        let text = self.text();
+        let status = Raw::parse(&text).ok().and_then(|response| response.member_text("status"));
+        status.is_some_and(|status| matches!(&*status, "queued" | "in_progress"))
     }
 
     /// The words of an error.
@@ -230,7 +250,7 @@ impl Server {
         examined.push(self.leaving(api).await);
         if api == Api::Responses {
             self.stateful(examined).await;
-            examined.push(self.websocket().await);
+            self.websocket(examined).await;
         }
     }
 
@@ -282,20 +302,10 @@ impl Server {
     async fn stateful(&self, examined: &mut Vec<Examined>) {
         let api = Api::Responses;
         let name = |name: &str| format!("{}: {name}", label(api));
+        self.background(examined).await;
         let body = self.body(text_body(api), false, api);
-        let body = with(&body, vec![("background", json!(true))]);
-        let heard = self.hear(&self.post(path(api), body.clone())).await;
-        examined.push(judged(name("background"), heard, api, &body, false, self.flavour));
-
-        let body = self.body(text_body(api), false, api);
-        let stored = self.hear(&self.post(path(api), body.clone())).await;
-        let stored = stored.map(|heard| heard.text().into_owned()).unwrap_or_default();
-        let id = Raw::parse(&stored).ok().and_then(|response| response.member_text("id"));
-        let id = id.unwrap_or_default();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~');
-        if id.is_empty() || !id.chars().all(is_plain) {
-            return;
-        }
+        let stored = self.hear(&self.post(path(api), body)).await;
+        let Some(id) = stored.ok().and_then(|heard| heard.id()) else { return };
         let body = self.body(text_body(api), false, api);
         let body = with(&body, vec![("previous_response_id", json!(id))]);
         let heard = self.hear(&self.post(path(api), body.clone())).await;
@@ -304,26 +314,76 @@ impl Server {
         examined.push(judged(name("retrieval"), heard, api, "", false, self.flavour));
     }
 
-    /// Whether the WebSocket transport is there.
-    async fn websocket(&self) -> Examined {
-        let name = format!("{}: WebSocket", label(Api::Responses));
-        let mut ask = self.get(path(Api::Responses));
-        for (header, value) in [
-            (header::CONNECTION, "Upgrade"),
-            (header::UPGRADE, "websocket"),
-            (header::SEC_WEBSOCKET_VERSION, "13"),
-            (header::SEC_WEBSOCKET_KEY, "bGF0aW1lciBjaGVjayAhIQ=="),
-        ] {
-            ask.headers.insert(header, HeaderValue::from_static(value));
+    /// What only a server does that makes responses in the background: one is polled to its end, and
+    /// another is ended.
+    async fn background(&self, examined: &mut Vec<Examined>) {
+        let api = Api::Responses;
+        let name = |name: &str| format!("{}: background, {name}", label(api));
+        let body = with(&self.body(text_body(api), false, api), vec![("background", json!(true))]);
+        let mut heard = self.hear(&self.post(path(api), body.clone())).await;
+        let id = heard.as_ref().ok().and_then(Heard::id);
+        for _ in 0..POLLS_MAX {
+            let (Some(id), true) = (&id, heard.as_ref().is_ok_and(Heard::is_open)) else { break };
+            tokio::time::sleep(POLL).await;
+            heard = self.hear(&self.get(format!("/responses/{id}"))).await;
         }
-        let skipped = match self.upstream.send(&ask).await {
-            Ok(reply) if reply.head.status.as_u16() == 101 => {
-                "offered, but this version does not examine it".to_owned()
+        examined.push(judged(name("polled"), heard, api, &body, false, self.flavour));
+        let heard = self.hear(&self.post(path(api), body)).await;
+        let Some(id) = heard.ok().and_then(|heard| heard.id()) else { return };
+        let heard = self.hear(&self.post(format!("/responses/{id}/cancel"), "")).await;
+        examined.push(judged(name("cancelled"), heard, api, "", false, self.flavour));
+    }
+
+    /// A text over a WebSocket, what follows on it, and what follows on an answer that never was.
+    async fn websocket(&self, examined: &mut Vec<Examined>) {
+        let api = Api::Responses;
+        let name = |name: &str| format!("{}: WebSocket, {name}", label(api));
+        let mut socket = match self.socket().await {
+            Ok(socket) => socket,
+            Err(why) => {
+                let skipped = Some(format!("not offered: {why}"));
+                let name = format!("{}: WebSocket", label(api));
+                return examined.push(Examined { name, findings: Vec::new(), skipped });
             }
-            Ok(reply) => format!("not offered: {}", reply.head.status.as_u16()),
-            Err(error) => format!("not offered: {error}"),
         };
-        Examined { name, findings: Vec::new(), skipped: Some(skipped) }
+        let ask = |input: &str, previous: Option<&str>| {
+            let mut body = json!({"model": self.model, "input": input, "store": false});
+            if let (Some(members), Some(previous)) = (body.as_object_mut(), previous) {
+                members.insert("previous_response_id".to_owned(), json!(previous));
+            }
+            body
+        };
+        let first = ask("Say hello in one word.", None);
+        let heard = socket.ask(first.clone()).await;
+        let id = heard.as_ref().ok().and_then(|heard| heard.id.clone());
+        let judge = |name: String, heard: Result<Answered, String>, body: &Value, must: bool| {
+            let heard =
+                heard.map(|Answered { status, body, .. }| Heard { status, body: body.into() });
+            let request = with(&body.to_string(), vec![("stream", json!(true))]);
+            judged(name, heard, api, &request, must, self.flavour)
+        };
+        examined.push(judge(name("text"), heard, &first, true));
+        let next = ask("And in another language?", id.as_deref());
+        let heard = socket.ask(next.clone()).await;
+        examined.push(judge(name("continuation"), heard, &next, false));
+        let lost = ask("And in a third?", Some("resp_that_never_was"));
+        let heard = socket.ask(lost.clone()).await;
+        let answered = heard.as_ref().is_ok_and(|heard| heard.status < 400);
+        let mut refused = judge(name("unknown response"), heard, &lost, false);
+        refused.skipped = None;
+        if answered {
+            let detail = "an answer that never was is continued".to_owned();
+            refused.findings.push(finding(Rule::RefusalMissing, detail));
+        }
+        examined.push(refused);
+    }
+
+    /// A WebSocket to the server.
+    async fn socket(&self) -> Result<Socket, String> {
+        let line = self.upstream.line().await.map_err(|error| error.to_string())?;
+        let address = self.upstream.address(path(Api::Responses)).replacen("http", "ws", 1);
+        let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
+        Socket::open(line, address, &self.headers, self.flavour).await
     }
 }
 
