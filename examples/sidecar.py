@@ -10,11 +10,13 @@ It is no model. What it does, the last message of the user says:
                          with `and say TEXT` behind it, says that instead
     run COMMAND          says that it has run a command
     fail, die, hang      ends badly, as an agent may
+    fail without FILE    ends badly where the file is not there, and makes it
     anything else        is said back, word by word
 """
 
 import datetime
 import json
+import os
 import re
 import sys
 import time
@@ -80,6 +82,7 @@ class Run:
         self.say("run_started", message=task)
         call = re.search(r"^call (\S+)\s*(\{.*\})?(?: and say (.+))?", task, re.MULTILINE)
         command = re.search(r"^run (.+)", task, re.MULTILINE)
+        without = re.search(r"^fail without (\S+)$", task)
         if result is not None:
             self.text(call and call[3] or f"The tool answered: {result}")
         elif call and call[1] in self.tools:
@@ -88,7 +91,9 @@ class Run:
         elif command:
             self.say("command_executed", command=command[1], exit_code=0, output_preview="done")
             self.text("It is done.")
-        elif task == "fail":
+        elif task == "fail" or (without and not os.path.exists(without[1])):
+            if without:
+                open(without[1], "w").close()
             self.say("error", message="the example was told to fail", error_code="told_to_fail")
             return self.end("failed")
         elif task == "die":
