@@ -1,7 +1,7 @@
 //! A model backend from a script. In: requests in Chat Completions or Responses form. Out: answers
 //! in the same form, all made one way: the script's answer becomes a hub response, which is
 //! unfolded into events and, for Chat, lowered; and, if it is wanted, a recording of both. It stands
-//! where a model would, and nowhere else; a Chat request that a strict backend would refuse, it
+//! where a model would, and nowhere else; a request that a strict backend would refuse, it
 //! refuses.
 
 mod answer;
@@ -148,6 +148,7 @@ impl Mock {
         if head.uri.path() == control::PATH {
             return self.pending.ask(&head.method, body).into();
         }
+        let raw = body;
         let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         match (&head.method, head.uri.path().trim_start_matches("/v1")) {
             (&Method::GET, "/models") => {
@@ -161,7 +162,10 @@ impl Mock {
                     Err(fault) => refuse(400, "strict", &fault.message, Some(&fault.param)).into(),
                 }
             }
-            (&Method::POST, "/responses") => self.answer(head, &asked::in_hub(&body), false),
+            (&Method::POST, "/responses") => match strict::check_hub(raw) {
+                Ok(()) => self.answer(head, &asked::in_hub(&body), false),
+                Err(error) => reply(error.status, error.body()).into(),
+            },
             _ => refuse(
                 404,
                 "not_found",

@@ -1,13 +1,15 @@
-//! What the strictest Chat backends ask of a request, so that no history which one of them would
-//! refuse passes unseen. In: a request in Chat Completions form. Out: the first rule that it breaks.
+//! What the strictest backends ask of a request, so that none which one of them would refuse passes
+//! unseen. In: a request in Chat Completions or Responses form. Out: the first rule that it breaks.
 //!
-//! Each rule is some server's own: OpenAI, DeepSeek and Mistral refuse calls without output, outputs
+//! A Responses request is held against the hub's own table. Of the Chat rules, each is some server's own: OpenAI, DeepSeek and Mistral refuse calls without output, outputs
 //! without call and long ids; vLLM and llama.cpp refuse arguments that are no JSON; the chat
 //! templates of Mistral, Gemma and Qwen refuse a later system message or an assistant that speaks
 //! twice.
 
 use std::collections::BTreeSet;
 
+use latimer_wire::error::ApiError;
+use latimer_wire::responses::Request;
 use serde_json::Value;
 
 /// The longest id and name that all backends take.
@@ -35,6 +37,23 @@ pub(super) struct Fault {
 
 fn fault(param: String, message: String) -> Result<(), Fault> {
     Err(Fault { param, message })
+}
+
+/// Holds a request in Responses form against what it may be. The mock keeps nothing that it could go
+/// on from.
+pub(super) fn check_hub(body: &[u8]) -> Result<(), ApiError> {
+    let text = std::str::from_utf8(body);
+    let text = text.map_err(|_| ApiError::invalid("", "invalid_utf8", "The body is no UTF-8."))?;
+    let request = Request::parse(text)?;
+    request.check()?;
+    match request.given("previous_response_id") {
+        None => Ok(()),
+        Some(id) => {
+            let message = format!("Previous response with id {id} not found: the mock keeps none.");
+            let code = "previous_response_not_found";
+            Err(ApiError::invalid("previous_response_id", code, message))
+        }
+    }
 }
 
 /// Holds a request against the rules.
