@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::check::{self, Fault};
-use crate::dialogue::{self, History, Shape};
+use crate::dialogue::{self, Shape};
 use crate::results::Results;
 
 /// What one exchange may take.
@@ -80,9 +80,17 @@ impl Answers {
 /// # Errors
 /// When a task of the load itself broke; whatever a peer does wrong is in the answers.
 pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Answers> {
+    say(address, work, dialogue::request(work.shape), apart).await
+}
+
+/// The same, where each request says `body`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn say(address: SocketAddr, work: Work, body: Bytes, apart: Duration) -> Result<Answers> {
     let asker = Arc::new(Asker {
         address,
-        body: asked(address, work.shape).await?,
+        body,
         text: dialogue::text(work.shape.chunks),
         stream: work.shape.stream,
         paced: work.pace.is_some(),
@@ -108,11 +116,12 @@ pub async fn run(address: SocketAddr, work: Work, apart: Duration) -> Result<Ans
     Ok(answers)
 }
 
-/// What each request says. Where the gateway is to have the history, it is told it first.
-async fn asked(address: SocketAddr, shape: Shape) -> Result<Bytes> {
-    if shape.history != History::Named {
-        return Ok(dialogue::request(shape));
-    }
+/// Tells a gateway the history that it is to have, turn by turn. Out: what each request says that
+/// names it.
+///
+/// # Errors
+/// When a turn is not answered as one that can be named.
+pub async fn tell(address: SocketAddr, shape: Shape) -> Result<Bytes> {
     let mut sender = connect(address).await?;
     let (mut turn, mut previous) = (0, None);
     loop {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::cases::{CASES, Case, Kind};
+use crate::dialogue::{self, History, Shape};
 use crate::load::{self, Answers, Work};
 use crate::peers::{self, Peer, Role, Running, Site};
 use crate::process::Tree;
@@ -162,15 +163,23 @@ pub struct Round {
 /// # Errors
 /// When the peer has ended.
 pub async fn round(upstream: &Upstream, running: &Running, work: Work) -> Result<Round> {
+    let body = match work.shape.history {
+        History::Named => {
+            // Each turn of the history is shorter than all of it.
+            upstream.play(Shape { stream: false, ..Shape::stream(0, work.shape.chunks) }, None);
+            load::tell(running.address, work.shape).await?
+        }
+        History::Sent | History::Stored => dialogue::request(work.shape),
+    };
     upstream.play(work.shape, work.pace);
     let apart = if work.connections > AT_ONCE { APART } else { Duration::ZERO };
     let before = running.tree.map(|tree| tree.cpu()).transpose()?;
     let (answers, resident_kb) = match running.tree {
-        None => (load::run(running.address, work, apart).await?, None),
+        None => (load::say(running.address, work, body, apart).await?, None),
         Some(tree) => {
             let mut most = 0;
             let answers = tokio::select! {
-                answers = load::run(running.address, work, apart) => answers?,
+                answers = load::say(running.address, work, body, apart) => answers?,
                 never = watch(tree, &mut most) => never?,
             };
             (answers, Some(most.max(tree.resident_kb()?)))
