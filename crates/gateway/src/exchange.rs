@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, Response, StatusCode, header};
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_store::Id;
 use latimer_wire::backplane::codex::DEFAULT_MODEL;
 use latimer_wire::error::ApiError;

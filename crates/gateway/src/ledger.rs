@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use latimer_probe::account::{Account, Outcome, Passage, Socket};
+use latimer_probe::record::account::{Account, Outcome, Passage, Socket};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 use tokio::sync::oneshot;

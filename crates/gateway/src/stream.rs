@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{Status, Usage};
 use tokio::task::JoinHandle;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
-use latimer_probe::convert::har::Archive;
-use latimer_probe::convert::{ConvertError, dump, har, rollout};
-use latimer_probe::exchange;
-use latimer_probe::form::FileForm;
+use latimer_probe::formats::form::FileForm;
+use latimer_probe::formats::har::Archive;
+use latimer_probe::formats::{convert::ConvertError, dump, har, rollout};
+use latimer_probe::record::exchange;
 
 use crate::args;
 use crate::recording::{Recording, form};

@@ -9,9 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use latimer_gateway::backplane::{public_key, signing_key};
-use latimer_probe::exchange;
-use latimer_probe::form::FileForm;
+use latimer_probe::formats::form::FileForm;
 use latimer_probe::receipt::{Chain, RecordedLines, recorded, seal};
+use latimer_probe::record::exchange;
 use latimer_wire::backplane::{AgentEventKind, Receipt, Time};
 use latimer_wire::json::Raw;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use latimer_probe::form::{FileForm, LOOKED_AT_BYTES};
+use latimer_probe::formats::form::{FileForm, LOOKED_AT_BYTES};
 
 /// The names' ends of files that hold recordings, and whether each is compressed.
 const ENDS: &[(&str, bool)] = &[(".jsonl", false), (".jsonl.zst", true)];

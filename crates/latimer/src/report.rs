@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use latimer_probe::markdown::{self, Options};
 #[cfg(feature = "parquet")]
-use latimer_probe::parquet;
+use latimer_probe::formats::parquet;
+use latimer_probe::markdown::{self, Options};
 use latimer_probe::summary::{Placed, Prices, Selection, Summarizer, Summary, SummaryOptions};
-use latimer_probe::{csv, html, otlp, summary, unix_ms};
+use latimer_probe::{
+    formats::{csv, otlp},
+    html, summary, unix_ms,
+};
 use tempfile::{SpooledData, SpooledTempFile};
 
 use crate::args::{self, ReportFormat};

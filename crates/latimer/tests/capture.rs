@@ -6,7 +6,7 @@ mod common;
 use std::process::Stdio;
 
 use common::{Listening, ask, latimer, run, text};
-use latimer_probe::exchange::read;
+use latimer_probe::record::exchange::read;
 
 /// The mock on a port of its own.
 fn mock(directory: &std::path::Path) -> Listening {

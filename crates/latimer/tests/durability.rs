@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::{Listening, ask, latimer};
-use latimer_probe::exchange::{Unreadable, read};
+use latimer_probe::record::exchange::{Unreadable, read};
 use latimer_wire::json::Raw;
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -45,7 +45,9 @@ fn recorded(folder: &Path) -> Recorded {
         for line in read(&bytes) {
             match line {
                 Ok(exchange) => {
-                    let latimer_probe::exchange::Payload::Json(body) = exchange.request.body else {
+                    let latimer_probe::record::exchange::Payload::Json(body) =
+                        exchange.request.body
+                    else {
                         panic!("no JSON body")
                     };
                     let input = body.member("input").and_then(Raw::text).unwrap();

@@ -6,8 +6,8 @@ mod samples;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use latimer_probe::exchange;
 use latimer_probe::markdown::{Layout, Options, render};
+use latimer_probe::record::exchange;
 use latimer_probe::record::{Body, Record};
 
 use self::samples::SIZES;

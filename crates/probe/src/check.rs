@@ -5,8 +5,8 @@ use latimer_wire::check::{Api, Exhibit, Finding, judge};
 use latimer_wire::json::{Raw, push_string};
 use latimer_wire::responses::Flavour;
 
-use crate::exchange::{Exchange, Payload, Unreadable, read};
 use crate::fields::Fields;
+use crate::record::exchange::{Exchange, Payload, Unreadable, read};
 
 /// What was found in one answer.
 #[derive(Debug)]

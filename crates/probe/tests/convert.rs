@@ -6,11 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use latimer_probe::convert::har::{self, Archive};
-use latimer_probe::convert::{dump, rollout};
-use latimer_probe::otlp::Traces;
+use latimer_probe::formats::har::{self, Archive};
+use latimer_probe::formats::otlp::Traces;
+use latimer_probe::formats::{dump, rollout};
 use latimer_probe::summary::{Summarizer, SummaryOptions};
-use latimer_probe::{exchange, form::FileForm};
+use latimer_probe::{formats::form::FileForm, record::exchange};
 use serde_json::Value;
 
 fn folder(name: &str) -> PathBuf {
@@ -163,7 +163,7 @@ fn traces_follow_the_conventions() {
 #[cfg(feature = "parquet")]
 #[test]
 fn a_table_says_the_same_as_parquet() {
-    use latimer_probe::parquet::Table;
+    use latimer_probe::formats::parquet::Table;
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
     let recording = fixture("summary/agent.jsonl");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use latimer_probe::schema;
+use latimer_probe::record::schema;
 use serde_json::Value;
 
 fn docs() -> std::path::PathBuf {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use latimer_probe::markdown::{Layout, Options, render};
 use latimer_probe::summary::{self, Prices, Summarizer, Summary, SummaryLimits, SummaryOptions};
-use latimer_probe::{csv, html};
+use latimer_probe::{formats::csv, html};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::unfold as stream_of;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_store::{Id, StoreError, Tenant};
 use latimer_wire::responses::{Event, Response, unfold};
 use latimer_wire::sse;

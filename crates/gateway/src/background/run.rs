@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_store::{StoreError, StoredEvent};
 use latimer_wire::json::Raw;
 use latimer_wire::responses::{Event, Failure, Kind, Response, Role, unfold};

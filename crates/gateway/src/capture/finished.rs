@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use latimer_probe::account::Account;
-use latimer_probe::attempts::Attempts;
+use latimer_probe::record::account::Account;
+use latimer_probe::record::attempts::Attempts;
 use latimer_probe::record::{Body, Record};
-use latimer_probe::{arrivals, lineage};
+use latimer_probe::record::{arrivals, lineage};
 use latimer_wire::json::Raw;
 use tokio::sync::oneshot;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use latimer_probe::account::Incident;
+use latimer_probe::record::account::Incident;
 use latimer_wire::json::Object;
 
 use super::losses::Losses;

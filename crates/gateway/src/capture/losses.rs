@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use latimer_probe::account::Incident;
+use latimer_probe::record::account::Incident;
 
 use crate::clock::unix_milliseconds;
 

@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use latimer_probe::attempts::Attempts;
+use latimer_probe::record::attempts::Attempts;
 use latimer_probe::seal;
 
 use self::eraser::Eraser;

@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use latimer_probe::index;
+use latimer_probe::record::index;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use latimer_probe::account::Incident;
-use latimer_probe::exchange::{Unreadable, read};
+use latimer_probe::record::account::Incident;
+use latimer_probe::record::exchange::{Unreadable, read};
 
 use super::log::Log;
 use super::losses::Losses;
@@ -98,7 +98,8 @@ fn the_index_says_where_each_exchange_stands() {
         };
         let squeezed = std::fs::read(format!("{segment}.zst")).expect("its segment");
         for entry in std::fs::read_to_string(&index).expect("the index").lines() {
-            let entry: latimer_probe::index::Entry = serde_json::from_str(entry).expect("JSON");
+            let entry: latimer_probe::record::index::Entry =
+                serde_json::from_str(entry).expect("JSON");
             let frame = zstd::decode_all(&squeezed[entry.frame as usize..]).expect("a frame");
             let at = entry.at_in_frame as usize;
             let found = &frame[at..at + entry.bytes as usize];

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use latimer_probe::account::{Account, Outcome};
+use latimer_probe::record::account::{Account, Outcome};
 use tokio::time::Sleep;
 
 use super::pace::Pace;

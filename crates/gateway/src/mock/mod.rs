@@ -32,7 +32,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::{self, Event, unfold};

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::body::Entry;
 use super::pace::Pace;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 
 /// How many bytes are made at once.
 const BLOCK_BYTES: usize = 64 << 10;

@@ -1,8 +1,8 @@
 //! What is said of a request that was not recorded. In: the request and the recorded one that comes
 //! nearest. Out: an error for the client, and words for the operator.
 
-use latimer_probe::cassette::Nearest;
-use latimer_probe::matching::{Asked, Difference};
+use latimer_probe::replay::cassette::Nearest;
+use latimer_probe::replay::matching::{Asked, Difference};
 use latimer_wire::error::ApiError;
 
 use crate::headers;

@@ -1,6 +1,6 @@
 //! A recording that answers. In: requests, and the file that holds what was answered to their likes.
 //! Out: the recorded answers, found by what is asked without what differs from run to run
-//! ([`latimer_probe::matching`]); for what was not recorded an error that shows what comes nearest,
+//! ([`latimer_probe::replay::matching`]); for what was not recorded an error that shows what comes nearest,
 //! or, where there is a backend to ask, its answer, which is recorded as well.
 //!
 //! The n-th equal request of a session gets the n-th recorded answer. When they are used up, the
@@ -22,8 +22,8 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use latimer_probe::cassette::{Cassette, Nearest, Take};
-use latimer_probe::matching::Asked;
+use latimer_probe::replay::cassette::{Cassette, Nearest, Take};
+use latimer_probe::replay::matching::Asked;
 use latimer_wire::error::ApiError;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;

@@ -9,7 +9,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use latimer_probe::cassette::Take;
+use latimer_probe::replay::cassette::Take;
 
 use crate::answer::{Answer, BrokenOff, build};
 use crate::headers;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_store::{Id, StoreError};
 use latimer_wire::error::ApiError;
 use latimer_wire::json::{Object, Raw};

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use latimer_probe::account::{Outcome, Socket};
+use latimer_probe::record::account::{Outcome, Socket};
 use latimer_wire::responses::Status;
 use latimer_wire::sse;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use latimer_probe::account::{Outcome, Passage};
+use latimer_probe::record::account::{Outcome, Passage};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::Status;
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::{

@@ -1,7 +1,7 @@
 //! A whole answer for the client, made of whatever the backend sent: one body, or a stream.
 
 use bytes::Bytes;
-use latimer_probe::account::Outcome;
+use latimer_probe::record::account::Outcome;
 use latimer_wire::chat::{push_completion_in, push_joined};
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
-use latimer_probe::account::Socket;
+use latimer_probe::record::account::Socket;
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::socket::{Address, ClientEvent, Held, Posted, Wish};
 use latimer_wire::responses::{Flavour, Status};

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, ZlibEncoder};
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
-use latimer_probe::exchange::Payload;
+use latimer_probe::record::exchange::Payload;
 
 use crate::support::*;
 

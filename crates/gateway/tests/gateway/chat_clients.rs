@@ -1,7 +1,7 @@
 //! Programs that speak Chat Completions: before a backend that speaks Responses, and passed on to one
 //! that speaks Chat Completions itself.
 
-use latimer_probe::exchange::Payload;
+use latimer_probe::record::exchange::Payload;
 use serde_json::{Value, json};
 
 use crate::support::*;

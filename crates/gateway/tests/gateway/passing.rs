@@ -1,7 +1,7 @@
 //! What crosses the gateway untouched, and what does not cross it.
 
 use latimer_gateway::Config;
-use latimer_probe::exchange::Payload;
+use latimer_probe::record::exchange::Payload;
 use latimer_wire::json::Raw;
 
 use crate::support::*;

@@ -2,8 +2,8 @@
 
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
-use latimer_probe::account::Outcome;
-use latimer_probe::exchange::{Payload, Unreadable};
+use latimer_probe::record::account::Outcome;
+use latimer_probe::record::exchange::{Payload, Unreadable};
 use latimer_wire::json::Raw;
 use serde_json::json;
 
@@ -204,7 +204,7 @@ async fn a_torn_last_line_spoils_no_other() {
     let _ = gateway.stop.send(());
     within("it stops", gateway.running).await.unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    let lines: Vec<_> = latimer_probe::exchange::read(text.as_bytes()).collect();
+    let lines: Vec<_> = latimer_probe::record::exchange::read(text.as_bytes()).collect();
     let [Err(_), Err(Unreadable::Incident { incident, .. }), Ok(_)] = lines.as_slice() else {
         panic!("{lines:?}")
     };

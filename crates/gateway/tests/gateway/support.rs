@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use latimer_gateway::mock::{Mock, Script};
 use latimer_gateway::{Config, Dialect, Server, UpstreamConfig};
-use latimer_probe::exchange::{self, Exchange};
+use latimer_probe::record::exchange::{self, Exchange};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -3,8 +3,8 @@
 use latimer_gateway::Proxy;
 use latimer_gateway::config::RecorderConfig;
 use latimer_gateway::tap::{Channel, Tap};
-use latimer_probe::account::{Account, Outcome};
-use latimer_probe::exchange::{Exchange, Payload};
+use latimer_probe::record::account::{Account, Outcome};
+use latimer_probe::record::exchange::{Exchange, Payload};
 use latimer_wire::json::Raw;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +44,7 @@ impl Tapped {
         within("it stops", self.running).await.unwrap();
         let text = std::fs::read_to_string(self.directory.path().join("traffic.jsonl")).unwrap();
         let text: &'static str = text.leak();
-        let exchanges = latimer_probe::exchange::read(text.as_bytes()).map(Result::unwrap);
+        let exchanges = latimer_probe::record::exchange::read(text.as_bytes()).map(Result::unwrap);
         exchanges.map(|exchange| (exchange.clone(), exchange.account().unwrap())).collect()
     }
 }

@@ -4,8 +4,8 @@
 use super::page::Page;
 use super::text::code;
 use super::{request, response, totals};
-use crate::exchange::{Exchange, Headers};
-use crate::parts::Parts;
+use crate::content::parts::Parts;
+use crate::record::exchange::{Exchange, Headers};
 use crate::redact;
 use crate::words::time_with_ms;
 

@@ -18,8 +18,8 @@ use page::Page;
 use totals::Totals;
 
 use crate::blocks;
-use crate::exchange::{self, Unreadable};
-use crate::parts::Parts;
+use crate::content::parts::Parts;
+use crate::record::exchange::{self, Unreadable};
 
 /// How the report looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use latimer_wire::json::Raw;
 
 use super::page::Page;
 use super::text::{chars, code, cut, html, inline};
-use crate::exchange::Payload;
+use crate::content::input::{self, InputItem};
+use crate::content::parts::Body;
+use crate::content::python;
 use crate::fields::{Fields, tree};
-use crate::input::{self, InputItem};
-use crate::parts::Body;
-use crate::python;
+use crate::record::exchange::Payload;
 use crate::words::grouped;
 
 /// The settings on the first line: key and label.

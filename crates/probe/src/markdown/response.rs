@@ -5,12 +5,12 @@
 use super::page::Page;
 use super::request::write_as_it_is;
 use super::text::{chars, code, code_cell, cut, inline};
-use crate::account::Tokens;
-use crate::answer::{Answer, Channel};
-use crate::exchange::RecordedResponse;
-use crate::parts::Body;
-use crate::stream::{self, StreamSummary};
-use crate::tool_call::ToolCall;
+use crate::content::answer::{Answer, Channel};
+use crate::content::parts::Body;
+use crate::content::stream::{self, StreamSummary};
+use crate::content::tool_call::ToolCall;
+use crate::record::account::Tokens;
+use crate::record::exchange::RecordedResponse;
 use crate::words::grouped;
 
 /// The texts of an answer in the order of the report.

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::{code, code_cell, inline};
 use super::{Options, page::Page};
-use crate::exchange::{Exchange, path_of};
-use crate::parts::Parts;
+use crate::content::parts::Parts;
+use crate::content::structure::KeyPaths;
+use crate::content::tally::Tally;
+use crate::record::exchange::{Exchange, path_of};
 use crate::redact;
-use crate::structure::KeyPaths;
-use crate::tally::Tally;
 use crate::words::{date_and_time, grouped};
 
 /// Sums over the exchanges so far.

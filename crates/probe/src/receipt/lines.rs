@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::exchange::{Unreadable, read};
+use crate::record::exchange::{Unreadable, read};
 use crate::seal;
 
 /// The first thing that is not as it was written. RecordedLines are counted from 1, over all files.

@@ -13,7 +13,7 @@ use latimer_wire::{chat, json};
 use ring::digest::{SHA256, digest};
 
 use super::canonical::hexadecimal;
-use crate::exchange::{Exchange, Payload};
+use crate::record::exchange::{Exchange, Payload};
 
 /// The paths at whose end a model is asked, and how the answer is read.
 const DOORS: &[(&str, Door)] = &[

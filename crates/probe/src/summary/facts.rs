@@ -5,15 +5,15 @@ use std::borrow::Cow;
 
 use super::prefix::Prompt;
 use super::{BrokenRule, Called, Ending, Facts, NamedBy, Times};
-use crate::account::{Account, Outcome, Remark};
-use crate::answer::{Answer, Channel};
 use crate::check;
-use crate::exchange::{Exchange, Payload, path_of};
+use crate::content::answer::{Answer, Channel};
+use crate::content::parts::Parts;
+use crate::content::stream;
 use crate::fields::Fields;
-use crate::lineage;
-use crate::parts::Parts;
+use crate::record::account::{Account, Outcome, Remark};
+use crate::record::exchange::{Exchange, Payload, path_of};
+use crate::record::lineage;
 use crate::redact;
-use crate::stream;
 
 /// How much of a text is kept, in characters.
 pub(super) const EXCERPT_CHARS: usize = 280;
@@ -77,7 +77,7 @@ impl Seen {
 }
 
 impl Called {
-    fn of(call: &crate::tool_call::ToolCall) -> Called {
+    fn of(call: &crate::content::tool_call::ToolCall) -> Called {
         Called {
             name: name(call.name.as_deref().unwrap_or("?")),
             call_id: call.call_id.as_deref().map(name),

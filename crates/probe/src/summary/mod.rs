@@ -11,7 +11,7 @@ mod select;
 mod sessions;
 mod sums;
 
-pub use crate::account::Tokens;
+pub use crate::record::account::Tokens;
 pub use against::{Against, TurnDigest, TurnPair, compare};
 pub use price::{LongInput, Price, Prices};
 pub use select::{Answered, Selection, UnknownAnswer};
@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::blocks;
-use crate::exchange::{self, Unreadable};
+use crate::record::exchange::{self, Unreadable};
 use facts::Seen;
 use sessions::Assembly;
 

@@ -11,8 +11,8 @@ use latimer_wire::json::Raw;
 
 use super::facts::{excerpt, name};
 use super::{Added, Change};
+use crate::content::input;
 use crate::fields::Fields;
-use crate::input;
 
 /// The parts of a prompt, and by what names dialects know each.
 const GROUPS: [&[&str]; 3] = [&["instructions", "system"], &["tools"], &["input", "messages"]];

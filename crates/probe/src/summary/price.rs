@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::account::Tokens;
+use crate::record::account::Tokens;
 
 /// The table that comes with the crate.
 const TABLE: &str = include_str!("prices.toml");
@@ -130,7 +130,7 @@ impl Price {
 #[cfg(test)]
 mod tests {
     use super::{Prices, TABLE};
-    use crate::account::Tokens;
+    use crate::record::account::Tokens;
 
     #[test]
     fn each_shipped_price_says_where_and_when_it_was_read() {

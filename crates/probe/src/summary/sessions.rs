@@ -12,8 +12,8 @@ use super::{
     Cache, Change, Ending, Facts, Lines, NamedBy, Placed, SUMMARY_VERSION, SessionSummary,
     SkippedLine, Sum, Summary, SummaryOptions, TurnSummary,
 };
-use crate::account::Incident;
-use crate::exchange::Unreadable;
+use crate::record::account::Incident;
+use crate::record::exchange::Unreadable;
 
 /// How many calls of a session wait for their outputs; a call beyond them gets no round trip.
 const PENDING_CALLS_MAX: usize = 256;

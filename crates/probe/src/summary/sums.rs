@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{BrokenRule, Facts, Price, Prices};
-use crate::account::Tokens;
+use crate::record::account::Tokens;
 
 /// How many models, tools and rules are told apart; what comes after them goes by [`OTHER`].
 const NAMES_MAX: usize = 1_000;

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use crate::columns::{COLUMNS, Cell};
+use crate::formats::columns::{COLUMNS, Cell};
 use crate::summary::Placed;
 use crate::words::rfc3339;
 

@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::content::input::call;
 use crate::fields::Fields;
-use crate::input::call;
 
 /// The events that bring arguments: the name without `.delta` or `.done`, and the field of the
 /// `done` event.

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Outcome;
-use crate::exchange;
+use crate::record::account::Outcome;
+use crate::record::exchange;
 
 /// Where an exchange stands in its segment, and what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +42,9 @@ pub struct Entry {
 ///
 /// ```
 /// let line = br#"{"timestamp":1.5,"request":{"method":"GET","url":"/"},"latimer":{"id":"a"}}"#;
-/// let entry = latimer_probe::index::entry(line, 100, 0, 100).expect("an exchange");
+/// let entry = latimer_probe::record::index::entry(line, 100, 0, 100).expect("an exchange");
 /// assert_eq!((entry.timestamp_unix_ms, entry.id.as_deref()), (1500, Some("a")));
-/// assert!(latimer_probe::index::entry(b"{}\n", 0, 0, 0).is_none());
+/// assert!(latimer_probe::record::index::entry(b"{}\n", 0, 0, 0).is_none());
 /// ```
 pub fn entry(line: &[u8], at: u64, frame: u64, at_in_frame: u64) -> Option<Entry> {
     let exchange = exchange::read(line).next()?.ok()?;

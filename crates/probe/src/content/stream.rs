@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use latimer_wire::sse::{Decoder, Frame};
 
-use crate::answer::Answer;
-use crate::exchange::{Headers, Payload};
+use crate::content::answer::Answer;
+use crate::content::tally::Tally;
 use crate::fields::Fields;
-use crate::tally::Tally;
+use crate::record::exchange::{Headers, Payload};
 
 /// A recorded stream, read to its end.
 #[derive(Debug, Default)]

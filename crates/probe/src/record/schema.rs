@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::account::{Account, Incident};
+use crate::record::account::{Account, Incident};
 
 /// One exchange, or a word of the recorder about the recording.
 #[derive(JsonSchema)]

@@ -74,7 +74,7 @@ impl FileForm {
     /// What a file is that begins with `start`, of which [`LOOKED_AT_BYTES`] are enough.
     ///
     /// ```
-    /// use latimer_probe::form::FileForm;
+    /// use latimer_probe::formats::form::FileForm;
     /// assert_eq!(FileForm::of(b"{\"log\": {\"version\": \"1.2\""), FileForm::Har);
     /// assert_eq!(FileForm::of(b"data: {}\n\n").words(), "a stream of server-sent events");
     /// ```

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use latimer_wire::json::Raw;
 
-use crate::exchange::{Exchange, Headers, Payload, RecordedResponse, Unreadable, read};
-use crate::matching::{Asked, Difference};
+use crate::record::exchange::{Exchange, Headers, Payload, RecordedResponse, Unreadable, read};
 use crate::redact::{self, REDACTED};
+use crate::replay::matching::{Asked, Difference};
 
 /// The kinds of events that end a stream of Responses.
 const TERMINAL: &[&str] =
@@ -228,7 +228,7 @@ fn is_over(stream: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Cassette;
-    use crate::matching::Asked;
+    use crate::replay::matching::Asked;
 
     fn line(input: &str, response: &str, outcome: &str) -> String {
         format!(

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use latimer_wire::json::{Object, Raw, push_unquoted};
 
-use crate::escape::push_escaped;
+use crate::record::escape::push_escaped;
 use crate::redact;
 
 /// A body as it came.
@@ -180,7 +180,7 @@ fn push_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::{Body, Record};
-    use crate::exchange::{Payload, read};
+    use crate::record::exchange::{Payload, read};
     use latimer_wire::json::Raw;
 
     fn line(record: &Record<'_>) -> String {

@@ -19,7 +19,7 @@ pub struct Frames {
 /// Reads the pieces of an event stream; `at_us` counts from the beginning of the exchange.
 ///
 /// ```
-/// use latimer_probe::arrivals::of_stream;
+/// use latimer_probe::record::arrivals::of_stream;
 /// let pieces = [("data: 1\n\ndata:", 700), (" 2\n", 900), ("\ndata: cut off", 950)];
 /// let frames = of_stream(pieces.map(|(text, at_us)| (text.as_bytes(), at_us)));
 /// assert_eq!(frames.deltas_us, [700, 250]);

@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use latimer_wire::json::{Object, Raw};
 use latimer_wire::sse;
 
-use super::{ConvertError, Found, Lines, pairs};
-use crate::account::{Account, Socket};
-use crate::exchange::{Exchange, Headers, Payload};
-use crate::stream;
+use super::convert::{ConvertError, Found, Lines, pairs};
+use crate::content::stream;
+use crate::record::account::{Account, Socket};
+use crate::record::exchange::{Exchange, Headers, Payload};
 use crate::words::{rfc3339, unix_ms};
 
 /// The status of an answer that opens a WebSocket.

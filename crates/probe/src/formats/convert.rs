@@ -1,11 +1,6 @@
-//! Recordings of other programs made ours, and ours made theirs. In: a file of another form, or lines of
-//! a recording. Out: lines of a recording, or a file of that form. What is read is written by
-//! [`crate::record`], and redacted as anything that is recorded. `docs/formats.md` lists the forms
-//! and what each keeps.
-
-pub mod dump;
-pub mod har;
-pub mod rollout;
+//! What the readers of other forms have in common. In: a request and its answer, as one of them found
+//! them. Out: a line of a recording, written by [`crate::record`] and redacted as anything that is
+//! recorded.
 
 use std::io;
 
@@ -42,9 +37,9 @@ pub enum ConvertError {
 pub type Lines<'l> = &'l mut dyn FnMut(&[u8]) -> io::Result<()>;
 
 /// Headers as they are told apart in other forms: a list of `{name, value}`.
-type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<(String, String)>;
 
-fn pairs(list: Option<Raw<'_>>) -> Pairs {
+pub(super) fn pairs(list: Option<Raw<'_>>) -> Pairs {
     let list = list.map(Raw::elements).unwrap_or_default();
     let pair = |header: Raw<'_>| {
         let name = header.member_text("name")?.into_owned();
@@ -56,21 +51,21 @@ fn pairs(list: Option<Raw<'_>>) -> Pairs {
 
 /// A request and its answer as another form holds them.
 #[derive(Debug, Default)]
-struct Found {
-    unix_ms: i64,
-    method: String,
-    url: String,
-    request_headers: Pairs,
-    request_body: Option<String>,
-    status: Option<u16>,
-    response_headers: Pairs,
-    response_body: Option<String>,
+pub(super) struct Found {
+    pub(super) unix_ms: i64,
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) request_headers: Pairs,
+    pub(super) request_body: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) response_headers: Pairs,
+    pub(super) response_body: Option<String>,
     /// What goes under the key `latimer`, as JSON.
-    extra: Option<String>,
+    pub(super) extra: Option<String>,
 }
 
 impl Found {
-    fn write(&self, lines: Lines<'_>) -> io::Result<()> {
+    pub(super) fn write(&self, lines: Lines<'_>) -> io::Result<()> {
         let [asked, answered] = [&self.request_headers, &self.response_headers].map(|pairs| {
             let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             pairs.collect::<Vec<(&str, &str)>>()

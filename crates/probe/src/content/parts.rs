@@ -1,9 +1,9 @@
 //! What of an exchange several parts of a report show, found once: the members of JSON bodies,
 //! and the sizes of bodies.
 
-use crate::exchange::{Exchange, Payload};
+use crate::content::python;
 use crate::fields::Fields;
-use crate::python;
+use crate::record::exchange::{Exchange, Payload};
 
 /// The two bodies of an exchange.
 pub(crate) struct Parts<'a> {

@@ -4,7 +4,7 @@
 
 use latimer_wire::json::Raw;
 
-use super::{ConvertError, Found, Lines, pairs};
+use super::convert::{ConvertError, Found, Lines, pairs};
 
 /// The ends of the names of the two files.
 pub const REQUEST_END: &str = "-request.json";

@@ -1,7 +1,7 @@
 //! What Latimer itself notes down beside request and response: the object under the key `latimer` of
 //! a line. [`Account`] is that object, [`Incident`] what stands there in a line that holds no
 //! exchange but a word of the recorder about the recording. Both are written and read by the same
-//! types, from which [`mod@crate::schema`] is made. `docs/record.md` says it in prose.
+//! types, from which [`mod@crate::record::schema`] is made. `docs/record.md` says it in prose.
 
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
@@ -9,7 +9,7 @@ use latimer_wire::responses;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::arrivals::Frames;
+use crate::record::arrivals::Frames;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,8 +5,8 @@
 
 use latimer_wire::json::{Object, Raw, push_string};
 
-use super::{ConvertError, Found, Lines};
-use crate::account::{Account, Outcome, Remark, Tokens};
+use super::convert::{ConvertError, Found, Lines};
+use crate::record::account::{Account, Outcome, Remark, Tokens};
 use crate::words::unix_ms;
 
 /// Items that are what Codex says to the model, by their `type`; of messages, the role decides.

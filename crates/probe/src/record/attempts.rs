@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use latimer_wire::json::Raw;
 
-use crate::account::{Account, Outcome};
+use crate::record::account::{Account, Outcome};
 
 /// How many requests that failed are remembered; the oldest is forgotten first.
 const REMEMBERED: usize = 256;
@@ -38,8 +38,8 @@ impl Attempts {
     /// `at_unix_ms` is when it ended.
     ///
     /// ```
-    /// use latimer_probe::account::{Account, Outcome};
-    /// use latimer_probe::attempts::Attempts;
+    /// use latimer_probe::record::account::{Account, Outcome};
+    /// use latimer_probe::record::attempts::Attempts;
     /// let mut attempts = Attempts::default();
     /// let mut of = |id: &str, outcome, body: &str| {
     ///     let (id, outcome) = (Some(id.to_owned()), Some(outcome));

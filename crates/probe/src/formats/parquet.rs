@@ -1,5 +1,5 @@
 //! Exchanges as a Parquet file, for DuckDB, ClickHouse, Spark and their likes: a row each, with the
-//! columns of [`mod@crate::csv`] under their types. In: exchanges in their places. Out: the file, a group of
+//! columns of [`mod@crate::formats::csv`] under their types. In: exchanges in their places. Out: the file, a group of
 //! rows at a time. Pages are not compressed: every reader reads them, and the codecs would be many.
 
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use crate::columns::{COLUMNS, Cell, Kind};
+use crate::formats::columns::{COLUMNS, Cell, Kind};
 use crate::summary::Placed;
 
 /// How many rows are in memory before they are written.

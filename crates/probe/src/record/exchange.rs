@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use latimer_wire::json::{Malformed, Raw, Reader};
 
-use crate::account::{Account, Incident};
 use crate::fields::tree;
+use crate::record::account::{Account, Incident};
 
 /// One recorded request and its answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,9 +120,9 @@ pub enum Unreadable {
 ///
 /// ```
 /// let lines = r#"{"timestamp": 1.5, "request": {"method": "GET", "url": "/v1/models"}}"#;
-/// let first = latimer_probe::exchange::read(lines.as_bytes()).next().expect("one line");
+/// let first = latimer_probe::record::exchange::read(lines.as_bytes()).next().expect("one line");
 /// assert_eq!(first?.timestamp_unix_ms, Some(1500));
-/// # Ok::<(), latimer_probe::exchange::Unreadable>(())
+/// # Ok::<(), latimer_probe::record::exchange::Unreadable>(())
 /// ```
 pub fn read(lines: &[u8]) -> impl Iterator<Item = Result<Exchange<'_>, Unreadable>> {
     read_numbered(lines).map(|(_, exchange)| exchange)

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use latimer_wire::json::Raw;
 use memchr::memmem;
 
-use crate::account::Account;
+use crate::record::account::Account;
 
 /// Codex's own account of a request, as a header and as a member of `client_metadata`.
 const TURN_METADATA: &str = "x-codex-turn-metadata";
@@ -31,7 +31,7 @@ const ROWS: &[Row] = &[
 /// Notes down to what a request belongs. `header` gives the value of a header by its name.
 ///
 /// ```
-/// use latimer_probe::{account::Account, lineage};
+/// use latimer_probe::record::{account::Account, lineage};
 /// let mut account = Account::default();
 /// let header = |name: &str| (name == "session_id").then_some("s1".into());
 /// lineage::note(&mut account, header, br#"{"client_metadata":{"turn_id":"t1"}}"#);

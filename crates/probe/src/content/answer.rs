@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 use latimer_wire::json::Raw;
 
-use crate::account::Tokens;
+use crate::content::tool_call::ToolCalls;
 use crate::fields::{Fields, tree};
-use crate::tool_call::ToolCalls;
+use crate::record::account::Tokens;
 
 /// The channels on which text arrives: the event's name without `.delta` or `.done`, and the
 /// channel. The names without `_text` are those of the Open Responses specification.
@@ -243,7 +243,7 @@ fn failure(error: Raw<'_>) -> Option<Failure> {
 fn failure_of(error: &Fields<'_>, text: Option<Cow<'_, str>>) -> Option<Failure> {
     let code = error.get("code").and_then(Raw::non_null).or_else(|| error.get("type"));
     let failure = Failure {
-        code: code.and_then(Raw::non_null).map(|code| crate::python::display(&tree(code))),
+        code: code.and_then(Raw::non_null).map(|code| crate::content::python::display(&tree(code))),
         message: error.text("message").or(text).map(Cow::into_owned),
     };
     (failure.code.is_some() || failure.message.is_some()).then_some(failure)

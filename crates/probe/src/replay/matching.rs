@@ -7,9 +7,9 @@
 use latimer_wire::json::Raw;
 use serde_json::Value;
 
-use crate::exchange::Payload;
 use crate::fields::tree;
 use crate::record::Body;
+use crate::record::exchange::Payload;
 use crate::redact;
 
 /// Members of a body that are left out, by their path, and why they differ.
@@ -126,7 +126,7 @@ impl Asked {
     /// The normal form of a request as it comes in, its body without its coding.
     ///
     /// ```
-    /// use latimer_probe::matching::Asked;
+    /// use latimer_probe::replay::matching::Asked;
     /// let ask = |body: &str| Asked::of("POST", "/v1/responses", body.as_bytes());
     /// let one = ask(r#"{"model": "m", "input": [{"id": "msg_1", "content": "Hi"}]}"#);
     /// let two = ask(r#"{"input": [{"id": "msg_2", "content": "Hi"}], "model": "m"}"#);
