@@ -240,11 +240,11 @@ async fn send(exchange: &mut Exchange, plan: Plan) -> Result<Vec<(Reply, Way)>, 
     };
     match try_join_all(plan.ways.iter().map(ask_once)).await {
         Ok(replies) => {
-            exchange.attempts = replies.iter().map(|reply| reply.attempts).sum();
+            exchange.attempts += replies.iter().map(|reply| reply.attempts).sum::<u32>();
             Ok(replies.into_iter().zip(plan.ways).collect())
         }
         Err(Ok(refused)) => {
-            exchange.attempts = refused.attempts;
+            exchange.attempts += refused.attempts;
             Err(Refusal::of_backend(exchange, refused).await)
         }
         Err(Err(error)) => Err(ApiError::from(error).into()),

@@ -12,7 +12,7 @@ use latimer_wire::json::Raw;
 use latimer_wire::path::Path;
 use latimer_wire::responses::{Envelope, Item, Request, Snapshot, TRIGGER};
 
-use crate::compaction::{self, Seal};
+use crate::compaction::{self, Seal, Sealed, introduced};
 use crate::ledger::Exchange;
 use crate::state::{Keep, State, now, stored, told};
 
@@ -25,6 +25,8 @@ pub(crate) struct Past {
     earlier: Vec<String>,
     /// Those that its own stand for, by their place.
     meant: Vec<(usize, String)>,
+    /// Those that stand for all its own up to this place, and for whatever came before them.
+    window: Option<(usize, Vec<String>)>,
 }
 
 impl Past {
@@ -38,13 +40,19 @@ impl Past {
                 *item = Item::parse(text, Path::INPUT.index(*place))?;
             }
         }
+        if let Some((place, items)) = &self.window {
+            request = request.resting_on(parsed(items)?, *place);
+        }
         if !self.remembered {
             return Ok(request);
         }
-        let items = self.earlier.iter().enumerate();
-        let earlier = items.map(|(place, text)| Item::parse(text, Path::HISTORY.index(place)));
-        Ok(request.continuing(earlier.collect::<Result<_, _>>()?))
+        Ok(request.continuing(parsed(&self.earlier)?))
     }
+}
+
+fn parsed(items: &[String]) -> Result<Vec<Item<'_>>, ApiError> {
+    let items = items.iter().enumerate();
+    items.map(|(place, text)| Item::parse(text, Path::HISTORY.index(place))).collect()
 }
 
 /// What came before a request, as far as it names it.
@@ -64,35 +72,44 @@ pub(crate) async fn recall(exchange: &Exchange, request: &Request<'_>) -> Result
     }
     for (place, item) in request.input.iter().enumerate() {
         let path = Path::INPUT.index(place);
-        match (&*item.kind, state) {
+        let (meant, held) = match (&*item.kind, state) {
             ("item_reference", Some(state)) => {
                 let id = item.required("id", path)?.text().unwrap_or_default();
                 let meant = referred(exchange, state, &id, path).await?;
-                let meant = unsealed(seal, &meant, path)?.unwrap_or(meant);
-                past.meant.push((place, meant));
+                let held = unsealed(seal, &meant, path)?;
+                (Some(meant), held)
             }
-            _ if item.is_compaction() => {
-                past.meant.push((place, compaction::opened(seal, item, path)?));
+            _ if item.is_compaction() => (None, Some(compaction::opened(seal, item, path)?)),
+            _ => (None, None),
+        };
+        match held {
+            Some(Sealed::Window(items)) => {
+                past.earlier.clear();
+                past.window = Some((place, items));
             }
-            _ => {}
+            Some(Sealed::Summary(summary)) => past.meant.push((place, introduced(&summary))),
+            None => past.meant.extend(meant.map(|meant| (place, meant))),
         }
     }
     Ok(past)
 }
 
-/// Leaves of a history what came after its last compaction, and puts the summary in front.
+/// Leaves of a history what came after its last compaction, and puts in front what that holds.
 fn since_compaction(seal: &Seal, items: &mut Vec<String>) -> Result<(), ApiError> {
     for (place, item) in items.iter().enumerate().rev() {
-        if let Some(summary) = unsealed(seal, item, Path::HISTORY.index(place))? {
-            items.splice(..=place, [summary]);
-            return Ok(());
-        }
+        let held = match unsealed(seal, item, Path::HISTORY.index(place))? {
+            Some(Sealed::Window(items)) => items,
+            Some(Sealed::Summary(summary)) => vec![introduced(&summary)],
+            None => continue,
+        };
+        items.splice(..=place, held);
+        return Ok(());
     }
     Ok(())
 }
 
-/// What an item stands for, where it is a compaction.
-fn unsealed(seal: &Seal, item: &str, path: Path<'_>) -> Result<Option<String>, ApiError> {
+/// What an item holds, where it is a compaction.
+fn unsealed(seal: &Seal, item: &str, path: Path<'_>) -> Result<Option<Sealed>, ApiError> {
     if !item.contains("\"compaction") {
         return Ok(None);
     }

@@ -78,6 +78,23 @@ const CASES: &[(&str, Option<&str>, &str)] = &[
     (r#"{"input":"x","metadata":{"a":1}}"#, Some("metadata.a"), TYPE),
     (r#"{"input":"x","background":"yes"}"#, Some("background"), TYPE),
     (r#"{"input":"x","context_management":{}}"#, Some("context_management"), TYPE),
+    (r#"{"input":"x","context_management":["x"]}"#, Some("context_management[0]"), TYPE),
+    (r#"{"input":"x","context_management":[{}]}"#, Some("context_management[0].type"), MISSING),
+    (
+        r#"{"input":"x","context_management":[{"type":"deletion"}]}"#,
+        Some("context_management[0].type"),
+        VALUE,
+    ),
+    (
+        r#"{"input":"x","context_management":[{"type":"compaction","compact_threshold":0}]}"#,
+        Some("context_management[0].compact_threshold"),
+        TOO_FEW,
+    ),
+    (
+        r#"{"input":"x","context_management":[{"type":"compaction","compact_threshold":"9"}]}"#,
+        Some("context_management[0].compact_threshold"),
+        TYPE,
+    ),
     (r#"{"input":"x","conversation":7}"#, Some("conversation"), TYPE),
     (r#"{"input":"x","previous_response_id":7}"#, Some("previous_response_id"), TYPE),
     (r#"{"input":"x","prompt":"p"}"#, Some("prompt"), TYPE),

@@ -37,12 +37,50 @@ pub(crate) fn message(text: &str) -> String {
     out
 }
 
-/// The item that holds a summary, as JSON.
+/// What a compaction item holds.
+pub(crate) enum Sealed {
+    /// A summary of what was there when it was made.
+    Summary(String),
+    /// All there is to know of what came before the item: items, as JSON.
+    Window(Vec<String>),
+}
+
+const SUMMARY: &str = "summary";
+const WINDOW: &str = "window";
+
+impl Sealed {
+    fn print(&self) -> String {
+        let mut out = String::new();
+        match self {
+            Sealed::Summary(summary) => Object::new(&mut out).text(SUMMARY, summary).end(),
+            Sealed::Window(items) => {
+                Object::new(&mut out).list(WINDOW, items, |out, item| out.push_str(item)).end();
+            }
+        }
+        out
+    }
+
+    fn read(text: &str) -> Option<Sealed> {
+        let json = Raw::parse(text).ok()?;
+        let summary = json.member_text(SUMMARY).map(|text| Sealed::Summary(text.into_owned()));
+        summary.or_else(|| {
+            let items = json.member(WINDOW)?.elements();
+            Some(Sealed::Window(items.into_iter().map(|item| item.as_str().to_owned()).collect()))
+        })
+    }
+}
+
+/// The message that a summary is to the model, as JSON.
+pub(crate) fn introduced(summary: &str) -> String {
+    message(&format!("{INTRODUCTION}\n\n{summary}"))
+}
+
+/// The item that a client is given to keep, as JSON.
 ///
 /// # Errors
 /// When it cannot be sealed.
-pub(crate) fn sealed(seal: &Seal, id: &str, summary: &str) -> Result<String, SealError> {
-    let envelope = seal.seal(summary)?;
+pub(crate) fn sealed(seal: &Seal, id: &str, what: &Sealed) -> Result<String, SealError> {
+    let envelope = seal.seal(&what.print())?;
     let mut out = String::new();
     Object::new(&mut out)
         .text("id", id)
@@ -52,14 +90,15 @@ pub(crate) fn sealed(seal: &Seal, id: &str, summary: &str) -> Result<String, Sea
     Ok(out)
 }
 
-/// What a compaction item stands for, as an item that a backend can read.
+/// What a compaction item holds.
 ///
 /// # Errors
 /// A 400 that names the place, where it is not ours.
-pub(crate) fn opened(seal: &Seal, item: &Item<'_>, path: Path<'_>) -> Result<String, ApiError> {
-    let sealed = item.required("encrypted_content", path)?;
-    match seal.open(&sealed.text().unwrap_or_default()) {
-        Ok(summary) => Ok(message(&format!("{INTRODUCTION}\n\n{summary}"))),
+pub(crate) fn opened(seal: &Seal, item: &Item<'_>, path: Path<'_>) -> Result<Sealed, ApiError> {
+    let envelope = item.required("encrypted_content", path)?;
+    let text = seal.open(&envelope.text().unwrap_or_default());
+    match text.and_then(|text| Sealed::read(&text).ok_or(SealError::Foreign)) {
+        Ok(held) => Ok(held),
         Err(SealError::Foreign) => {
             let param = path.member("encrypted_content");
             let message = format!(

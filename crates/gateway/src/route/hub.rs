@@ -133,7 +133,7 @@ pub(super) fn lower_fitting(
 
 /// How many bytes of a request make a token, nearly: English text and JSON have about four
 /// (OpenAI's rule of thumb).
-const BYTES_PER_TOKEN: usize = 4;
+pub(super) const BYTES_PER_TOKEN: usize = 4;
 
 /// How many tokens a request has, by its length.
 pub(super) fn estimated_tokens(body: &str) -> u64 {

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use latimer_wire::error::ApiError;
 use latimer_wire::json::Object;
 use latimer_wire::path::Path;
-use latimer_wire::responses::{Event, Item, Request, Response, Snapshot, Status, Usage, unfold};
+use latimer_wire::responses::{
+    Event, Item, MANAGEMENT, Request, Response, Snapshot, Status, Usage, unfold,
+};
 
+use super::compact::summed;
 use super::hub::{estimated_tokens, lower_fitting, sent};
 use super::{Door, Form, Plan, Way, envelope, utf8};
 use crate::body::Received;
@@ -16,7 +19,7 @@ use crate::clock::unix_seconds;
 use crate::compaction;
 use crate::history;
 use crate::ledger::Exchange;
-use crate::translation::Summary;
+use crate::translation::{Prefaced, Summary};
 
 /// The plan for a request of such a client.
 ///
@@ -51,7 +54,17 @@ pub(super) async fn plan(
     }
     // What is made in the background can be followed, whoever asked for it and how.
     request.stream |= keep.as_ref().is_some_and(|keep| keep.begun.is_some());
+    let summed = summed(exchange, head, &request, text, &envelope).await;
+    let mut request = request.without(MANAGEMENT);
+    let mut preface = None;
+    if let Some(summed) = &summed {
+        (request, preface) = summed.in_request(exchange, request);
+    }
     let (ask, source) = sent(exchange, head, &request, text, envelope)?;
+    let source = match preface {
+        Some(preface) => Box::new(Prefaced { source, preface }),
+        None => source,
+    };
     Ok(Plan { ask, form, ways: vec![Way::Lift(source)], keep })
 }
 
@@ -64,7 +77,7 @@ pub(crate) async fn count(exchange: &mut Exchange, body: &Received) -> Result<St
     exchange.understood();
     asked.check()?;
     let past = history::recall(exchange, &asked).await?;
-    let lowered = lower_fitting(exchange, &past.with(asked.clone())?)?;
+    let lowered = lower_fitting(exchange, &past.with(asked.clone())?.without(MANAGEMENT))?;
     exchange.notes.add("input_tokens_estimated", "by the length of what the backend would be sent");
     let mut counted = String::new();
     Object::new(&mut counted)

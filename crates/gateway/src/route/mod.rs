@@ -2,8 +2,10 @@
 //! two dialects, the client's door and the backend's; where they are the same, nothing is changed.
 //!
 //! [`lift`] is the way of Responses clients before a backend that speaks something else, [`lower`] that
-//! of Chat clients, [`order`] that of work orders; [`hub`] is where all of them meet the backend.
+//! of Chat clients, [`order`] that of work orders; [`hub`] is where all of them meet the backend, and
+//! [`compact`] sums up what is too long.
 
+mod compact;
 mod hub;
 mod lift;
 mod lower;

@@ -16,7 +16,7 @@ use super::whole::folded;
 use super::writer::Writer;
 use super::{CutInsideEvent, Feed, Hop, Source, Translation, Whole};
 use crate::clock::unix_seconds;
-use crate::compaction::{Seal, sealed, text_of};
+use crate::compaction::{Seal, Sealed, sealed, text_of};
 use crate::gateway::Gateway;
 use crate::state::Kept;
 
@@ -65,7 +65,8 @@ impl Summary {
         if summary.is_empty() {
             return Err(server_error("The backend gave no summary.".to_owned()));
         }
-        let item = sealed(self.seal(), &format!("cmp_{}", self.stem), &summary);
+        let id = format!("cmp_{}", self.stem);
+        let item = sealed(self.seal(), &id, &Sealed::Summary(summary));
         item.map_err(|error| server_error(format!("Latimer: {error}.")))
     }
 

@@ -144,3 +144,115 @@ async fn a_summary_that_did_not_come_is_no_compaction() {
         assert!(!answered.text().contains("encrypted_content"));
     }
 }
+
+/// An answer of a backend that says what it used.
+fn counted(text: &str) -> String {
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\n";
+    let stop = STOP.replace("data: [DONE]", &format!("{usage}data: [DONE]"));
+    EVENTS_HEAD.to_owned() + &piece(&delta(text)) + &piece(&stop) + &piece("")
+}
+
+/// A client that lets the server compact (`context_management`): the answer begins with a compaction, and
+/// the model saw a summary and the last turn. Both ways of going on lead to the same.
+#[tokio::test]
+async fn a_request_over_the_threshold_is_compacted_and_answered() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    let long = "a".repeat(400);
+    let first = json!({"model": "m", "input": [{"role": "developer", "content": "rules"},
+        {"role": "user", "content": long}]});
+    let (_, first) = turn(&backend, &gateway, "/v1/responses", &first, "two").await;
+    let managed = json!([{"type": "compaction", "compact_threshold": 100}]);
+    for stream in [true, false] {
+        let body = json!({"model": "m", "input": "three", "stream": stream,
+            "previous_response_id": first.json()["id"], "context_management": managed});
+        let client = Client::send(gateway.address, &post("", body.to_string())).await;
+        let (mut line, heard) = backend.heard().await;
+        let sent: Value = serde_json::from_slice(&heard.body).unwrap();
+        assert_eq!(contents(&sent)[..3], ["rules", &*long, "two"]);
+        assert!(contents(&sent)[3].starts_with("Write a summary"));
+        line.say(counted("All.")).await;
+        let heard = line.request().await;
+        let sent: Value = serde_json::from_slice(&heard.body).unwrap();
+        let summary = format!("{INTRODUCTION}\n\nAll.");
+        assert_eq!(contents(&sent), ["rules", &*summary, "three"]);
+        line.say(counted("four")).await;
+        let answered = client.finish().await;
+        assert_eq!(answered.header("latimer-notes"), Some("input_compacted=1"));
+        drop(line);
+        let response = match stream {
+            true => answered.terminal()["response"].clone(),
+            false => answered.json(),
+        };
+        assert_eq!(response["usage"]["input_tokens"], 14, "both passes");
+        let output = response["output"].as_array().unwrap();
+        let kinds: Vec<_> = output.iter().map(|item| item["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["compaction", "message"]);
+        if stream {
+            let done = answered.events().into_iter();
+            let done = done.filter(|event| event["type"] == "response.output_item.done");
+            let items: Vec<_> = done.map(|event| event["item"].clone()).collect();
+            assert_eq!(&items, output);
+        }
+
+        let next = json!({"model": "m", "input": "five", "previous_response_id": response["id"]});
+        let (sent, _) = turn(&backend, &gateway, "/v1/responses", &next, "six").await;
+        assert_eq!(contents(&sent), ["rules", &*summary, "three", "four", "five"]);
+        let whole = json!({"model": "m", "input": [{"role": "user", "content": long},
+            {"role": "assistant", "content": "two"}, {"role": "user", "content": "three"},
+            output[0], output[1], {"role": "user", "content": "five"}]});
+        let (sent, _) = turn(&backend, &gateway, "/v1/responses", &whole, "six").await;
+        assert_eq!(contents(&sent), ["rules", &*summary, "three", "four", "five"]);
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_the_threshold_is_answered_as_it_is() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(before(backend.address)).await;
+    for (managed, note) in [
+        (json!([{"type": "compaction", "compact_threshold": 100}]), None),
+        (json!([{"type": "compaction"}]), Some("input_not_compacted=1")),
+    ] {
+        let body = json!({"model": "m", "input": "one", "context_management": managed});
+        let client = Client::send(gateway.address, &post("", body.to_string())).await;
+        let (mut line, heard) = backend.heard().await;
+        line.say(counted("two")).await;
+        let sent: Value = serde_json::from_slice(&heard.body).unwrap();
+        assert_eq!(contents(&sent), ["one"]);
+        let answered = client.finish().await;
+        assert_eq!(answered.header("latimer-notes"), note);
+        assert_eq!(answered.json()["output"].as_array().unwrap().len(), 1);
+    }
+    let bad = json!({"input": "one", "context_management": [{"type": "forget"}]});
+    let refused = ask(gateway.address, &post("", bad.to_string())).await;
+    assert_eq!(
+        (refused.status, &refused.error()["param"]),
+        (400, &json!("context_management[0].type"))
+    );
+    backend.assert_quiet().await;
+}
+
+/// A summary that cannot be had takes no answer with it.
+#[tokio::test]
+async fn a_request_that_cannot_be_compacted_is_answered_whole() {
+    let backend = Backend::start().await;
+    let mut config = before(backend.address);
+    config.upstream.as_mut().unwrap().context_tokens = Some(100);
+    let gateway = Gateway::start(config).await;
+    let long = "a".repeat(400);
+    let body = json!({"model": "m", "context_management": [{"type": "compaction"}],
+        "input": [{"role": "user", "content": long}, {"role": "user", "content": "now"}]});
+    let client = Client::send(gateway.address, &post("", body.to_string())).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(whole("503 Service Unavailable", "connection: close\r\n", "{}")).await;
+    drop(line);
+    let (mut line, heard) = backend.heard().await;
+    let sent: Value = serde_json::from_slice(&heard.body).unwrap();
+    assert_eq!(contents(&sent), [&*long, "now"]);
+    line.say(counted("four")).await;
+    let answered = client.finish().await;
+    assert_eq!(answered.header("latimer-notes"), Some("input_not_compacted=1"));
+    assert_eq!(answered.json()["output"][0]["type"], "message");
+}

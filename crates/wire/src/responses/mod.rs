@@ -29,7 +29,7 @@ pub use kind::{Field, Index, Kind, Role, Row, Status};
 pub use mend::Mend;
 pub(crate) use mend::modern;
 pub use parameters::check_metadata;
-pub use past::TRIGGER;
+pub use past::{MANAGEMENT, TRIGGER};
 pub use request::{Item, Part, Request, Tool};
 pub(crate) use request::{missing, wrong_type};
 pub use response::Response;

@@ -3,7 +3,7 @@
 //! parameter. A parameter that is not in the table, and a value of an open list such as
 //! `service_tier`, is for the backend to judge.
 
-use super::request::{Request, wrong_type};
+use super::request::{Request, missing, wrong_type};
 use crate::error::ApiError;
 use crate::json::Raw;
 use crate::path::Path;
@@ -22,6 +22,8 @@ enum Rule {
     SomeOf(&'static [&'static str]),
     /// An object of so many strings at most, under keys and with values of so many characters.
     Strings { pairs: usize, key: usize, value: usize },
+    /// A list of objects, each with these members.
+    Each(&'static [(&'static str, Rule)]),
 }
 
 /// The least and the most a number may be; a whole one has no fraction.
@@ -46,7 +48,7 @@ const NO_END: f64 = f64::INFINITY;
 /// those of the Open Responses specification (2026-04-24).
 const PARAMETERS: &[(&str, Rule)] = &[
     ("background", Rule::Type(&["boolean"])),
-    ("context_management", Rule::Type(&["array"])),
+    ("context_management", Rule::Each(MANAGEMENT)),
     ("conversation", Rule::Type(&["string", "object"])),
     ("frequency_penalty", decimal(-2.0, 2.0)),
     ("include", Rule::SomeOf(INCLUDES)),
@@ -72,6 +74,10 @@ const PARAMETERS: &[(&str, Rule)] = &[
     ("truncation", Rule::OneOf(&["auto", "disabled"])),
     ("user", Rule::Type(&["string"])),
 ];
+
+/// What a client may ask to be done about a context that grows.
+const MANAGEMENT: &[(&str, Rule)] =
+    &[("type", Rule::OneOf(&["compaction"])), ("compact_threshold", integer(1.0, NO_END))];
 
 /// What a client may attach to a response or a conversation.
 const METADATA: Rule = Rule::Strings { pairs: 16, key: 64, value: 512 };
@@ -146,8 +152,30 @@ impl Rule {
             Rule::Strings { pairs, key, value: longest } => {
                 strings(value, *pairs, *key, *longest, path)
             }
+            Rule::Each(members) => {
+                of_type(value, &["array"], path)?;
+                let mut elements = value.elements().into_iter().enumerate();
+                elements.try_for_each(|(at, element)| each(element, members, path.index(at)))
+            }
         }
     }
+}
+
+/// An object with a `type`, whose members keep these rules.
+fn each(value: Raw<'_>, members: &[(&str, Rule)], path: Path<'_>) -> Result<(), ApiError> {
+    of_type(value, &["object"], path)?;
+    if value.member("type").is_none() {
+        return Err(missing(path.member("type")));
+    }
+    for (name, rule) in members {
+        match value.member(name) {
+            Some(value) if !value.is_null() || *name == "type" => {
+                rule.hold(value, path.member(name))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn of_type(value: Raw<'_>, kinds: &[&str], path: Path<'_>) -> Result<(), ApiError> {

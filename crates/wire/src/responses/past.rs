@@ -3,6 +3,7 @@
 //! for a backend without memory.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::request::{Item, Request};
 use crate::json::Raw;
@@ -19,6 +20,9 @@ const OF_STATE: &[&str] = &["background", "conversation", "previous_response_id"
 
 /// Members that name what came before a request.
 const NAMES_PAST: &[&str] = &["conversation", "previous_response_id"];
+
+/// With what a client asks that a request be compacted while it is answered.
+pub const MANAGEMENT: &str = "context_management";
 
 /// Members of a request that count for a summary of it too.
 const OF_SUMMARY: &[&str] = &[
@@ -49,12 +53,24 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// The request with `items` in the place of all that came before it, and of its own items up to the
+    /// one at `last`.
+    #[must_use]
+    pub fn resting_on(mut self, items: Vec<Item<'a>>, last: usize) -> Self {
+        let end = (self.inherited + last + 1).min(self.input.len());
+        (self.inherited, self.stand_ins, self.stood_for) = (0, items.len(), last + 1);
+        self.input.splice(..end, items);
+        self
+    }
+
     /// Where an item of the input stands in the body the client sent; what it did not send stands in
     /// `history`.
     pub fn place(&self, index: usize) -> Path<'static> {
-        match index.checked_sub(self.inherited) {
-            Some(own) => Path::INPUT.index(own),
-            None => Path::HISTORY.index(index),
+        let own = index.checked_sub(self.inherited);
+        match own.map(|own| own.checked_sub(self.stand_ins)) {
+            Some(Some(own)) => Path::INPUT.index(own + self.stood_for),
+            Some(None) if self.stood_for > 0 => Path::INPUT.index(self.stood_for - 1),
+            _ => Path::HISTORY.index(index),
         }
     }
 
@@ -75,19 +91,72 @@ impl<'a> Request<'a> {
     /// followed, so that calls stay with their outputs. Instructions in front stay.
     #[must_use]
     pub fn without_oldest(mut self, bytes: usize) -> (Self, usize) {
-        let first = self.input.iter().position(|item| !item.is_instruction()).unwrap_or_default();
-        let is_user = |at: usize| self.input.get(at).is_some_and(Item::is_from_user);
-        let begins = |at: &usize| is_user(*at) && !is_user(at.saturating_sub(1));
-        let turns: Vec<usize> = (first + 1..self.input.len()).filter(begins).collect();
-        let goes = |end: usize| -> usize {
-            let items = self.input.get(first..end).unwrap_or_default();
-            items.iter().map(Item::bytes).sum()
-        };
-        let enough = turns.iter().copied().find(|end| goes(*end) >= bytes);
+        let first = self.instructions_in_front();
+        let turns = self.turns_after(first);
+        let enough = turns.iter().copied().find(|end| self.bytes_of(first..*end) >= bytes);
         let end = enough.or(turns.last().copied()).unwrap_or(first);
         self.input.drain(first..end);
         self.inherited = self.inherited.saturating_sub(end - first);
         (self, end - first)
+    }
+
+    /// How many items in front are instructions.
+    fn instructions_in_front(&self) -> usize {
+        self.input.iter().position(|item| !item.is_instruction()).unwrap_or_default()
+    }
+
+    /// Where the turns begin that follow the first.
+    fn turns_after(&self, first: usize) -> Vec<usize> {
+        let is_user = |at: usize| self.input.get(at).is_some_and(Item::is_from_user);
+        let begins = |at: &usize| is_user(*at) && !is_user(at.saturating_sub(1));
+        (first + 1..self.input.len()).filter(begins).collect()
+    }
+
+    fn bytes_of(&self, items: Range<usize>) -> usize {
+        self.input.get(items).unwrap_or_default().iter().map(Item::bytes).sum()
+    }
+
+    /// How much the model has to read, nearly, in bytes: the items, the instructions and the tools.
+    pub fn bytes_to_read(&self) -> usize {
+        let others = ["instructions", "tools"].into_iter().filter_map(|name| self.given(name));
+        let others: usize = others.map(|value| value.as_str().len()).sum();
+        others + self.bytes_of(0..self.input.len())
+    }
+
+    /// Whether the client wants it compacted while it is answered, and from how many tokens on, where it
+    /// says so.
+    pub fn wants_management(&self) -> (bool, Option<u64>) {
+        let wishes = self.given(MANAGEMENT).map(Raw::elements).unwrap_or_default();
+        let is_compaction =
+            |wish: &Raw<'_>| wish.member_text("type").as_deref() == Some("compaction");
+        let wish = wishes.into_iter().find(is_compaction);
+        (wish.is_some(), wish.and_then(|wish| wish.member("compact_threshold")?.count()))
+    }
+
+    /// Which items a compaction sums up, all others stay: not the instructions in front, and not the last
+    /// turn, unless that has more than `most` bytes or is all there is.
+    pub fn compactable(&self, most: usize) -> Range<usize> {
+        let (first, end) = (self.instructions_in_front(), self.input.len());
+        let last = self.turns_after(first).last().copied().unwrap_or(end);
+        first..if self.bytes_of(last..end) > most { end } else { last }
+    }
+
+    /// The request as far as this item.
+    #[must_use]
+    pub fn until(mut self, end: usize) -> Self {
+        self.input.truncate(end);
+        self
+    }
+
+    /// The request with a summary in the place of some of its items.
+    #[must_use]
+    pub fn summed_up(mut self, items: Range<usize>, summary: Item<'a>) -> Self {
+        let own = self.inherited + self.stand_ins;
+        self.inherited = 0;
+        self.stand_ins = items.start + 1 + own.saturating_sub(items.end);
+        self.stood_for += items.end.saturating_sub(own);
+        self.input.splice(items, [summary]);
+        self
     }
 
     /// Whether it ends in the wish for a compaction.
@@ -137,7 +206,43 @@ impl Item<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Request;
+    use super::{Item, Path, Request};
+
+    /// What a compaction sums up, and where the items that stay stand in the body.
+    #[test]
+    fn a_compaction_leaves_instructions_and_the_last_turn() {
+        let items = |from: usize, to: usize| {
+            (from..to).map(|at| format!(r#"{{"role":"user","content":"{at}"}}"#))
+        };
+        let answer = r#"{"role":"assistant","content":"a"}"#.to_owned();
+        let body = |items: Vec<String>| format!(r#"{{"input":[{}]}}"#, items.join(","));
+        let rules = r#"{"role":"developer","content":"rules"}"#.to_owned();
+        let all: Vec<_> = [rules]
+            .into_iter()
+            .chain(items(0, 1))
+            .chain([answer.clone()])
+            .chain(items(1, 3))
+            .collect();
+        let body = body(all);
+        let request = Request::parse(&body).unwrap();
+        assert_eq!(request.compactable(1_000), 1..3);
+        assert_eq!(request.compactable(10), 1..5, "the last turn alone is too much");
+        let summary = Item::parse(&answer, Path::INPUT).unwrap();
+        let short = request.summed_up(1..3, summary.clone());
+        assert_eq!(short.input.len(), 4);
+        assert_eq!(short.place(2).to_string(), "input[3]");
+        assert_eq!(short.place(3).to_string(), "input[4]");
+        // A window in the input, and then history that is summed up.
+        let rested = short.resting_on(vec![summary.clone(), summary.clone()], 1);
+        assert_eq!(rested.input.len(), 4);
+        let places: Vec<_> = (0..4).map(|at| rested.place(at).to_string()).collect();
+        assert_eq!(places, ["input[1]", "input[1]", "input[2]", "input[3]"]);
+        let next = Request::parse(r#"{"input":"now"}"#).unwrap();
+        let earlier = Request::parse(&body).unwrap().input;
+        let next = next.continuing(earlier).summed_up(1..5, summary);
+        let places: Vec<_> = (0..3).map(|at| next.place(at).to_string()).collect();
+        assert_eq!(places, ["history[0]", "history[1]", "input[0]"]);
+    }
 
     #[test]
     fn the_oldest_turns_go_whole_and_calls_keep_their_outputs() {

@@ -30,6 +30,9 @@ pub struct Request<'a> {
     bytes: usize,
     /// How many items of the input come from earlier turns.
     pub(super) inherited: usize,
+    /// How many items after those stand for own ones, and for how many.
+    pub(super) stand_ins: usize,
+    pub(super) stood_for: usize,
 }
 
 /// An input item.
@@ -234,6 +237,13 @@ impl<'a> Item<'a> {
     pub fn print_as(&self, id: &str, out: &mut String) {
         let rest = self.members.iter().filter(|(key, _)| !["id", "type"].contains(&&**key));
         let object = Object::new(out).text("id", id).text("type", &self.kind);
+        rest.fold(object, |object, (key, value)| object.member(key, *value)).end();
+    }
+
+    /// Appends the item as it came, with its type.
+    pub fn print(&self, out: &mut String) {
+        let rest = self.members.iter().filter(|(key, _)| key != "type");
+        let object = Object::new(out).text("type", &self.kind);
         rest.fold(object, |object, (key, value)| object.member(key, *value)).end();
     }
 
