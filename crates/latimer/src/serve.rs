@@ -38,7 +38,7 @@ pub fn serve(args: args::Serve) -> Result<ExitCode> {
     })
 }
 
-/// Runs the scripted backend until it is told to stop.
+/// Runs the scripted backend until it is told to stop, or for one work order.
 pub fn mock(args: args::Mock) -> Result<ExitCode> {
     if args.schema {
         return print_schema();
@@ -52,8 +52,17 @@ pub fn mock(args: args::Mock) -> Result<ExitCode> {
         let unwritten = || format!("cannot record in {}", directory.display());
         mock = mock.recording(directory).with_context(unwritten)?;
     }
+    let runtime = runtime()?;
+    if args.stdio {
+        let pipes = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
+        let ran = runtime.block_on(mock.run(pipes));
+        // A read of standard input that has begun cannot be taken back, and is not waited for.
+        runtime.shutdown_background();
+        ran.context("cannot speak over standard input and output")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let ready = |address| eprintln!("Latimer plays a model on http://{address}/v1");
-    runtime()?.block_on(async {
+    runtime.block_on(async {
         let stop = told_to_stop();
         mock.serve(args.listen, ready, async { _ = stop.await }).await
     })?;

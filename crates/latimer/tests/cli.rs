@@ -18,7 +18,7 @@ fn help_shows_how_to_begin() {
         (vec!["serve", "--help"], vec!["--upstream", "--dialect", "--no-record", "curl"]),
         (vec!["run", "--help"], vec!["--program", "thrown away"]),
         (vec!["report", "--help"], vec!["--layout"]),
-        (vec!["mock", "--help"], vec!["--script", "[[rule]]"]),
+        (vec!["mock", "--help"], vec!["--script", "--stdio", "[[rule]]"]),
         (vec!["replay", "--help"], vec!["--speed", "--record-missing", "evenly", "404"]),
         (vec!["receipt", "--help"], vec!["verify", "--signing-key", "openssl"]),
         (vec!["check", "--help"], vec!["--explain", "Exit code"]),
@@ -264,6 +264,25 @@ fn a_file_is_judged() {
             assert!(said.contains(word), "{arguments:?}: {word:?} is missing in: {said}");
         }
     }
+}
+
+#[test]
+fn the_mock_is_an_agent_that_is_a_program() {
+    let here = tempfile::tempdir().unwrap();
+    let script = "[[rule]]\nanswer = { text = 'You said: {user}', output_tokens = 3 }";
+    std::fs::write(here.path().join("script.toml"), script).unwrap();
+    let program = env!("CARGO_BIN_EXE_latimer");
+    let upstream = format!("stdio:'{program}' mock --stdio --script script.toml");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--no-record", "--upstream", &upstream];
+    let gateway = Listening::start(latimer(here.path()).args(serve));
+    for _ in 0..2 {
+        let body = r#"{"model":"m","input":"Hello"}"#;
+        let answer = ask(&gateway.address, "", "/v1/responses", body);
+        assert!(answer.contains("You said: Hello"), "{answer}");
+    }
+    gateway.stop();
+    let output = run(here.path(), &["mock", "--stdio", "--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
 }
 
 #[test]

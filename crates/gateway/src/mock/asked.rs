@@ -1,12 +1,15 @@
 //! What a request asks, as far as rules look at it. In: a request in Chat Completions or Responses
-//! form. Out: the same few facts of either.
+//! form, or a work order. Out: the same few facts of each.
 
+use latimer_wire::backplane::WorkOrder;
 use serde_json::Value;
 
 use super::offered::{self, Offered};
+use super::told::{Form, Manner};
+use crate::config::Dialect;
 
 /// What is known of a request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Asked {
     /// The model it names.
     pub model: String,
@@ -23,8 +26,13 @@ pub(super) struct Asked {
     pub tools: Vec<Offered>,
     /// The name of the schema that the answer is to follow, and the schema.
     pub schema: Option<(String, Value)>,
-    pub stream: bool,
+    /// How it wants its answer.
+    pub manner: Manner,
     pub include_usage: bool,
+    /// The work order that it was, if it was one.
+    pub work_order_id: String,
+    /// What the run is called, where whoever asks says so.
+    pub run_id: Option<String>,
 }
 
 /// Who has an item of a conversation from whom.
@@ -71,8 +79,10 @@ pub(super) fn in_chat(body: &Value) -> Asked {
         steps,
         tools: offered::offered(body),
         schema: schema(body.pointer("/response_format/json_schema")),
-        stream: body["stream"] == true,
+        manner: manner(Dialect::Chat, body),
         include_usage: body.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
+        work_order_id: String::new(),
+        run_id: None,
     }
 }
 
@@ -101,9 +111,21 @@ pub(super) fn in_hub(body: &Value) -> Asked {
         steps,
         tools: offered::offered(body),
         schema: schema(body.pointer("/text/format")),
-        stream: body["stream"] == true,
+        manner: manner(Dialect::Responses, body),
         include_usage: true,
+        work_order_id: String::new(),
+        run_id: None,
     }
+}
+
+/// What a work order asks, of which `hub` is the request in Responses form.
+pub(super) fn in_order(order: &WorkOrder, hub: &Value, form: Form) -> Asked {
+    let manner = Manner { dialect: Dialect::Backplane, form };
+    Asked { manner, work_order_id: order.id.clone(), ..in_hub(hub) }
+}
+
+fn manner(dialect: Dialect, body: &Value) -> Manner {
+    Manner { dialect, form: Form::wanted(body["stream"] == true) }
 }
 
 fn kind(item: &Value) -> &str {

@@ -1,6 +1,7 @@
 //! What can go wrong with an answer: one table of faults, each with what it does to the frames of an
 //! answer that would have been sound (`scene` has the words for that). In: a fault by its name, and
-//! those frames. Out: the steps that are played on the connection. The catalogue in `docs/faults.md` is written from this table.
+//! those frames. Out: the steps that are played on the connection. The catalogue in `docs/faults.md` is
+//! written from this table.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -9,10 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::play::Step;
-use super::scene::{HTML, STOLEN, Scene, UNKNOWN, whole};
+use super::scene::{HTML, STOLEN, Scene, whole};
+use super::told::{Form, Manner};
+use crate::config::Dialect;
 
 /// A fault that the mock can play.
 pub struct FaultKind {
@@ -134,21 +136,21 @@ pub const FAULTS: &[FaultKind] = &[
         "",
         Number::Frames,
         "An error in the form of the dialect comes, and the end.",
-        |scene| scene.begun([Step::Say(scene.error(scene.chat)), Step::End]),
+        |scene| scene.begun([Step::Say(scene.error(scene.manner.dialect)), Step::End]),
     ),
     fault(
         "error_in_sse",
         "",
         Number::Frames,
         "An `error` event of the Responses API comes, and the end.",
-        |scene| scene.begun([Step::Say(scene.error(false)), Step::End]),
+        |scene| scene.begun([Step::Say(scene.error(Dialect::Responses)), Step::End]),
     ),
     fault(
         "chat_error_in_sse",
         "",
         Number::Frames,
         "An `error` object in the form of Chat Completions comes, and the end.",
-        |scene| scene.begun([Step::Say(scene.error(true)), Step::End]),
+        |scene| scene.begun([Step::Say(scene.error(Dialect::Chat)), Step::End]),
     ),
     fault(
         "status",
@@ -171,9 +173,7 @@ pub const FAULTS: &[FaultKind] = &[
         "",
         Number::Frames,
         "A frame of an unknown kind comes between the others.",
-        |scene| {
-            scene.between([Step::Say(scene.event(UNKNOWN, &json!({"type": UNKNOWN}).to_string()))])
-        },
+        |scene| scene.between([Step::Say(scene.unknown())]),
     ),
     fault("bom", "", Number::None, "The body begins with a byte order mark.", |scene| {
         let mark = Step::Say(Bytes::from_static("\u{feff}".as_bytes()));
@@ -200,7 +200,10 @@ pub const FAULTS: &[FaultKind] = &[
         |scene| scene.between([scene.fill(scene.frame().as_bytes())]),
     ),
     fault("keepalive_only", "", MILLISECONDS, "Comments come, and nothing else.", |scene| {
-        let comment: &[u8] = if scene.stream { b": keep-alive\n\n" } else { b"\n" };
+        let comment: &[u8] = match scene.manner.form {
+            Form::Stream => b": keep-alive\n\n",
+            Form::Whole | Form::Lines => b"\n",
+        };
         let every = Duration::from_millis(scene.number);
         vec![scene.head(), Step::Repeat(Bytes::from_static(comment), every)]
     }),
@@ -335,8 +338,7 @@ impl Named {
     pub(super) fn steps(
         self,
         frames: Vec<String>,
-        chat: bool,
-        stream: bool,
+        manner: Manner,
         after: Option<u64>,
     ) -> Vec<Step> {
         let Some(fault) = FAULTS.get(self.index) else { return Vec::new() };
@@ -350,6 +352,6 @@ impl Named {
             _ => frames.len() as u64 / 2,
         };
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(frames.len());
-        (fault.play)(&Scene { frames, chat, stream, at, number: number.unwrap_or(default) })
+        (fault.play)(&Scene { frames, manner, at, number: number.unwrap_or(default) })
     }
 }

@@ -1,8 +1,8 @@
-//! A model backend from a script. In: requests in Chat Completions or Responses form. Out: answers
-//! in the same form, all made one way: the script's answer becomes a hub response, which is
-//! unfolded into events and, for Chat, lowered; and, if it is wanted, a recording of both. It stands
-//! where a model would, and nowhere else; a request that a strict backend would refuse, it
-//! refuses.
+//! A model backend from a script. In: requests in Chat Completions or Responses form, or work orders,
+//! as an agent is given them. Out: answers in the same dialect, all made one way: the script's answer
+//! becomes a hub response, which is unfolded into events and, for the other dialects, lowered; and, if
+//! it is wanted, a recording of both. It stands where a model or an agent would, and nowhere else; a
+//! request that a strict backend would refuse, it refuses.
 
 mod answer;
 mod asked;
@@ -16,7 +16,9 @@ mod play;
 mod sample;
 mod scene;
 mod script;
+mod stdio;
 mod strict;
+mod told;
 
 pub use fault::{FAULTS, FaultKind, Named, Number, UnknownFault};
 pub use script::{Answer, Call, Fault, Pattern, Refusal, Rule, Script, ScriptError, When};
@@ -33,9 +35,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use latimer_probe::record::account::Outcome;
-use latimer_wire::chat::{Lower, push_completion};
 use latimer_wire::error::ApiError;
-use latimer_wire::responses::{self, Event, unfold};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -43,7 +43,8 @@ use self::asked::Asked;
 use self::body::{Entry, MockBody};
 use self::control::Pending;
 use self::pace::Pace;
-use self::play::Play;
+use self::play::{Play, Step};
+use self::told::{Form, Manner};
 use crate::capture::{Finished, Recorder};
 use crate::clock::unix_milliseconds;
 use crate::config::RecorderConfig;
@@ -158,85 +159,92 @@ impl Mock {
             }
             (&Method::POST, "/chat/completions") => {
                 match strict::check(&body, self.script.later_system) {
-                    Ok(()) => self.answer(head, &asked::in_chat(&body), true),
+                    Ok(()) => self.answer(head, &asked::in_chat(&body)),
                     Err(fault) => refuse(400, "strict", &fault.message, Some(&fault.param)).into(),
                 }
             }
             (&Method::POST, "/responses") => match strict::check_hub(raw) {
-                Ok(()) => self.answer(head, &asked::in_hub(&body), false),
+                Ok(()) => self.answer(head, &asked::in_hub(&body)),
+                Err(error) => reply(error.status, error.body()).into(),
+            },
+            (&Method::POST, "/run" | "/backplane/v1/run") => match work_order(head, raw) {
+                Ok(asked) => self.answer(head, &asked),
                 Err(error) => reply(error.status, error.body()).into(),
             },
             _ => refuse(
                 404,
                 "not_found",
-                "The mock serves /v1/chat/completions, /v1/responses, /v1/models and /mock/fault.",
+                "The mock serves /v1/chat/completions, /v1/responses, /v1/run, /v1/models and \
+                 /mock/fault.",
                 None,
             )
             .into(),
         }
     }
 
-    fn answer(&self, head: &Parts, asked: &Asked, chat: bool) -> Said {
-        let Some(rule) = self.script.rule(asked) else { return unruled(asked).into() };
-        if let Some(refusal) = &rule.refuse {
-            return refused(refusal).into();
-        }
-        let fault = match control::fault_of(&head.headers) {
-            Ok(asked) => asked.or_else(|| self.pending.take()).or_else(|| rule.fault.clone()),
-            Err(error) => return refuse(400, "unknown_fault", &error.to_string(), None).into(),
-        };
-        let number = self.answered.fetch_add(1, Ordering::Relaxed);
-        let pace = Pace::of(&self.script, number);
-        let frames = self.frames(rule.answer(asked), asked, number, chat);
-        match fault {
-            Some(Fault { kind, after }) => {
-                let steps = kind.steps(frames, chat, asked.stream, after);
+    fn answer(&self, head: &Parts, asked: &Asked) -> Said {
+        let telling = control::fault_of(&head.headers)
+            .map_err(|error| refusal("unknown_fault", error.to_string()))
+            .and_then(|fault| self.tell(asked, fault));
+        match telling {
+            Err(refusal) => refused(&refusal).into(),
+            Ok(telling) if telling.fault.is_some() => {
                 let last =
                     head.headers.get(header::CONNECTION).is_some_and(|value| value == "close");
-                Said::Play(Play { steps, pace, last, entry: None })
+                Said::Play(telling.play(last))
             }
-            None if asked.stream => {
+            Ok(Telling { frames, pace, .. }) if asked.manner.form == Form::Stream => {
                 let mut response = Response::new(MockBody::stream(frames, pace));
                 let events = http::HeaderValue::from_static("text/event-stream");
                 response.headers_mut().insert(header::CONTENT_TYPE, events);
                 response.into()
             }
-            None => reply(200, frames.concat()).into(),
+            Ok(Telling { frames, .. }) => reply(200, frames.concat()).into(),
         }
     }
 
-    /// The frames of an answer; one that comes whole is one.
-    fn frames(&self, answer: &Answer, asked: &Asked, number: u64, chat: bool) -> Vec<String> {
-        let created = self.script.created;
-        let response = answer::response(answer, asked, number, created);
-        let id = format!("chatcmpl-mock{number}");
-        match (asked.stream, chat) {
-            (false, false) => vec![response.into_json()],
-            (false, true) => {
-                let mut completion = String::new();
-                push_completion(&mut completion, &response, &id, created);
-                vec![completion]
-            }
-            (true, _) => {
-                let lower = Lower::new(&id, &asked.model, created, asked.include_usage);
-                self.events(&response, chat.then_some(lower))
-            }
+    /// What is told to who asks; `fault` is the one that the request itself asks for.
+    fn tell(&self, asked: &Asked, fault: Option<Fault>) -> Result<Telling, Refusal> {
+        let rule = self.script.rule(asked).ok_or_else(|| unruled(asked))?;
+        if let Some(refusal) = &rule.refuse {
+            return Err(refusal.clone());
         }
+        let fault = fault.or_else(|| self.pending.take()).or_else(|| rule.fault.clone());
+        let number = self.answered.fetch_add(1, Ordering::Relaxed);
+        let response = answer::response(rule.answer(asked), asked, number, self.script.created);
+        Ok(Telling {
+            frames: told::frames(response, asked, number, &self.script),
+            manner: asked.manner,
+            pace: Pace::of(&self.script, number),
+            fault,
+        })
     }
+}
 
-    /// The stream of a response, a frame each.
-    fn events(&self, response: &responses::Response, mut lower: Option<Lower>) -> Vec<String> {
-        let mut frames = Vec::new();
-        unfold(response, self.script.piece, &mut |event: &Event<'_>| {
-            let mut frame = String::new();
-            match &mut lower {
-                Some(lower) => lower.push(event, &mut frame),
-                None => event.print_frame(&mut frame),
-            }
-            frames.extend((!frame.is_empty()).then_some(frame));
-        });
-        frames
+/// An answer, ready to be told.
+struct Telling {
+    frames: Vec<String>,
+    manner: Manner,
+    pace: Pace,
+    fault: Option<Fault>,
+}
+
+impl Telling {
+    /// The answer with its fault, if it has one. `last`: the client wants no other after it.
+    fn play(self, last: bool) -> Play {
+        let steps = match self.fault {
+            Some(Fault { kind, after }) => kind.steps(self.frames, self.manner, after),
+            None => self.frames.into_iter().map(|frame| Step::Say(frame.into())).collect(),
+        };
+        Play { steps, pace: self.pace, last, entry: None }
     }
+}
+
+/// What a work order asks, over HTTP.
+fn work_order(head: &Parts, body: &[u8]) -> Result<Asked, ApiError> {
+    let order = strict::order(body)?;
+    let form = Form::wanted(headers::takes_events(&head.headers));
+    Ok(asked::in_order(&order, &strict::hub_of(&order)?, form))
 }
 
 /// What a request gets.
@@ -251,7 +259,7 @@ impl From<Response<MockBody>> for Said {
     }
 }
 
-fn unruled(asked: &Asked) -> Response<MockBody> {
+fn unruled(asked: &Asked) -> Refusal {
     let tools: Vec<_> = asked.tools.iter().map(|tool| &tool.called).collect();
     let message = format!(
         "No rule of the mock's script fits the request; model: {:?}, user: {:?}, tool output: {:?}, \
@@ -261,12 +269,16 @@ fn unruled(asked: &Asked) -> Response<MockBody> {
         asked.tool_output,
         asked.answers + 1,
     );
-    refuse(400, "no_rule", &message, None)
+    refusal("no_rule", message)
+}
+
+/// The error of a request that cannot be answered.
+fn refusal(code: &str, message: String) -> Refusal {
+    Refusal { status: 400, code: Some(code.to_owned()), message, retry_after_s: None }
 }
 
 fn refused(refusal: &Refusal) -> Response<MockBody> {
-    let code = refusal.code.as_deref().unwrap_or("mock_error");
-    let mut response = refuse(refusal.status, code, &refusal.message, None);
+    let mut response = refuse(refusal.status, refusal.code(), &refusal.message, None);
     if let Some(seconds) = refusal.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }

@@ -97,13 +97,14 @@ fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// A call as an item of the hub. `number`: tells calls apart.
 pub(super) fn call_item(call: &Call, tools: &[Offered], number: &str, status: &str) -> Value {
     let tool = tools.iter().find(|tool| tool.called == call.name);
+    let form = tool.map_or(Form::Function, |tool| tool.form);
     let given = match (&call.arguments, tool.map(|tool| &tool.parameters)) {
         (Value::Null, Some(parameters)) if parameters.is_object() => sample(parameters),
+        (Value::Null, _) if form == Form::Custom => sample(&json!({"type": "string"})),
         (Value::Null, _) => json!({}),
         (given, _) => given.clone(),
     };
     let arguments = given.as_str().map_or_else(|| given.to_string(), str::to_owned);
-    let form = tool.map_or(Form::Function, |tool| tool.form);
     let mut item = match form {
         Form::Function => json!({"type": "function_call", "arguments": arguments}),
         Form::Custom => {

@@ -49,6 +49,9 @@ pub(super) enum Step {
 
 /// A connection that can be reset.
 pub(super) trait Line: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Whether an answer has a head, as it has over HTTP.
+    const HAS_HEADS: bool = true;
+
     /// Lets the next close be a reset.
     fn reset(&self);
 }
@@ -147,6 +150,9 @@ impl<L: Line> Stage<'_, L> {
         headers: &[(&'static str, String)],
         length: Option<u64>,
     ) -> Result<()> {
+        if !L::HAS_HEADS {
+            return Ok(());
+        }
         let mut head = format!("HTTP/1.1 {status} Mock\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");

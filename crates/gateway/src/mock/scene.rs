@@ -2,13 +2,16 @@
 //! fault strikes. Out: steps.
 
 use bytes::Bytes;
+use latimer_wire::backplane::{AgentEvent, AgentEventKind, Message, Time};
 use latimer_wire::sse;
 use serde_json::{Value, json};
 
 use super::play::Step;
+use super::told::{Form, Manner, message};
+use crate::config::Dialect;
 
 /// The kind of an event that no client knows.
-pub(super) const UNKNOWN: &str = "response.mock.unknown";
+const UNKNOWN: &str = "response.mock.unknown";
 pub(super) const HTML: &str =
     "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
 /// An answer that must never reach anybody.
@@ -22,8 +25,7 @@ const ERROR: (&str, &str) = ("server_error", "The mock ran out of luck.");
 /// The sound answer that a fault befalls. An answer that comes whole counts as one frame.
 pub(super) struct Scene {
     pub frames: Vec<String>,
-    pub chat: bool,
-    pub stream: bool,
+    pub manner: Manner,
     /// After how many frames it happens.
     pub at: usize,
     /// The fault's number.
@@ -36,7 +38,10 @@ impl Scene {
     }
 
     pub fn head_with(&self, length: Option<u64>) -> Step {
-        let kind = if self.stream { "text/event-stream" } else { "application/json" };
+        let kind = match self.manner.form {
+            Form::Stream => "text/event-stream",
+            Form::Whole | Form::Lines => "application/json",
+        };
         Step::Head { status: 200, headers: vec![("content-type", kind.to_owned())], length }
     }
 
@@ -71,29 +76,46 @@ impl Scene {
     }
 
     pub fn event(&self, kind: &str, data: &str) -> Bytes {
+        let named = self.manner.dialect != Dialect::Chat && !kind.is_empty();
         let mut frame = String::new();
-        sse::encode(&mut frame, Some(kind).filter(|kind| !self.chat && !kind.is_empty()), data);
+        match self.manner.form {
+            Form::Stream | Form::Whole => sse::encode(&mut frame, named.then_some(kind), data),
+            Form::Lines => frame = format!("{data}\n"),
+        }
         frame.into()
     }
 
-    pub fn error(&self, chat: bool) -> Bytes {
-        let (code, message) = ERROR;
-        if chat || !self.stream {
-            return self.framed(None, &error(message, code));
-        }
-        let error = json!({"type": "error", "code": code, "message": message, "param": null,
-            "sequence_number": self.at});
-        self.framed(Some("error"), &error)
+    /// An event of a kind that nobody knows.
+    pub fn unknown(&self) -> Bytes {
+        let kind = if self.manner.dialect == Dialect::Backplane { "t" } else { "type" };
+        self.event(UNKNOWN, &json!({kind: UNKNOWN}).to_string())
     }
 
-    /// An object as a frame of a stream, or as what it is in an answer that comes whole.
-    fn framed(&self, event: Option<&str>, object: &Value) -> Bytes {
-        let mut frame = String::new();
-        match self.stream {
-            true => sse::encode(&mut frame, event, &object.to_string()),
-            false => frame = object.to_string(),
+    /// An error in the form of a dialect.
+    pub fn error(&self, dialect: Dialect) -> Bytes {
+        let (code, text) = ERROR;
+        match dialect {
+            Dialect::Backplane => {
+                let (text, code) = (text.to_owned(), Some(code.to_owned()));
+                let kind = AgentEventKind::Error { message: text, error_code: code };
+                let event = Box::new(AgentEvent::new(Time::default(), kind));
+                message(&Message::Event { ref_id: None, event }, self.manner.form).into()
+            }
+            Dialect::Responses if self.manner.form != Form::Whole => {
+                let error = json!({"type": "error", "code": code, "message": text, "param": null,
+                    "sequence_number": self.at});
+                self.event("error", &error.to_string())
+            }
+            Dialect::Chat | Dialect::Responses => self.framed(&error(text, code)),
         }
-        frame.into()
+    }
+
+    /// An object as a frame without a name, or as what it is in an answer that comes whole.
+    fn framed(&self, object: &Value) -> Bytes {
+        match self.manner.form {
+            Form::Whole => object.to_string().into(),
+            Form::Stream | Form::Lines => self.event("", &object.to_string()),
+        }
     }
 
     /// So many mebibytes as the number says.

@@ -1,9 +1,11 @@
 //! What the mock model says, as data: a list of rules, of which the first that fits a request
 //! answers it. Written as TOML or JSON.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use latimer_wire::error::ApiError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -180,6 +182,19 @@ pub struct Refusal {
     pub message: String,
     /// Seconds, for the `Retry-After` header.
     pub retry_after_s: Option<u64>,
+}
+
+impl Refusal {
+    /// The error's code, whether the script names one or not.
+    pub(super) fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or("mock_error")
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(ApiError { status, code, message, .. }: ApiError) -> Refusal {
+        Refusal { status, code: code.map(Cow::into_owned), message, retry_after_s: None }
+    }
 }
 
 /// How an answer breaks.

@@ -1,16 +1,22 @@
 //! What the strictest backends ask of a request, so that none which one of them would refuse passes
-//! unseen. In: a request in Chat Completions or Responses form. Out: the first rule that it breaks.
+//! unseen. In: a request in Chat Completions or Responses form, or a work order. Out: the first rule
+//! that it breaks.
 //!
-//! A Responses request is held against the hub's own table. Of the Chat rules, each is some server's own: OpenAI, DeepSeek and Mistral refuse calls without output, outputs
-//! without call and long ids; vLLM and llama.cpp refuse arguments that are no JSON; the chat
-//! templates of Mistral, Gemma and Qwen refuse a later system message or an assistant that speaks
-//! twice.
+//! A Responses request is held against the hub's own table, and a work order against its types, what
+//! the mock can do, and then as the request that it becomes. Of the Chat rules, each is some server's
+//! own: OpenAI, DeepSeek and Mistral refuse calls without output, outputs without call and long ids;
+//! vLLM and llama.cpp refuse arguments that are no JSON; the chat templates of Mistral, Gemma and Qwen
+//! refuse a later system message or an assistant that speaks twice.
 
 use std::collections::BTreeSet;
 
+use latimer_wire::backplane::{WorkOrder, lift_request};
 use latimer_wire::error::ApiError;
+use latimer_wire::note::Notes;
 use latimer_wire::responses::Request;
 use serde_json::Value;
+
+use super::told::capabilities;
 
 /// The longest id and name that all backends take.
 const ID_CHARS_MAX: usize = 64;
@@ -42,9 +48,7 @@ fn fault(param: String, message: String) -> Result<(), Fault> {
 /// Holds a request in Responses form against what it may be. The mock keeps nothing that it could go
 /// on from.
 pub(super) fn check_hub(body: &[u8]) -> Result<(), ApiError> {
-    let text = std::str::from_utf8(body);
-    let text = text.map_err(|_| ApiError::invalid("", "invalid_utf8", "The body is no UTF-8."))?;
-    let request = Request::parse(text)?;
+    let request = Request::parse(text(body)?)?;
     request.check()?;
     match request.given("previous_response_id") {
         None => Ok(()),
@@ -54,6 +58,24 @@ pub(super) fn check_hub(body: &[u8]) -> Result<(), ApiError> {
             Err(ApiError::invalid("previous_response_id", code, message))
         }
     }
+}
+
+/// A work order, held against its types.
+pub(super) fn order(body: &[u8]) -> Result<WorkOrder, ApiError> {
+    WorkOrder::parse(text(body)?)
+}
+
+/// The request that a work order becomes, in Responses form.
+pub(super) fn hub_of(order: &WorkOrder) -> Result<Value, ApiError> {
+    order.requirements.check(&capabilities())?;
+    let hub = lift_request(order, &mut Notes::default())?;
+    check_hub(hub.as_bytes())?;
+    Ok(serde_json::from_str(&hub).unwrap_or_default())
+}
+
+fn text(body: &[u8]) -> Result<&str, ApiError> {
+    let text = std::str::from_utf8(body);
+    text.map_err(|_| ApiError::invalid("", "invalid_utf8", "The body is no UTF-8."))
 }
 
 /// Holds a request against the rules.

@@ -111,18 +111,20 @@ async fn the_catalogue_of_faults_is_true() {
     let translated = outcomes(mock, before(mock), ASK_STREAM).await;
     let passed = outcomes(mock, before_responses(mock), ASK_STREAM).await;
     let whole = outcomes(mock, before(mock), ASK_WHOLE).await;
+    let agent = outcomes(mock, before_agent(mock), ASK_STREAM).await;
     let mut rows = String::new();
     for (index, fault) in FAULTS.iter().enumerate() {
         let short =
             if fault.short.is_empty() { String::new() } else { format!(", `{}`", fault.short) };
         rows += &format!(
-            "| `{}`{short} | {} | {} | {} | {} | {} |\n",
+            "| `{}`{short} | {} | {} | {} | {} | {} | {} |\n",
             fault.name,
             fault.does,
             number(fault),
             translated[index],
             passed[index],
             whole[index],
+            agent[index],
         );
     }
     let page = include_str!("faults.md").replace("{rows}", &rows);

@@ -1,13 +1,20 @@
 //! The scripted model itself: which rule answers, what it makes of a request, and that it says the
-//! same twice.
+//! same twice, and the same in every dialect.
 
-use latimer_gateway::mock::Script;
+use std::net::SocketAddr;
+
+use latimer_gateway::Config;
+use latimer_gateway::mock::{Mock, Script};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
+/// A gateway before the mock, for each dialect that the mock speaks.
+const DIALECTS: [fn(SocketAddr) -> Config; 3] = [before, before_responses, before_agent];
+
 /// Asks the mock for a whole answer of the hub.
-async fn hub(mock: std::net::SocketAddr, body: Value) -> Value {
+async fn hub(mock: SocketAddr, body: Value) -> Value {
     let answered = ask(mock, &post("", body.to_string())).await;
     answered.json()
 }
@@ -86,8 +93,13 @@ async fn the_first_rule_that_fits_answers() {
 
 #[tokio::test]
 async fn the_echo_model_does_a_whole_turn_of_codex() {
-    let gateway =
-        Gateway::start(before(serve(latimer_gateway::mock::Mock::new(Script::echo())).await)).await;
+    for before in DIALECTS {
+        let mock = serve(Mock::new(Script::echo())).await;
+        a_whole_turn_of_codex(Gateway::start(before(mock)).await).await;
+    }
+}
+
+async fn a_whole_turn_of_codex(gateway: Gateway) {
     let tools: Value = serde_json::from_str(&format!(
         r#"[{SHELL},{{"type":"custom","name":"apply_patch","format":{{"type":"text"}}}},
             {{"type":"namespace","name":"mcp__files","tools":[
@@ -154,6 +166,145 @@ async fn a_structured_answer_follows_the_schema_of_the_request() {
 }
 
 #[tokio::test]
+async fn one_script_says_the_same_in_every_dialect() {
+    let script = r#"
+        piece = 3
+        rule = [
+          { when = { user = "text" }, answer = { reasoning = "Let me think.",
+              text = "naïve 東京: {user}", input_tokens = 7, cached_tokens = 4, output_tokens = 3 } },
+          { when = { user = "refuse" }, answer = { refusal = "I will not." } },
+          { when = { user = "schema" }, answer = { structured = true } },
+          { when = { user = "half" }, answer = { text = "Once", incomplete = "max_output_tokens" } },
+          { when = { user = "calls" }, answer = { text = "Look:", calls = [
+              { name = "shell", arguments = { command = ["ls"] } }, { name = "shell" },
+              { name = "apply_patch", arguments = "*** Begin" } ] } },
+          { when = { user = "error" }, refuse = { status = 429, code = "slow_down",
+              message = "Not so fast.", retry_after_s = 3 } },
+        ]"#;
+    let tools: Value = serde_json::from_str(&format!(
+        "[{SHELL},{{\"type\":\"custom\",\"name\":\"apply_patch\"}}]"
+    ))
+    .unwrap();
+    let format = json!({"type": "json_schema", "name": "n", "schema": {"type": "object",
+        "properties": {"city": {"type": "string"}}, "required": ["city"]}});
+    let mut told = Vec::new();
+    for before in DIALECTS {
+        let gateway = Gateway::start(before(mock(script).await)).await;
+        let mut answers = Vec::new();
+        for user in ["text", "refuse", "schema", "half", "calls"] {
+            let mut body = json!({"model": "m", "input": user, "tools": tools});
+            if user == "schema" {
+                body["text"] = json!({"format": format});
+            }
+            let whole = hub(gateway.address, body.clone()).await;
+            body["stream"] = json!(true);
+            let streamed = ask(gateway.address, &post("", body.to_string())).await;
+            let streamed = streamed.terminal()["response"].take();
+            assert_eq!(said(&whole), said(&streamed), "{user}");
+            let facts = |key: &str| (whole[key].clone(), streamed[key].clone());
+            let reasoning = whole.to_string().contains("Let me think.");
+            let usage = whole["usage"]["total_tokens"].clone();
+            answers.push((user, said(&whole), facts("status"), reasoning, usage));
+        }
+        let error = hub(gateway.address, json!({"model": "m", "input": "error"})).await;
+        told.push((answers, error["error"]["code"].clone()));
+        gateway.stop().await;
+    }
+    assert_eq!(told[0], told[1], "Chat and Responses");
+    assert_eq!(told[1], told[2], "Responses and work orders");
+    let (answers, error) = &told[2];
+    assert_eq!(answers[0].1, ["output_text: naïve 東京: text"]);
+    assert_eq!((answers[0].3, &answers[0].4), (true, &json!(10)));
+    assert_eq!(answers[3].2.0, "incomplete");
+    assert_eq!(answers[4].1.len(), 4, "{:?}", answers[4].1);
+    assert_eq!(error, "slow_down");
+}
+
+const ORDER: &str = r#"{"id":"o","task":"Hi","config":{"model":"m"}}"#;
+
+#[tokio::test]
+async fn a_work_order_that_is_not_right_is_refused() {
+    let needs = r#"{"task":"Hi","requirements":{"required":[
+        {"capability":"code_execution","min_support":"emulated"}]}}"#;
+    // the work order, the error's code, its parameter
+    let cases: [(&[u8], &str, &str); 6] = [
+        (b"{\"task\":", "invalid_json", ""),
+        (b"\"\xff\"", "invalid_utf8", ""),
+        (br#"{"id":"o"}"#, "missing_required_parameter", "task"),
+        (br#"{"task":7}"#, "invalid_type", "task"),
+        (needs.as_bytes(), "capability_unsupported", "requirements.required[0]"),
+        (
+            br#"{"task":"Hi","config":{"vendor":{"temperature":"hot"}}}"#,
+            "invalid_type",
+            "temperature",
+        ),
+    ];
+    let mock = mock("rule = [{ answer = { text = 'Fine.' } }]").await;
+    for (body, code, param) in cases {
+        let refused = ask(mock, &post_to("/v1/run", "", body)).await;
+        let error = refused.error();
+        assert_eq!((refused.status, error["code"].as_str()), (400, Some(code)), "{error}");
+        assert_eq!(error["param"].as_str().unwrap_or_default(), param, "{error}");
+    }
+    let sound = ask(mock, &post_to("/v1/run", "", ORDER)).await.json();
+    assert_eq!(
+        (&sound["outcome"], &sound["meta"]["work_order_id"]),
+        (&"complete".into(), &"o".into())
+    );
+}
+
+/// What the mock says as a program that is given these lines.
+async fn piped(script: &str, given: &str) -> Vec<Value> {
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (mut hear, mut say) = tokio::io::split(ours);
+    let running = tokio::spawn(model(script).run(theirs));
+    say.write_all(given.as_bytes()).await.unwrap();
+    say.shutdown().await.unwrap();
+    let mut said = String::new();
+    within("the run ends", hear.read_to_string(&mut said)).await.unwrap();
+    running.await.unwrap().unwrap();
+    let read = |line| serde_json::from_str(line).unwrap_or_else(|_| Value::from(line));
+    said.lines().map(read).collect()
+}
+
+#[tokio::test]
+async fn a_work_order_is_run_by_the_mock_as_a_program() {
+    let script = "piece = 8\nrule = [
+        { when = { user = 'cut' }, fault = { kind = 'half:2' }, answer = { text = 'Never said.' } },
+        { when = { user = 'refuse' }, refuse = { status = 503, message = 'Later.' } },
+        { when = { user = 'Hi' }, answer = { text = 'Hello there.' } } ]";
+    let run = |task: &str| {
+        let order = ORDER.replace("Hi", task);
+        format!("{{\"t\":\"run\",\"id\":\"r\",\"work_order\":{order}}}\n")
+    };
+    let said = piped(script, &run("Hi")).await;
+    let kinds: Vec<_> = said.iter().map(|line| line["t"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["hello", "event", "event", "event", "event", "event", "final"]);
+    assert!(said[1..].iter().all(|line| line["ref_id"] == "r"), "{said:?}");
+    assert_eq!(said[6]["receipt"]["meta"]["run_id"], "r");
+    assert_eq!(said[6]["receipt"]["meta"]["work_order_id"], "o");
+    let cut = piped(script, &run("cut")).await;
+    assert_eq!(cut.len(), 4, "{cut:?}");
+    assert!(cut[3].is_string(), "half a line: {cut:?}");
+    // what is given, the code of what comes of it
+    let cases = [
+        (run("refuse"), json!("mock_error")),
+        (run("nothing fits"), json!("no_rule")),
+        ("nonsense\n".to_owned(), json!("invalid_json")),
+        ("{\"t\":\"fatal\",\"error\":\"x\"}\n".to_owned(), json!("unexpected_message")),
+        ("{\"t\":\"run\",\"id\":\"r\"}\n".to_owned(), json!("missing_required_parameter")),
+    ];
+    for (given, code) in cases {
+        let said = piped(script, &given).await;
+        assert_eq!(
+            (said.len(), &said[1]["t"], &said[1]["error_code"]),
+            (2, &"fatal".into(), &code)
+        );
+    }
+    assert_eq!(piped(script, "").await.len(), 1, "a hello, and nobody there");
+}
+
+#[tokio::test]
 async fn the_same_script_says_the_same_bytes() {
     let script = "tokens_per_second = 40000\njitter = 0.5\nseed = 3\npiece = 2\n\
         rule = [{ answer = { reasoning = 'So.', text = 'You said {user}', input_tokens = 3, \
@@ -169,9 +320,12 @@ async fn the_same_script_says_the_same_bytes() {
             ("/v1/responses", ASK_WHOLE),
             ("/v1/chat/completions", chat),
             ("/v1/chat/completions", whole),
+            ("/v1/run", ORDER),
         ] {
             run.push(ask(mock, &post_to(path, "", body)).await.text());
         }
+        let events = post_to("/v1/run", "accept: text/event-stream\r\n", ORDER);
+        run.push(ask(mock, &events).await.text());
         runs.push(run);
     }
     assert_eq!(runs[0], runs[1]);

@@ -96,6 +96,13 @@ pub fn before_responses(backend: SocketAddr) -> Config {
     config
 }
 
+/// The same, for an agent that is asked over HTTP.
+pub fn before_agent(backend: SocketAddr) -> Config {
+    let mut config = before(backend);
+    config.upstream.as_mut().unwrap().dialect = Some(Dialect::Backplane);
+    config
+}
+
 /// A scripted model.
 pub fn model(script: &str) -> Mock {
     let directory = tempfile::tempdir().unwrap();

@@ -8,7 +8,10 @@ Examples:
   latimer mock
       a model that says back what it is told, and calls a tool that the user names
   latimer mock --script script.toml
-      what the script says; `latimer serve --upstream http://127.0.0.1:8400/v1` stands before it
+      what the script says; `latimer serve --upstream http://127.0.0.1:8400/v1` stands before it,
+      with --dialect chat, responses or backplane
+  latimer serve --upstream \"stdio:latimer mock --stdio --script script.toml\"
+      the same script as an agent that is a program, started for each run
   latimer mock --schema > script.schema.json
       the form of a script, for editors
   curl http://127.0.0.1:8400/mock/fault -d '{\"fault\": \"close_mid_stream:5\", \"times\": 1}'
@@ -43,4 +46,7 @@ pub struct Mock {
     /// Where to write traffic.jsonl: what it was asked, and what left it; off if not given.
     #[arg(long, value_name = "DIRECTORY")]
     pub record: Option<PathBuf>,
+    /// Be an agent that is a program: run the one work order that comes on standard input, and end.
+    #[arg(long, conflicts_with_all = ["listen", "record"])]
+    pub stdio: bool,
 }
