@@ -56,8 +56,8 @@ pub fn all_over_socket(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where a model is asked.
-const MODEL_PATHS: &[&str] = &["/responses", "/chat/completions"];
+/// Where a model is asked, or an agent.
+const MODEL_PATHS: &[&str] = &["/responses", "/chat/completions", "/run"];
 
 /// Checks the recording in `directory`.
 pub fn check(scenario: &Scenario, directory: &Path) -> Result<()> {
