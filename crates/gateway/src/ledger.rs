@@ -24,6 +24,7 @@ use crate::clock::{microseconds, unix_milliseconds};
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::route::Door;
+use crate::upstream::{Heard, Passing};
 
 /// Ready when an exchange is recorded.
 pub(crate) type Written = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -53,6 +54,8 @@ pub(crate) struct Exchange {
     recorded_bytes: usize,
     left_out_bytes: usize,
     request_bytes: Option<usize>,
+    /// The body of the request, where it goes on as it comes.
+    passing: Option<Passing>,
     /// What was lost or changed.
     pub notes: Notes,
     usage: Option<Usage>,
@@ -83,6 +86,7 @@ impl Exchange {
             recorded_bytes: 0,
             left_out_bytes: 0,
             request_bytes: None,
+            passing: None,
             notes: Notes::default(),
             usage: None,
             outcome: Outcome::Cancelled,
@@ -113,6 +117,11 @@ impl Exchange {
     /// How long the request was on the wire, where its body was not.
     pub fn has_request_bytes(&mut self, bytes: usize) {
         self.request_bytes = Some(bytes);
+    }
+
+    /// The body of the request goes on as it comes; the record will have of it what was heard.
+    pub fn overhears(&mut self, passing: Passing) {
+        self.passing = Some(passing);
     }
 
     /// Where the request went, in the record.
@@ -259,12 +268,29 @@ impl Drop for Exchange {
             // The details are words of the request; they are in the record.
             tracing::debug!(code = note.code, "note");
         }
-        let Some(finished) = self.finished.take() else { return };
-        let account = self.account();
+        // From here on nobody waits for the rest of the request.
+        let heard = self.passing.take().map(|passing| passing.leave());
+        let Some(mut finished) = self.finished.take() else { return };
+        let mut account = self.account();
+        if let Some(heard) = heard {
+            overheard(heard, &mut finished, &mut account);
+        }
         if let Some(recorder) = &self.gateway.recorder {
             recorder.record(Finished { status: self.status, account, ..finished });
         }
     }
+}
+
+/// Takes over what was heard of a request's body that went on as it came.
+fn overheard(heard: Heard, finished: &mut Finished, account: &mut Account) {
+    if heard.is_broken && account.outcome == Some(Outcome::Failed) {
+        account.outcome = Some(Outcome::Cancelled);
+    }
+    account.request_bytes = Some((heard.kept.len() + heard.left_out_bytes) as u64);
+    account.request_left_out_bytes = heard.left_out_bytes as u64;
+    account.is_request_unfinished = !heard.is_whole;
+    finished.request_body = heard.kept;
+    finished.is_coded = true;
 }
 
 fn path_and_query(uri: &Uri) -> &str {

@@ -7,7 +7,7 @@ use std::process::{ExitCode, ExitStatus};
 use anyhow::{Result, anyhow};
 use latimer_gateway::Proxy;
 use latimer_gateway::capture::FILE_NAME;
-use latimer_gateway::config::{self, RecorderConfig};
+use latimer_gateway::config::{self, Config, RecorderConfig};
 use latimer_gateway::tap::{Channel, Tap};
 use tokio::process::Command;
 use tokio::sync::oneshot;
@@ -25,8 +25,9 @@ pub fn capture(args: args::Capture) -> Result<ExitCode> {
         secrets: args.secret.clone(),
         ..RecorderConfig::default()
     };
+    let config = Config { record: Some(args.record.clone()), recorder, ..Config::default() };
     let status = serve::runtime()?.block_on(async {
-        let tap = Tap::bind(channels, args.record.clone(), recorder).await?;
+        let tap = Tap::bind(channels, &config).await?;
         let addresses: Vec<_> =
             tap.channels().into_iter().map(|(name, address, _)| (name, address)).collect();
         introduce(&tap, &target, &addresses);

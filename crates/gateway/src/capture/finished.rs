@@ -29,6 +29,8 @@ pub(crate) struct Finished {
     pub url: String,
     pub request_headers: HeaderMap,
     pub request_body: Bytes,
+    /// The body of the request is as it came over the wire, perhaps compressed.
+    pub is_coded: bool,
     /// The body of the request was read as JSON on its way, all of it.
     pub is_json: bool,
     pub status: Option<u16>,
@@ -53,11 +55,22 @@ impl Finished {
         self.response_body.push((piece, at_us));
     }
 
-    /// The body of the request. A bare JSON string would read back as text, without its quotes.
-    fn request_body(&self) -> Body<'_> {
-        match self.request_body.trim_ascii_start().first() {
-            Some(b'{' | b'[') if self.is_json => Body::Json(&self.request_body),
-            _ => Body::of(&self.request_body),
+    /// The body of the request without its coding, as far as that can be undone; else as it came.
+    fn plain_request(&self) -> Cow<'_, [u8]> {
+        let coding = headers::coding(&self.request_headers).filter(|_| self.is_coded);
+        let decoder = coding.and_then(|coding| Decoder::of(&coding, PLAIN_BYTES));
+        let plain = decoder.map(|decoder| coding::undo_beginning(decoder, &self.request_body));
+        match plain.filter(|plain| !plain.is_empty()) {
+            Some(plain) => Cow::Owned(plain),
+            None => Cow::Borrowed(&self.request_body),
+        }
+    }
+
+    /// What the body of the request is. A bare JSON string would read back as text, without its quotes.
+    fn body_of<'a>(&self, request: &'a [u8]) -> Body<'a> {
+        match request.trim_ascii_start().first() {
+            Some(b'{' | b'[') if self.is_json => Body::Json(request),
+            _ => Body::of(request),
         }
     }
 
@@ -80,10 +93,15 @@ impl Finished {
     }
 
     /// Notes down what can be seen in the exchange itself.
-    fn complete(&self, pieces: &[(Cow<'_, [u8]>, u64)], attempts: &mut Attempts) -> Account {
+    fn complete(
+        &self,
+        request: &[u8],
+        pieces: &[(Cow<'_, [u8]>, u64)],
+        attempts: &mut Attempts,
+    ) -> Account {
         let mut account = self.account.clone();
         let header = |name: &str| self.request_headers.get(name).map(text);
-        lineage::note(&mut account, header, &self.request_body);
+        lineage::note(&mut account, header, request);
         account.request_coding = headers::coding(&self.request_headers);
         account.response_coding = headers::coding(&self.response_headers);
         account.first_byte_us = self.response_body.first().map(|(_, at_us)| *at_us);
@@ -96,7 +114,7 @@ impl Finished {
             account.arrived(arrivals::of_stream(pieces));
         }
         let ended_unix_ms = self.timestamp_unix_ms + account.duration_ms.unwrap_or_default();
-        attempts.note(&mut account, ended_unix_ms, &self.url, &self.request_body);
+        attempts.note(&mut account, ended_unix_ms, &self.url, request);
         account
     }
 
@@ -113,8 +131,9 @@ impl Finished {
     pub fn write_line(&self, line: &mut Vec<u8>, attempts: &mut Attempts, is_revealed: bool) {
         let (request_headers, response_headers) =
             (texts(&self.request_headers), texts(&self.response_headers));
-        let pieces = self.plain_pieces();
-        let account = serde_json::to_string(&self.complete(&pieces, attempts)).unwrap_or_default();
+        let (request, pieces) = (self.plain_request(), self.plain_pieces());
+        let account = self.complete(&request, &pieces, attempts);
+        let account = serde_json::to_string(&account).unwrap_or_default();
         let response_body = match pieces.as_slice() {
             [(whole, _)] => Cow::Borrowed(&**whole),
             pieces => {
@@ -127,7 +146,7 @@ impl Finished {
             method: self.method.as_str(),
             url: &self.url,
             request_headers: &pairs(&request_headers),
-            request_body: self.request_body(),
+            request_body: self.body_of(&request),
             status: self.status,
             response_headers: &pairs(&response_headers),
             response_body: Body::of(&response_body),

@@ -21,7 +21,7 @@ pub struct Limits {
     pub answer_bytes: usize,
     /// A backend's answer that comes as a stream: its texts are held until it ends.
     pub stream_bytes: usize,
-    /// How much of an answer is kept for the recording.
+    /// How much of an answer is kept for the recording, and of a request that is listened to.
     pub recorded_bytes: usize,
     /// How many answers one request of a Chat client (`n`) may ask a Responses backend for.
     pub answers: u64,

@@ -152,7 +152,12 @@ pub(crate) async fn plan(
 pub(crate) fn models(gateway: &Gateway, head: &http::request::Parts) -> Plan {
     let headers = headers::translated(&head.headers, gateway.key(), false);
     Plan {
-        ask: Ask { method: Method::GET, path: "/models".into(), headers, body: Bytes::new() },
+        ask: Ask {
+            method: Method::GET,
+            path: "/models".into(),
+            headers,
+            body: Bytes::new().into(),
+        },
         form: Form::Whole,
         ways: vec![Way::Pass(Watch::Nothing)],
         keep: None,
@@ -204,8 +209,12 @@ pub(crate) fn about_state(
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
     let path = path.strip_prefix("/v1").unwrap_or(path).to_owned();
     let headers = headers::passed_on(&head.headers, exchange.gateway.key());
-    let ask =
-        Ask { method: head.method.clone(), path: path.into(), headers, body: body.raw.clone() };
+    let ask = Ask {
+        method: head.method.clone(),
+        path: path.into(),
+        headers,
+        body: body.raw.clone().into(),
+    };
     Plan { ask, form: Form::OfBackend, ways: vec![Way::Pass(Watch::hub())], keep: None }
 }
 

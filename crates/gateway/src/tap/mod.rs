@@ -13,7 +13,6 @@ mod socket;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
@@ -27,7 +26,7 @@ use tokio::task::JoinSet;
 use self::pass::Heard;
 use crate::backplane::Runs;
 use crate::capture::Recorder;
-use crate::config::{Config, ConfigError, RecorderConfig, Settings};
+use crate::config::{Config, ConfigError, Settings};
 use crate::gateway::Gateway;
 use crate::listener::{Entrance, accept, connection, listen};
 use crate::secret::Secret;
@@ -73,14 +72,10 @@ impl Tap {
     ///
     /// # Errors
     /// [`StartError`] says what is in the way.
-    pub async fn bind(
-        channels: Vec<Channel>,
-        directory: PathBuf,
-        recorder: RecorderConfig,
-    ) -> Result<Tap, StartError> {
+    pub async fn bind(channels: Vec<Channel>, config: &Config) -> Result<Tap, StartError> {
         let mut lines = Vec::with_capacity(channels.len());
         for channel in channels {
-            lines.push(Line::bind(channel, directory.clone(), recorder.clone())?);
+            lines.push(Line::bind(channel, config.clone())?);
         }
         Ok(Tap { lines })
     }
@@ -108,12 +103,8 @@ impl Tap {
 }
 
 impl Line {
-    fn bind(
-        channel: Channel,
-        directory: PathBuf,
-        recorder: RecorderConfig,
-    ) -> Result<Line, StartError> {
-        let settings = settings(&channel, directory.clone(), recorder)?;
+    fn bind(channel: Channel, config: Config) -> Result<Line, StartError> {
+        let settings = settings(&channel, config)?;
         let Channel { name, listen: address, upstream, proxy } = channel;
         let upstream = Upstream::new(upstream, &settings.limits, &settings.timeouts)?;
         let upstream = upstream.with_http2()?.through(proxy);
@@ -121,6 +112,7 @@ impl Line {
         let listener = listen(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let secret = Secret::default();
+        let directory = settings.record.clone().unwrap_or_default();
         let recorder = Recorder::open(&directory, &settings.recorder, secret.clone());
         let recorder = recorder.map_err(|error| StartError::Record {
             directory: directory.display().to_string(),
@@ -157,19 +149,16 @@ impl Line {
     }
 }
 
-/// The settings of a channel: those of a gateway that waits as long as its client does.
-fn settings(
-    channel: &Channel,
-    directory: PathBuf,
-    recorder: RecorderConfig,
-) -> Result<Settings, ConfigError> {
-    let mut config = Config { recorder, ..Config::default() };
+/// The settings of a channel: those of a gateway that waits as long as its client does, has no backend
+/// of its own, and always records.
+fn settings(channel: &Channel, mut config: Config) -> Result<Settings, ConfigError> {
     config.timeouts.first_byte_ms = PATIENCE_MS;
     config.timeouts.idle_ms = PATIENCE_MS;
     config.timeouts.keep_alive_ms = PATIENCE_MS;
     config.timeouts.drain_ms = 1_000;
     config.listen = Some(channel.listen);
-    config.record = Some(directory);
+    config.upstream = None;
+    config.recording = Some(true);
     config.resolve(|_| None)
 }
 

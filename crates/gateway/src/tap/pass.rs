@@ -1,5 +1,5 @@
 //! One request and its answer, passed on as they are. In: a request for any path. Out: what the
-//! backend says to it, every byte when it comes.
+//! backend says to it; of both every byte when it comes.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use latimer_wire::responses::Status;
 use super::Tapped;
 use crate::access::refuse_strangers;
 use crate::answer::{Answer, build, refusal};
-use crate::body::{self, Incoming, Received};
+use crate::body::Incoming;
 use crate::headers;
 use crate::ledger::Exchange;
 use crate::route::Door;
 use crate::strand::Strand;
 use crate::stream::Stream;
 use crate::translation::{Listening, Watch};
-use crate::upstream::{Ask, Reply};
+use crate::upstream::{Ask, Content, Passing, Reply};
 
 /// Answers that have no body (RFC 9110, 15).
 const BODILESS: [StatusCode; 2] = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
@@ -34,7 +34,7 @@ pub(super) enum Heard {
 }
 
 /// Passes a request on.
-pub(super) async fn pass(tapped: &Tapped, request: Request<impl Incoming>) -> Heard {
+pub(super) async fn pass(tapped: &Tapped, request: Request<impl Incoming + 'static>) -> Heard {
     let gateway = &tapped.gateway;
     if let Err(error) = refuse_strangers(gateway.address, request.headers()) {
         return Heard::Answer(refusal(&error));
@@ -44,9 +44,13 @@ pub(super) async fn pass(tapped: &Tapped, request: Request<impl Incoming>) -> He
         return Heard::Socket(Box::new(head));
     }
     let mut exchange = begin(tapped, &head, "http");
-    Heard::Answer(match ask(&mut exchange, &head, incoming).await {
+    let passing = Passing::new(incoming, gateway.settings.limits.recorded_bytes);
+    exchange.overhears(passing.clone());
+    let ask = ask(&head, passing.clone().into());
+    Heard::Answer(match gateway.upstream.send(&ask).await {
         Ok(reply) => give(exchange, &head, reply),
-        Err(error) => refuse(exchange, &error).await,
+        Err(_) if passing.is_broken() => left(exchange),
+        Err(error) => refuse(exchange, &error.into()).await,
     })
 }
 
@@ -61,23 +65,10 @@ pub(super) fn begin(tapped: &Tapped, head: &Parts, scheme: &str) -> Exchange {
     exchange
 }
 
-async fn ask(
-    exchange: &mut Exchange,
-    head: &Parts,
-    incoming: impl Incoming,
-) -> Result<Reply, ApiError> {
-    let gateway = Arc::clone(&exchange.gateway);
-    let (limits, timeouts) = (&gateway.settings.limits, &gateway.settings.timeouts);
-    let raw = body::read(&head.headers, incoming, limits, timeouts).await?;
-    // What cannot be made plain is recorded as it came.
-    let plain = body::decode(&head.headers, raw.clone(), limits).await.unwrap_or(raw.clone());
-    exchange.asked(&Received { raw: raw.clone(), plain });
+fn ask(head: &Parts, body: Content) -> Ask {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let headers = headers::listened(&head.headers);
-    let ask = Ask { method: head.method.clone(), path: path.into(), headers, body: raw };
-    let reply = gateway.upstream.send(&ask).await?;
-    exchange.attempts = reply.attempts;
-    Ok(reply)
+    Ask { method: head.method.clone(), path: path.into(), headers, body }
 }
 
 fn give(mut exchange: Exchange, head: &Parts, reply: Reply) -> Response<Answer> {
@@ -86,6 +77,7 @@ fn give(mut exchange: Exchange, head: &Parts, reply: Reply) -> Response<Answer> 
     // The length stays: what is passed on is what was announced.
     let length = reply.head.headers.get(header::CONTENT_LENGTH).cloned();
     headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
+    exchange.attempts = reply.attempts;
     exchange.answered(status, &headers);
     let coding = headers::coding(&headers);
     let good = !status.is_client_error() && !status.is_server_error();
@@ -121,6 +113,13 @@ pub(super) fn watch(head: &Parts, answered: &HeaderMap) -> Watch {
         path if is_stream && path.ends_with("/chat/completions") => Watch::chat(),
         _ => Watch::Nothing,
     }
+}
+
+/// The client broke off in the middle of its request. It hardly hears this.
+fn left(exchange: Exchange) -> Response<Answer> {
+    exchange.close(Outcome::Cancelled);
+    let message = "Latimer: the request body broke off.".to_owned();
+    refusal(&ApiError::invalid("", "body_incomplete", message))
 }
 
 async fn refuse(exchange: Exchange, error: &ApiError) -> Response<Answer> {

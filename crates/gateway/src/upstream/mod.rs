@@ -7,6 +7,7 @@
 //! and a request on a reused connection that dies before the answer begins is sent once more.
 
 mod bell;
+mod content;
 mod error;
 mod program;
 mod proxy;
@@ -23,7 +24,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -31,6 +31,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use self::content::Outgoing;
+pub(crate) use self::content::{Content, Heard, Passing};
 pub(crate) use self::error::{UpstreamError, words};
 pub use self::proxy::{BadProxy, Proxy};
 pub(crate) use self::reply::ReplyBody;
@@ -42,7 +44,7 @@ use crate::config::{Limits, Target, Timeouts};
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-type Driver = Pin<Box<Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>>;
+type Driver = Pin<Box<Connection<TokioIo<Box<dyn Stream>>, Outgoing>>>;
 
 /// Opens a stream to a backend that lives in this process.
 pub(crate) type Embedded = Arc<dyn Fn() -> Box<dyn Stream> + Send + Sync>;
@@ -66,7 +68,7 @@ pub(crate) struct Upstream {
 
 /// A connection and the handle that sends on it.
 struct Line {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Outgoing>,
     driver: Driver,
     since: Instant,
 }
@@ -83,12 +85,12 @@ pub(crate) struct Ask {
     /// Below the base address.
     pub path: Cow<'static, str>,
     pub headers: HeaderMap,
-    pub body: Bytes,
+    pub body: Content,
 }
 
 impl Ask {
     pub fn post(path: impl Into<Cow<'static, str>>, headers: HeaderMap, body: Bytes) -> Self {
-        Ask { method: Method::POST, path: path.into(), headers, body }
+        Ask { method: Method::POST, path: path.into(), headers, body: body.into() }
     }
 }
 
@@ -195,8 +197,8 @@ impl Upstream {
     /// # Errors
     /// [`UpstreamError`] when no answer begins.
     pub async fn send(self: &Arc<Self>, ask: &Ask) -> Result<Reply, UpstreamError> {
-        let build = || {
-            let mut request = Request::new(Full::new(ask.body.clone()));
+        let build = |body: Outgoing| {
+            let mut request = Request::new(body);
             *request.method_mut() = ask.method.clone();
             *request.uri_mut() = self.path(&ask.path).parse().unwrap_or_default();
             *request.headers_mut() = ask.headers.clone();
@@ -206,6 +208,11 @@ impl Upstream {
             request
         };
         let mut attempts = 1;
+        let broken = || UpstreamError::Closed {
+            host: self.host(),
+            reason: "the request broke off".to_owned(),
+        };
+        let body = ask.body.open().ok_or_else(broken)?;
         let reused = match self.shared.get() {
             Some(sender) => Some(Link::Shared(sender)),
             None => self.take_idle().await.map(Link::Own),
@@ -215,12 +222,15 @@ impl Upstream {
             Some(link) => link,
             None => self.connect().await?,
         };
-        let outcome = match self.ask(link, build()).await {
-            Err(UpstreamError::Closed { .. }) if was_reused => {
-                attempts += 1;
-                self.ask(self.connect().await?, build()).await
-            }
-            outcome => outcome,
+        let outcome = match (self.ask(link, build(body)).await, was_reused) {
+            (Err(UpstreamError::Closed { host, reason }), true) => match ask.body.open() {
+                Some(body) => {
+                    attempts += 1;
+                    self.ask(self.connect().await?, build(body)).await
+                }
+                None => Err(UpstreamError::Closed { host, reason }),
+            },
+            (outcome, _) => outcome,
         };
         let (response, line) = outcome?;
         let (head, incoming) = response.into_parts();
@@ -321,7 +331,7 @@ impl Upstream {
     async fn ask(
         &self,
         link: Link,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Option<Line>), UpstreamError> {
         let sender = match link {
             Link::Own(line) => return self.exchange(line, request).await,
@@ -345,7 +355,7 @@ impl Upstream {
     async fn exchange(
         &self,
         line: Line,
-        request: Request<Full<Bytes>>,
+        request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Option<Line>), UpstreamError> {
         let Line { mut sender, driver, since } = line;
         let mut driver = Some(driver);
@@ -404,11 +414,10 @@ mod tests {
 
     use bytes::Bytes;
     use http::{HeaderMap, Request};
-    use http_body_util::Full;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::sync::mpsc;
 
-    use super::{Ask, Embedded, Upstream, UpstreamError};
+    use super::{Ask, Content, Embedded, Upstream, UpstreamError};
     use crate::config::{Limits, Timeouts};
 
     fn backend() -> (Arc<Upstream>, mpsc::UnboundedReceiver<DuplexStream>) {
@@ -441,7 +450,8 @@ mod tests {
         assert_eq!(first.await.expect("no panic").as_deref(), Ok(&b"ok"[..]));
         let line = upstream.idle.lock().expect("not poisoned").pop().expect("it is kept");
         drop(theirs);
-        let request = Request::new(Full::new(Bytes::from_static(b"{}")));
+        let body = Content::from(Bytes::from_static(b"{}")).open().expect("it is whole");
+        let request = Request::new(body);
         let sent = upstream.exchange(line, request);
         let sent = tokio::time::timeout(Duration::from_secs(5), sent).await;
         let refused = sent.expect("it does not wait").err();

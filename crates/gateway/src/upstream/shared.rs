@@ -4,20 +4,19 @@
 
 use std::sync::Mutex;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::Stream;
+use super::content::Outgoing;
 
 /// How much of one answer may be under way, in bytes; what is more waits for its client.
 const WINDOW_BYTES: u32 = 1 << 20;
 
 /// Sends requests on a shared connection.
-pub(super) type Sender = http2::SendRequest<Full<Bytes>>;
+pub(super) type Sender = http2::SendRequest<Outgoing>;
 
 /// The shared connection to a backend, if there is one.
 #[derive(Default)]
@@ -49,7 +48,7 @@ impl Shared {
 /// Sends a request, once there is room for it.
 pub(super) async fn send(
     mut sender: Sender,
-    request: Request<Full<Bytes>>,
+    request: Request<Outgoing>,
 ) -> hyper::Result<Response<Incoming>> {
     sender.ready().await?;
     sender.send_request(request).await
@@ -65,6 +64,7 @@ mod tests {
     use hyper::service::service_fn;
     use hyper_util::rt::{TokioExecutor, TokioIo};
 
+    use super::super::content::Content;
     use super::{Shared, send};
 
     #[tokio::test]
@@ -80,9 +80,10 @@ mod tests {
         let shared = Shared::default();
         assert!(shared.get().is_none());
         shared.begin(Box::new(ours)).await.expect("a connection");
+        let empty = || Content::from(Bytes::new()).open().expect("it is whole");
         let ask = async |path: &str| {
             let uri = format!("https://model.invalid{path}");
-            let request = Request::get(uri).body(Full::default()).expect("a request");
+            let request = Request::get(uri).body(empty()).expect("a request");
             let answer = send(shared.get().expect("it is open"), request).await.expect("an answer");
             answer.into_body().collect().await.expect("a body").to_bytes()
         };

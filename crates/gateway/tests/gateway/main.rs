@@ -31,4 +31,5 @@ mod streaming;
 mod support;
 mod surface;
 mod tapping;
+mod uploading;
 mod websocket;

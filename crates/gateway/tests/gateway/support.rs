@@ -170,6 +170,11 @@ impl Client {
         Client { socket, received: Vec::new() }
     }
 
+    /// Says more.
+    pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket.write_all(bytes.as_ref()).await.unwrap();
+    }
+
     /// Reads until this text has come.
     pub async fn wait_for(&mut self, text: &str) {
         let seen = |received: &[u8]| String::from_utf8_lossy(received).contains(text);
@@ -364,6 +369,18 @@ impl Line {
         self.unread.drain(..count).collect()
     }
 
+    /// Reads until this text has come, and past it.
+    pub async fn wait_for(&mut self, text: &str) {
+        let end = loop {
+            if let Some(at) = find(&self.unread, text.as_bytes()) {
+                break at + text.len();
+            }
+            let read = within(text, self.socket.read_buf(&mut self.unread)).await.unwrap();
+            assert!(read > 0, "{text:?}: not in {}", String::from_utf8_lossy(&self.unread));
+        };
+        self.unread.drain(..end);
+    }
+
     pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.socket.write_all(bytes.as_ref()).await.unwrap();
     }
@@ -379,10 +396,15 @@ impl Line {
     }
 
     /// The gateway closes this connection soon.
-    pub async fn assert_left(mut self) {
-        let mut bytes = vec![0; 1 << 16];
-        let left = async { while let Ok(1..) = self.socket.read(&mut bytes).await {} };
+    pub async fn assert_left(self) {
+        self.left_with().await;
+    }
+
+    /// What comes until the gateway closes this connection, which it does soon.
+    pub async fn left_with(mut self) -> String {
+        let left = async { while let Ok(1..) = self.socket.read_buf(&mut self.unread).await {} };
         tokio::time::timeout(Duration::from_secs(2), left).await.expect("it is closed soon");
+        String::from_utf8_lossy(&self.unread).into_owned()
     }
 }
 

@@ -1,8 +1,7 @@
 //! Listening in: nothing is changed on the way, everything is written down.
 
-use latimer_gateway::Proxy;
-use latimer_gateway::config::RecorderConfig;
 use latimer_gateway::tap::{Channel, Tap};
+use latimer_gateway::{Config, Proxy};
 use latimer_probe::record::account::{Account, Outcome};
 use latimer_probe::record::exchange::{Exchange, Payload};
 use latimer_wire::json::Raw;
@@ -12,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::*;
 
 /// A channel that is listened on.
-struct Tapped {
-    address: std::net::SocketAddr,
+pub struct Tapped {
+    pub address: std::net::SocketAddr,
     directory: tempfile::TempDir,
     stop: tokio::sync::oneshot::Sender<()>,
     running: tokio::task::JoinHandle<()>,
@@ -21,6 +20,10 @@ struct Tapped {
 
 impl Tapped {
     async fn start(upstream: String, proxy: Option<&str>) -> Tapped {
+        Tapped::start_with(upstream, proxy, Config::default()).await
+    }
+
+    pub async fn start_with(upstream: String, proxy: Option<&str>, config: Config) -> Tapped {
         let directory = tempfile::tempdir().unwrap();
         let channel = Channel {
             name: "model".to_owned(),
@@ -28,8 +31,8 @@ impl Tapped {
             upstream: upstream.parse().unwrap(),
             proxy: proxy.map(|url| Proxy::parse(url).unwrap()),
         };
-        let tap = Tap::bind(vec![channel], directory.path().to_owned(), RecorderConfig::default());
-        let tap = tap.await.unwrap();
+        let config = Config { record: Some(directory.path().to_owned()), ..config };
+        let tap = Tap::bind(vec![channel], &config).await.unwrap();
         let address = tap.channels()[0].1;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let running = tokio::spawn(tap.run(async {
@@ -39,7 +42,7 @@ impl Tapped {
     }
 
     /// Stops listening and reads what was written down.
-    async fn stop(self) -> Vec<(Exchange<'static>, Account)> {
+    pub async fn stop(self) -> Vec<(Exchange<'static>, Account)> {
         let _ = self.stop.send(());
         within("it stops", self.running).await.unwrap();
         let text = std::fs::read_to_string(self.directory.path().join("traffic.jsonl")).unwrap();

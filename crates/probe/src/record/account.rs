@@ -117,6 +117,13 @@ pub struct Account {
     /// The size of the request's body as it came over the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
+    /// How much of the end of the request's body is not in the record, of the size over the wire.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub request_left_out_bytes: u64,
+    /// The exchange was over before the request's body was: the client broke off, or the backend did not
+    /// wait for the rest.
+    #[serde(rename = "request_unfinished", skip_serializing_if = "std::ops::Not::not")]
+    pub is_request_unfinished: bool,
     /// What the request's body was compressed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_coding: Option<String>,

@@ -93,13 +93,17 @@ impl Cassette {
         let Some((response, status)) = found else {
             return self.hole(line, false, "no answer was recorded".to_owned());
         };
+        let count = |key| extra.member(key).and_then(Raw::count);
+        let is_unfinished = extra.member("request_unfinished").is_some();
+        if is_unfinished || count("request_left_out_bytes").is_some() {
+            return self.hole(line, false, "the request was not recorded to its end".to_owned());
+        }
         let body = match &response.body {
             Payload::None => String::new(),
             Payload::Text(text) => text.to_string(),
             Payload::Json(json) => json.as_str().to_owned(),
         };
         let is_stream = is_stream(response);
-        let count = |key| extra.member(key).and_then(Raw::count);
         let left_out_bytes = count("left_out_bytes").unwrap_or(0);
         let is_over = is_stream && is_over(&body);
         let was_left = outcome.as_deref() == Some("cancelled") && !is_over;
@@ -258,6 +262,7 @@ mod tests {
             line("d", &stream(end), "failed"),
             line("e", &stream("data: {}\\n\\n"), "cancelled"),
             line("e", &stream(end), "completed"),
+            line("f", &stream(end), "completed\",\"request_left_out_bytes\":1,\"x\":\""),
             "\n{}\n{\"timest".to_owned(),
         ];
         let mut cassette = Cassette::default();
@@ -265,7 +270,7 @@ mod tests {
             cassette.add(lines.as_bytes());
         }
         let holes: Vec<_> = cassette.holes().iter().map(|h| (h.line, h.is_playable)).collect();
-        assert_eq!(holes, [(2, false), (3, true), (5, true), (8, false), (9, false)]);
+        assert_eq!(holes, [(2, false), (3, true), (5, true), (7, false), (9, false), (10, false)]);
         assert_eq!(cassette.len(), 5);
         let takes = |input: &str| cassette.find(&asked(input).key()).map(|(_, takes)| takes);
         assert!(takes("b").is_none());
