@@ -14,6 +14,7 @@
 //! | [`history`], [`state`] | what came before a request; what is kept between requests |
 //! | [`background`] | responses that are made although nobody waits |
 //! | [`compaction`] | summaries in the place of what came before |
+//! | [`prompts`] | what clients only name of what they say |
 //! | [`upstream`] | asks the backend |
 //! | [`translation`], [`stream`], [`answer`] | carry the answer |
 //! | [`mod@flavour`] | tells answers as another specification has them |
@@ -50,6 +51,7 @@ pub(crate) mod listener;
 pub mod mock;
 pub mod models;
 pub(crate) mod paths;
+pub mod prompts;
 pub(crate) mod refusal;
 pub mod replay;
 pub(crate) mod route;

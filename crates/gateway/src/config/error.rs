@@ -39,6 +39,9 @@ pub enum ConfigError {
     /// The profile is not known, or has no such entry.
     #[error("{0}")]
     Profile(String),
+    /// A prompt that no request could be made of.
+    #[error("{0}")]
+    Prompt(String),
     /// A bound or a waiting time that would let nothing through.
     #[error("`{name}` is 0, with which nothing can be served")]
     Zero {

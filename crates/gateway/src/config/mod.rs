@@ -24,6 +24,7 @@ pub use self::error::ConfigError;
 pub use self::recorder::{RecorderConfig, SyncPolicy};
 pub use self::settings::Settings;
 use crate::backplane::ReceiptsConfig;
+use crate::prompts::Prompts;
 use crate::state::StateConfig;
 
 /// The configuration as it is written. All keys are optional.
@@ -49,6 +50,8 @@ pub struct Config {
     pub chat_clients: ChatClients,
     /// What is kept between requests.
     pub state: StateConfig,
+    /// What clients of Responses can name as `prompt`.
+    pub prompts: Prompts,
     /// How the recording is kept.
     pub recorder: RecorderConfig,
     /// How receipts of runs are made.

@@ -9,6 +9,7 @@ use latimer_wire::responses::Flavour;
 use super::{ChatClients, Config, ConfigError, Limits, RecorderConfig, Target, Timeouts};
 use crate::backplane::ReceiptsConfig;
 use crate::compaction::{Seal, SealKey};
+use crate::prompts::{self, Prompts};
 use crate::state::StateConfig;
 
 /// A configuration that is complete.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub chat_clients: ChatClients,
     /// What is kept between requests.
     pub state: StateConfig,
+    /// What clients of Responses can name as `prompt`.
+    pub prompts: Prompts,
     /// The directory of what is kept.
     pub directory: PathBuf,
     /// The key that seals what clients keep; none: the one in the directory.
@@ -62,6 +65,7 @@ impl Config {
         self.limits.refuse_zeros()?;
         self.timeouts.refuse_zeros()?;
         self.recorder.redactor()?;
+        prompts::check(&self.prompts).map_err(ConfigError::Prompt)?;
         let record = self.recording.unwrap_or(true);
         let directory = self.record.unwrap_or_else(|| PathBuf::from("latimer"));
         let state_directory = self.state.directory.clone().unwrap_or_else(|| directory.clone());
@@ -75,6 +79,7 @@ impl Config {
             websockets: self.websockets.unwrap_or(true),
             chat_clients: self.chat_clients,
             state: self.state,
+            prompts: self.prompts,
             directory: state_directory,
             seal_key: seal_key.transpose()?,
             recorder: self.recorder,

@@ -19,6 +19,7 @@ use crate::clock::unix_seconds;
 use crate::compaction;
 use crate::history;
 use crate::ledger::Exchange;
+use crate::prompts::{self, Filled};
 use crate::translation::{Prefaced, Summary};
 
 /// The plan for a request of such a client.
@@ -34,8 +35,10 @@ pub(super) async fn plan(
     let asked = Request::parse(text)?;
     exchange.understood();
     asked.check()?;
+    let filled = prompts::filled(&exchange.gateway.settings.prompts, &asked, text)?;
+    let asked = filled.as_ref().map_or(Ok(asked), Filled::request)?;
     let past = history::recall(exchange, &asked).await?;
-    let mut request = past.with(asked.clone())?;
+    let mut request = with_prompt(filled.as_ref(), past.with(asked.clone())?)?;
     let envelope = envelope(exchange, &asked);
     let keep = match door {
         Door::Responses => history::keep(exchange, &asked, &request, &envelope)?,
@@ -68,6 +71,17 @@ pub(super) async fn plan(
     Ok(Plan { ask, form, ways: vec![Way::Lift(source)], keep })
 }
 
+/// The request led by its prompt.
+fn with_prompt<'a>(
+    filled: Option<&'a Filled>,
+    request: Request<'a>,
+) -> Result<Request<'a>, ApiError> {
+    match filled {
+        Some(filled) => filled.leading(request.without(prompts::PARAMETER)),
+        None => Ok(request),
+    }
+}
+
 /// How many tokens a request would have before a backend that does not count them, as JSON.
 ///
 /// # Errors
@@ -76,8 +90,11 @@ pub(crate) async fn count(exchange: &mut Exchange, body: &Received) -> Result<St
     let asked = Request::parse(utf8(&body.plain)?)?;
     exchange.understood();
     asked.check()?;
+    let filled = prompts::filled(&exchange.gateway.settings.prompts, &asked, utf8(&body.plain)?)?;
+    let asked = filled.as_ref().map_or(Ok(asked), Filled::request)?;
     let past = history::recall(exchange, &asked).await?;
-    let lowered = lower_fitting(exchange, &past.with(asked.clone())?.without(MANAGEMENT))?;
+    let request = with_prompt(filled.as_ref(), past.with(asked)?)?;
+    let lowered = lower_fitting(exchange, &request.without(MANAGEMENT))?;
     exchange.notes.add("input_tokens_estimated", "by the length of what the backend would be sent");
     let mut counted = String::new();
     Object::new(&mut counted)

@@ -22,6 +22,12 @@ const WRONG: &[(&str, &[&str])] = &[
     ("listen = \"0.0.0.0:8300\"", &["0.0.0.0:8300", "--open"]),
     ("listen = \"[::]:8300\"", &["[::]:8300", "--open"]),
     ("[timeouts]\nkeep_alive_ms = 0", &["timeouts.keep_alive_ms", "0"]),
+    ("[[prompts.p]]\nparameters = { stream = true }", &["prompts.p", "stream"]),
+    ("[[prompts.p]]\nparameters = { top_p = 7 }", &["prompts.p", "top_p"]),
+    (
+        "[[prompts.p]]\nmessages = [{ role = \"king\", content = \"x\" }]",
+        &["prompts.p", "messages[0].role", "king"],
+    ),
     ("[limits]\nconnections = 0", &["limits.connections", "0"]),
 ];
 
@@ -81,8 +87,8 @@ fn the_readme_shows_the_defaults() {
         let keys: Vec<_> = error.message().split('`').skip(3).step_by(2).collect();
         assert!(!keys.is_empty());
         for key in keys {
-            let is_there =
-                shown.contains(&format!("{key} =")) || shown.contains(&format!("{key}]"));
+            let forms = [format!("{key} ="), format!("{key}]"), format!("\n[[{key}.")];
+            let is_there = forms.iter().any(|form| shown.contains(form));
             assert!(is_there, "the README does not show {table} {key}");
         }
     }

@@ -24,6 +24,7 @@ mod leaving;
 mod mock;
 mod passing;
 mod pool;
+mod prompts;
 mod recording;
 mod replaying;
 mod state;

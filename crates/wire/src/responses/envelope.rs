@@ -172,6 +172,9 @@ const ECHO: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
+/// Members that a response has only where its request has them.
+const ECHO_IF_GIVEN: &[&str] = &["prompt"];
+
 /// Those of the Open Responses specification, which OpenAI does not have.
 const PENALTIES: &[(&str, &str)] = &[("frequency_penalty", "0.0"), ("presence_penalty", "0.0")];
 
@@ -215,7 +218,10 @@ impl Envelope {
             .number("created_at", created_at)
             .end();
         head.pop();
-        let (echo, penalties) = (echo(request, ECHO), echo(request, PENALTIES));
+        let given = ECHO_IF_GIVEN.iter().filter(|name| request.given(name).is_some());
+        let given: Vec<_> = given.map(|name| (*name, "null")).collect();
+        let (echo, penalties) =
+            (echo(request, ECHO) + &echo(request, &given), echo(request, PENALTIES));
         Envelope { head, echo, penalties, sealed: request.includes(SEALED), stored: false }
     }
 

@@ -47,10 +47,8 @@ impl<'a> Request<'a> {
     /// request is to be taken from the request as it was before.
     #[must_use]
     pub fn continuing(mut self, earlier: Vec<Item<'a>>) -> Self {
-        self.inherited += earlier.len();
-        self.input.splice(0..0, earlier);
         self.members.retain(|(key, _)| !OF_STATE.contains(&&**key));
-        self
+        self.led_by(earlier)
     }
 
     /// The request with `items` in the place of all that came before it, and of its own items up to the
@@ -60,6 +58,14 @@ impl<'a> Request<'a> {
         let end = (self.inherited + last + 1).min(self.input.len());
         (self.inherited, self.stand_ins, self.stood_for) = (0, items.len(), last + 1);
         self.input.splice(..end, items);
+        self
+    }
+
+    /// The request with items in front that count for it alone.
+    #[must_use]
+    pub fn led_by(mut self, items: Vec<Item<'a>>) -> Self {
+        self.inherited += items.len();
+        self.input.splice(0..0, items);
         self
     }
 

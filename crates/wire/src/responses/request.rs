@@ -87,7 +87,8 @@ impl<'a> Request<'a> {
         reader.object(|key, reader| request.take(key, reader))?;
         reader.finish()?;
         request.once_each()?;
-        if request.member("input").is_none() && !request.is_continuation() {
+        let is_led = request.is_continuation() || request.given("prompt").is_some();
+        if request.member("input").is_none() && !is_led {
             return Err(missing("input"));
         }
         Ok(request)
