@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use latimer_probe::record::account::{Account, Outcome, Passage, Socket};
+use latimer_probe::record::account::{Account, Control, Outcome, Passage, Socket};
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 use tokio::sync::oneshot;
@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     method: Method,
     uri: Uri,
     began: Instant,
+    /// When it ended, where that was before it is dropped.
+    ended: Option<Instant>,
     /// Which way it takes.
     pub passage: Passage,
     /// How often the backend was asked.
@@ -76,6 +78,7 @@ impl Exchange {
             method: head.method.clone(),
             uri: head.uri.clone(),
             began: Instant::now(),
+            ended: None,
             passage: Passage {
                 door: door.name().to_owned(),
                 way: None,
@@ -122,6 +125,19 @@ impl Exchange {
     /// The body of the request goes on as it comes; the record will have of it what was heard.
     pub fn overhears(&mut self, passing: Passing) {
         self.passing = Some(passing);
+    }
+
+    /// A control frame passed on the WebSocket that it came over.
+    pub fn passed(&mut self, frame: Control, now: Instant) {
+        let at_us = microseconds(now - self.began);
+        if let Some(socket) = &mut self.socket {
+            socket.passed(Control { at_us, ..frame });
+        }
+    }
+
+    /// So far this is its end, however long it stays open.
+    pub fn ends(&mut self, now: Instant) {
+        self.ended = Some(now);
     }
 
     /// Where the request went, in the record.
@@ -194,6 +210,10 @@ impl Exchange {
         }))
     }
 
+    fn duration(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now) - self.began
+    }
+
     /// What Latimer notes down in the record.
     fn account(&mut self) -> Account {
         let mut account = Account {
@@ -202,7 +222,7 @@ impl Exchange {
             route: Some(std::mem::take(&mut self.passage)),
             upstream: Some(self.gateway.upstream.address("")),
             attempts: Some(self.attempts),
-            duration_us: Some(microseconds(self.began.elapsed())),
+            duration_us: Some(microseconds(self.duration())),
             request_bytes: self.request_bytes.map(|bytes| bytes as u64),
             response_bytes: Some(self.response_bytes as u64),
             left_out_bytes: self.left_out_bytes as u64,
@@ -259,7 +279,7 @@ impl Drop for Exchange {
             path = self.uri.path(),
             status = self.status,
             outcome = self.outcome.name(),
-            ms = self.began.elapsed().as_millis() as u64,
+            ms = self.duration().as_millis() as u64,
             input_tokens = usage.input,
             output_tokens = usage.output,
             notes = self.notes.list().len(),

@@ -28,7 +28,7 @@ fn the_prose_names_every_key() {
     let quoted: BTreeSet<&str> = prose.split('`').skip(1).step_by(2).collect();
     let schema = schema::of_line();
     let keys = |of: &Value| of["properties"].as_object().expect("an object").clone();
-    let types = ["Account", "Incident", "Passage", "Socket", "Tokens", "Remark"];
+    let types = ["Account", "Incident", "Passage", "Socket", "Control", "Tokens", "Remark"];
     for (key, _) in types.iter().flat_map(|name| keys(&schema["$defs"][name])) {
         assert!(quoted.contains(key.as_str()), "`{key}` is not in record.md");
     }

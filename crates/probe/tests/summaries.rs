@@ -66,6 +66,20 @@ fn every_fixture_gives_its_summary() {
 }
 
 #[test]
+fn what_passes_on_a_websocket_beside_messages_is_told() {
+    let recording = fs::read(folder("fixtures/websocket.jsonl")).expect("a recording");
+    let (summary, _) = summarize(&recording, options());
+    let page = page(&summary);
+    for words in ["1 ping", "1 ping, 1 pong", "1 ping, 1 pong, closed by the client: 1000 enough"] {
+        assert!(page.contains(&format!(">{words}</")), "{words}");
+    }
+    let summary = serde_json::to_value(&summary).expect("JSON");
+    let last = &summary["sessions"][0]["turns"][1]["exchanges"][0]["websocket"];
+    let closed = serde_json::json!({"by": "client", "code": 1000, "reason": "enough"});
+    assert_eq!(*last, serde_json::json!({"pings": 1, "pongs": 1, "closed": closed}));
+}
+
+#[test]
 fn the_schema_is_that_of_the_types() {
     expect(&folder("docs/summary.schema.json"), &(summary::schema() + "\n"));
 }

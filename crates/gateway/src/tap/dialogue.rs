@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use latimer_probe::record::account::{Outcome, Socket};
+use latimer_probe::record::account::{Control, ControlKind, Outcome, Side, Socket};
 use latimer_wire::responses::Status;
 use latimer_wire::sse;
 
@@ -54,17 +54,19 @@ impl Dialogue {
 
     /// The client said something.
     pub fn client_said(&mut self, bytes: &[u8]) {
-        for message in self.from_client.push(bytes) {
-            if let Kind::Text | Kind::Binary = message.kind {
-                self.close(Outcome::Cancelled);
-                self.number += 1;
-                let Message { payload, wire_bytes, kind } = message;
-                let plain = match kind {
-                    Kind::Binary => Bytes::from(format!("data:;base64,{}", base64(&payload))),
-                    _ => Bytes::from(payload),
-                };
-                self.begin(Some((plain, wire_bytes)));
-            }
+        for Message { kind, payload, wire_bytes } in self.from_client.push(bytes) {
+            let plain = match kind {
+                Kind::Text => Bytes::from(payload),
+                Kind::Binary => Bytes::from(format!("data:;base64,{}", base64(&payload))),
+                Kind::Control(kind) => {
+                    self.control(Side::Client, kind, &payload);
+                    continue;
+                }
+            };
+            // What comes before the first message answers nothing.
+            self.close(if self.number == 0 { Outcome::Completed } else { Outcome::Cancelled });
+            self.number += 1;
+            self.begin(Some((plain, wire_bytes)));
         }
     }
 
@@ -75,26 +77,25 @@ impl Dialogue {
             let Some(after) = self.take_head(bytes) else { return };
             rest = bytes.get(bytes.len() - after..).unwrap_or_default();
         }
-        if self.answer.as_ref().is_none_or(|(status, _)| *status != StatusCode::SWITCHING_PROTOCOLS)
-        {
+        if !self.is_open() {
             return self.keep(rest.to_vec(), rest.len());
         }
-        for message in self.from_server.push(rest) {
+        for Message { kind, payload, wire_bytes } in self.from_server.push(rest) {
             let mut frame = String::new();
-            let data = match message.kind {
-                Kind::Binary => base64(&message.payload),
-                Kind::Close => reason(&message.payload),
-                _ => String::from_utf8_lossy(&message.payload).into_owned(),
-            };
-            match message.kind {
-                Kind::Text => sse::encode(&mut frame, None, &data),
-                Kind::Binary => sse::encode(&mut frame, Some("binary"), &data),
-                Kind::Close => sse::encode(&mut frame, Some("close"), &data),
-                Kind::Ping | Kind::Pong => continue,
-            }
-            self.keep(frame.into_bytes(), message.wire_bytes);
-            if let (Some((_, watch)), Kind::Text) = (&mut self.exchange, message.kind) {
-                watch.see(&data, None);
+            match kind {
+                Kind::Text => {
+                    let data = String::from_utf8_lossy(&payload);
+                    sse::encode(&mut frame, None, &data);
+                    self.keep(frame.into_bytes(), wire_bytes);
+                    if let Some((_, watch)) = &mut self.exchange {
+                        watch.see(&data, None);
+                    }
+                }
+                Kind::Binary => {
+                    sse::encode(&mut frame, Some("binary"), &base64(&payload));
+                    self.keep(frame.into_bytes(), wire_bytes);
+                }
+                Kind::Control(kind) => self.control(Side::Server, kind, &payload),
             }
         }
     }
@@ -104,9 +105,7 @@ impl Dialogue {
         if self.exchange.is_none() && self.number == 0 {
             self.begin(None);
         }
-        let switched = |(status, _): &(StatusCode, _)| *status == StatusCode::SWITCHING_PROTOCOLS;
-        let is_refused = !self.answer.as_ref().is_some_and(switched);
-        self.close(if is_refused { Outcome::Failed } else { outcome });
+        self.close(if self.is_open() { outcome } else { Outcome::Failed });
     }
 
     /// Reads the head of the server's answer; how many bytes follow it here.
@@ -122,10 +121,19 @@ impl Dialogue {
         Some((held + bytes.len()).saturating_sub(end))
     }
 
+    /// The server has agreed to speak as a WebSocket.
+    fn is_open(&self) -> bool {
+        let status = self.answer.as_ref().map(|(status, _)| *status);
+        status == Some(StatusCode::SWITCHING_PROTOCOLS)
+    }
+
     fn begin(&mut self, said: Option<(Bytes, usize)>) {
         let mut head = self.head.clone();
-        head.extensions
-            .insert(Socket { connection: self.connection.clone(), message: self.number });
+        head.extensions.insert(Socket {
+            connection: self.connection.clone(),
+            message: self.number,
+            ..Socket::default()
+        });
         let mut exchange = pass::begin(&self.tapped, &head, "ws");
         if let Some((plain, wire_bytes)) = said {
             exchange.asked(&Received { raw: plain.clone(), plain });
@@ -138,6 +146,21 @@ impl Dialogue {
         self.exchange = Some((exchange, if is_hub { Watch::hub() } else { Watch::Nothing }));
     }
 
+    fn control(&mut self, by: Side, kind: ControlKind, payload: &[u8]) {
+        if self.exchange.is_none() {
+            self.begin(None);
+        }
+        let Some((exchange, _)) = &mut self.exchange else { return };
+        let (code, text) = match (kind, payload) {
+            (ControlKind::Close, [high, low, reason @ ..]) => {
+                (Some(u16::from_be_bytes([*high, *low])), reason)
+            }
+            _ => (None, payload),
+        };
+        let text = String::from_utf8_lossy(text).into_owned();
+        exchange.passed(Control { at_us: 0, by, kind, code, text }, Instant::now());
+    }
+
     fn keep(&mut self, text: Vec<u8>, wire_bytes: usize) {
         if text.is_empty() {
             return;
@@ -146,19 +169,22 @@ impl Dialogue {
             self.begin(None);
         }
         if let Some((exchange, _)) = &mut self.exchange {
-            exchange.keep_as(&Bytes::from(text), wire_bytes, Instant::now());
+            let now = Instant::now();
+            exchange.keep_as(&Bytes::from(text), wire_bytes, now);
+            exchange.ends(now);
         }
     }
 
     fn close(&mut self, otherwise: Outcome) {
         let Some((mut exchange, watch)) = self.exchange.take() else { return };
+        let is_open = self.is_open();
         exchange.set_usage(watch.usage());
         exchange.close(match (watch.ended(), watch) {
             (Some(Status::Completed), _) => Outcome::Completed,
             (Some(Status::Incomplete), _) => Outcome::Incomplete,
             (Some(_), _) => Outcome::Failed,
             // Nothing says where an answer ends.
-            (None, Watch::Nothing) => Outcome::Completed,
+            (None, Watch::Nothing) if is_open => Outcome::Completed,
             (None, _) => otherwise,
         });
     }
@@ -182,17 +208,6 @@ fn parsed(head: &[u8]) -> (StatusCode, HeaderMap) {
         headers.append(name, value);
     }
     (status.unwrap_or(StatusCode::BAD_GATEWAY), headers)
-}
-
-/// Code and reason of a close frame.
-fn reason(payload: &[u8]) -> String {
-    match payload.split_at_checked(2) {
-        Some((code, reason)) => {
-            let code = code.iter().fold(0_u16, |code, byte| code << 8 | u16::from(*byte));
-            format!("{code} {}", String::from_utf8_lossy(reason)).trim_end().to_owned()
-        }
-        None => String::new(),
-    }
 }
 
 fn base64(bytes: &[u8]) -> String {

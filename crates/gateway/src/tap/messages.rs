@@ -3,6 +3,7 @@
 //! inflated. No I/O, and nothing is answered: the bytes are somebody else's.
 
 use flate2::{Decompress, FlushDecompress, Status};
+use latimer_probe::record::account::ControlKind;
 
 /// How much is inflated at a time.
 const STEP_BYTES: usize = 32 << 10;
@@ -14,9 +15,7 @@ const TAIL: &[u8] = &[0, 0, 0xff, 0xff];
 pub(super) enum Kind {
     Text,
     Binary,
-    Close,
-    Ping,
-    Pong,
+    Control(ControlKind),
 }
 
 /// A whole message.
@@ -102,6 +101,7 @@ impl Messages {
     fn frame(&mut self, head: &Head, payload: Vec<u8>) -> Result<Option<Message>, Unreadable> {
         let control = |kind| {
             let wire_bytes = payload.len();
+            let kind = Kind::Control(kind);
             Ok(Some(Message { kind, payload: payload.clone(), wire_bytes }))
         };
         match head.code {
@@ -111,9 +111,9 @@ impl Messages {
                 self.is_compressed = head.is_compressed;
                 self.begun.clear();
             }
-            8 => return control(Kind::Close),
-            9 => return control(Kind::Ping),
-            10 => return control(Kind::Pong),
+            8 => return control(ControlKind::Close),
+            9 => return control(ControlKind::Ping),
+            10 => return control(ControlKind::Pong),
             _ => return Err(Unreadable),
         }
         if self.begun.len() + payload.len() > self.limit_bytes {
@@ -197,7 +197,7 @@ fn unmasked(payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Message, Messages};
+    use super::{ControlKind, Kind, Message, Messages};
 
     fn text(payload: &str, wire_bytes: usize) -> Message {
         Message { kind: Kind::Text, payload: payload.into(), wire_bytes }
@@ -227,7 +227,7 @@ mod tests {
         for cut in 1..=wire.len() {
             let mut messages = Messages::new(1 << 16);
             let read: Vec<_> = wire.chunks(cut).flat_map(|piece| messages.push(piece)).collect();
-            let control = |kind, payload: &[u8]| Message {
+            let message = |kind, payload: &[u8]| Message {
                 kind,
                 payload: payload.to_vec(),
                 wire_bytes: payload.len(),
@@ -235,16 +235,16 @@ mod tests {
             let wanted = [
                 text("Hello", 5),
                 text("Hello", 5),
-                control(Kind::Ping, b"Hello"),
+                message(Kind::Control(ControlKind::Ping), b"Hello"),
                 text("Hello", 5),
-                control(Kind::Pong, b"Hello"),
+                message(Kind::Control(ControlKind::Pong), b"Hello"),
                 text("Hello", 7),
                 text("Hello", 7),
                 text("Hello", 5),
                 text("Hello", 11),
                 text("Hello", 8),
-                control(Kind::Binary, &[7; 256]),
-                control(Kind::Close, b"\x03\xe8"),
+                message(Kind::Binary, &[7; 256]),
+                message(Kind::Control(ControlKind::Close), b"\x03\xe8"),
             ];
             assert_eq!(read, wanted, "cut each {cut}");
         }

@@ -73,7 +73,7 @@ impl Lane {
 impl Lanes {
     pub fn new(gateway: Arc<Gateway>, headers: HeaderMap) -> Self {
         let connection = uuid::Uuid::now_v7().simple().to_string();
-        let place = Socket { connection, message: 0 };
+        let place = Socket { connection, ..Socket::default() };
         Lanes { gateway, headers, place, lanes: Vec::new(), turn: 0, last_words: None }
     }
 

@@ -2,6 +2,8 @@
 
 use latimer_gateway::tap::{Channel, Tap};
 use latimer_gateway::{Config, Proxy};
+use latimer_probe::record::account::ControlKind::{Close, Ping, Pong};
+use latimer_probe::record::account::Side::{Client as Asker, Server};
 use latimer_probe::record::account::{Account, Outcome};
 use latimer_probe::record::exchange::{Exchange, Payload};
 use latimer_wire::json::Raw;
@@ -157,6 +159,12 @@ fn frame(code: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+async fn hears(client: &mut TcpStream, wanted: &[u8]) {
+    let mut heard = vec![0; wanted.len()];
+    within("it is passed on", client.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(heard, wanted);
+}
+
 #[tokio::test]
 async fn what_is_said_on_a_websocket_is_written_down_turn_by_turn() {
     let backend = Backend::start().await;
@@ -172,9 +180,10 @@ async fn what_is_said_on_a_websocket_is_written_down_turn_by_turn() {
     let welcome =
         "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nx-odd: 1\r\n\r\n";
     line.say(welcome).await;
-    let mut said = vec![0; welcome.len()];
-    within("the welcome", client.read_exact(&mut said)).await.unwrap();
-    assert_eq!(said, welcome.as_bytes(), "as it came");
+    hears(&mut client, welcome.as_bytes()).await;
+    let ping = frame(9, false, b"there?");
+    line.say(&ping).await;
+    hears(&mut client, &ping).await;
     for turn in ["one", "two"] {
         let request = format!("{{\"type\":\"response.create\",\"input\":\"{turn}\"}}");
         let request = frame(1, true, request.as_bytes());
@@ -189,18 +198,38 @@ async fn what_is_said_on_a_websocket_is_written_down_turn_by_turn() {
         let pinged = frame(9, false, b"");
         let answer = [begun, pinged, ended].concat();
         line.say(&answer).await;
-        let mut said = vec![0; answer.len()];
-        within("the answer", client.read_exact(&mut said)).await.unwrap();
-        assert_eq!(said, answer);
+        hears(&mut client, &answer).await;
+        let pong = frame(10, true, b"");
+        client.write_all(&pong).await.unwrap();
+        assert_eq!(line.read(pong.len()).await, pong);
     }
+    let goodbye = frame(8, true, b"\x03\xe8enough");
+    client.write_all(&goodbye).await.unwrap();
+    assert_eq!(line.read(goodbye.len()).await, goodbye);
+    let goodbye = frame(8, false, b"\x03\xe8");
+    line.say(&goodbye).await;
+    hears(&mut client, &goodbye).await;
     drop(line);
     let mut rest = Vec::new();
     within("the end", client.read_to_end(&mut rest)).await.unwrap();
     drop(client);
     let address = backend.address;
     let recorded = tapped.stop().await;
-    assert_eq!(recorded.len(), 2);
-    for ((number, turn), (exchange, account)) in (1..).zip(["one", "two"]).zip(&recorded) {
+    assert_eq!(recorded.len(), 3);
+    assert_eq!(recorded[0].1.outcome, Some(Outcome::Completed), "nothing was asked");
+    let control = recorded.iter().map(|(_, account)| {
+        let socket = account.websocket.as_ref().unwrap();
+        let frames = socket.control.iter();
+        frames.map(|of| (of.by, of.kind, of.code, of.text.as_str())).collect::<Vec<_>>()
+    });
+    let (ping, pong) = ((Server, Ping, None, ""), (Asker, Pong, None, ""));
+    let wanted = [
+        vec![(Server, Ping, None, "there?")],
+        vec![ping, pong],
+        vec![ping, pong, (Asker, Close, Some(1000), "enough"), (Server, Close, Some(1000), "")],
+    ];
+    assert_eq!(control.collect::<Vec<_>>(), wanted);
+    for ((number, turn), (exchange, account)) in (1..).zip(["one", "two"]).zip(&recorded[1..]) {
         assert_eq!(exchange.request.url, format!("ws://{address}/v1/responses"));
         assert_eq!(exchange.request.method, "GET");
         let Payload::Json(body) = exchange.request.body else { panic!("no JSON") };
@@ -218,20 +247,24 @@ async fn what_is_said_on_a_websocket_is_written_down_turn_by_turn() {
 
 #[tokio::test]
 async fn a_websocket_that_is_refused_is_a_failure_as_it_came() {
-    let backend = Backend::start().await;
-    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
-    let handshake = "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
-        upgrade: websocket\r\n\r\n";
-    let client = Client::send(tapped.address, handshake.as_bytes()).await;
-    let (mut line, _) = backend.heard().await;
-    line.say(whole("426 Upgrade", "x-odd: 1\r\n", "{\"no\":1}")).await;
-    drop(line);
-    let answered = client.finish().await;
-    assert_eq!((answered.status, answered.text()), (426, "{\"no\":1}".to_owned()));
-    let recorded = tapped.stop().await;
-    assert_eq!(recorded.len(), 1);
-    assert_eq!(recorded[0].0.response.as_ref().unwrap().status_code, Some(426));
-    assert_eq!(recorded[0].1.outcome, Some(Outcome::Failed));
+    for path in ["/v1/responses", "/other"] {
+        let backend = Backend::start().await;
+        let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+        let handshake = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+        upgrade: websocket\r\n\r\n"
+        );
+        let client = Client::send(tapped.address, handshake.as_bytes()).await;
+        let (mut line, _) = backend.heard().await;
+        line.say(whole("426 Upgrade", "x-odd: 1\r\n", "{\"no\":1}")).await;
+        drop(line);
+        let answered = client.finish().await;
+        assert_eq!((answered.status, answered.text()), (426, "{\"no\":1}".to_owned()));
+        let recorded = tapped.stop().await;
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded[0].0.response.as_ref().unwrap().status_code, Some(426));
+        assert_eq!(recorded[0].1.outcome, Some(Outcome::Failed));
+    }
 }
 
 /// A proxy that lets one connection through, after it was asked as it should be.

@@ -131,7 +131,8 @@ fn of_socket(handshake: Found, messages: &[Raw<'_>]) -> Vec<Found> {
         let data = message.member_text("data").unwrap_or_default();
         if is_sent || found.is_empty() {
             let number = found.len() as u64 + u64::from(is_sent && found.is_empty());
-            let socket = Socket { connection: handshake.url.clone(), message: number };
+            let socket =
+                Socket { connection: handshake.url.clone(), message: number, ..Socket::default() };
             let account = Account { websocket: Some(socket), ..Account::default() };
             let seconds = message.member("time").and_then(|time| time.as_str().parse::<f64>().ok());
             found.push(Found {

@@ -65,6 +65,12 @@ fn write_parts(page: &mut Html<'_>, facts: &Facts) {
         page.element("p", &[("class", "bad")], |page| page.quote(error));
     }
     write_times(page, &facts.times);
+    if let Some(beside) = &facts.websocket {
+        page.element("p", &[("class", "about")], |page| {
+            page.text("WebSocket: ");
+            page.quote(&beside.words());
+        });
+    }
     write_added(page, &facts.added, facts.added_more);
     if let Some(cache) = &facts.cache {
         write_cache(page, cache);

@@ -2,9 +2,10 @@
 //! an exchange. Out: its chapter of the log, from behind its number.
 
 use super::page::Page;
-use super::text::code;
+use super::text::{code, inline};
 use super::{request, response, totals};
 use crate::content::parts::Parts;
+use crate::content::socket::Beside;
 use crate::record::exchange::{Exchange, Headers};
 use crate::redact;
 use crate::words::time_with_ms;
@@ -25,6 +26,7 @@ pub(super) fn write_exchange(page: &mut Page<'_>, exchange: &Exchange<'_>, parts
             write_headers(page, "Response Headers", &response.headers);
             page.paragraph("#### Response Body");
             response::write_body(page, response, &parts.response);
+            write_beside(page, exchange);
         }
         None => {
             page.paragraph("#### Response Body");
@@ -33,6 +35,16 @@ pub(super) fn write_exchange(page: &mut Page<'_>, exchange: &Exchange<'_>, parts
     }
     page.gap();
     page.line("---");
+}
+
+/// What passed on a WebSocket beside messages.
+fn write_beside(page: &mut Page<'_>, exchange: &Exchange<'_>) {
+    let is_socket = exchange.response.as_ref().and_then(|r| r.status_code) == Some(101);
+    let account = is_socket.then(|| exchange.account()).flatten();
+    let beside = account.and_then(|account| Beside::of(account.websocket.as_ref()?));
+    if let Some(beside) = beside {
+        page.paragraph(format!("**WebSocket:** {}", inline(&beside.words())));
+    }
 }
 
 fn write_headers(page: &mut Page<'_>, title: &str, headers: &Headers<'_>) {

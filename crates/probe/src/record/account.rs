@@ -182,6 +182,64 @@ pub struct Socket {
     pub connection: String,
     /// Which message of the client this is, from 1 on; 0 for what the server said before it.
     pub message: u64,
+    /// The control frames that passed in either direction until the client's next message, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub control: Vec<Control>,
+    /// How many more there were (1,024 are kept).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub control_left_out: u64,
+}
+
+/// How many control frames of an exchange are kept.
+const CONTROL_MAX: usize = 1_024;
+
+impl Socket {
+    /// Takes a control frame.
+    pub fn passed(&mut self, frame: Control) {
+        match self.control.len() < CONTROL_MAX {
+            true => self.control.push(frame),
+            false => self.control_left_out += 1,
+        }
+    }
+}
+
+/// A control frame of a WebSocket (RFC 6455, 5.5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Control {
+    /// When it passed.
+    pub at_us: u64,
+    /// Who sent it.
+    pub by: Side,
+    /// What it is.
+    pub kind: ControlKind,
+    /// Why the connection is closed (RFC 6455, 7.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The reason of a close, the payload of another; bytes that are not UTF-8 are U+FFFD.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Whoever asks.
+    Client,
+    /// Whoever answers.
+    Server,
+}
+
+/// The kinds of control frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlKind {
+    /// Asks for a pong.
+    Ping,
+    /// Answers a ping, or says that its sender lives.
+    Pong,
+    /// Ends the connection.
+    Close,
 }
 
 /// Tokens that were used. The cached and the written ones are part of the input, those of reasoning

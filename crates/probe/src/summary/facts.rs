@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::prefix::Prompt;
-use super::{BrokenRule, Called, Ending, Facts, NamedBy, Times};
+use super::{Beside, BrokenRule, Called, Ending, Facts, NamedBy, Times};
 use crate::check;
 use crate::content::answer::{Answer, Channel};
 use crate::content::parts::Parts;
@@ -68,6 +68,7 @@ impl Seen {
             attempt: account.attempt.unwrap_or(1),
             violations: violations(exchange, body),
             notes: account.notes.iter().take(LISTED_MAX).map(note).collect(),
+            websocket: account.websocket.as_ref().and_then(Beside::of),
             request_kind: account.request_kind.as_deref().map(name),
             ..Facts::default()
         };

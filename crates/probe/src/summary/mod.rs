@@ -11,6 +11,7 @@ mod select;
 mod sessions;
 mod sums;
 
+pub use crate::content::socket::{Beside, Closed};
 pub use crate::record::account::Tokens;
 pub use against::{Against, TurnDigest, TurnPair, compare};
 pub use price::{LongInput, Price, Prices};
@@ -231,6 +232,9 @@ pub struct Facts {
     /// The number of the first attempt, for a retry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<u64>,
+    /// What passed on its WebSocket beside messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<Beside>,
     /// What the answer breaks of the rules that clients rely on.
     pub violations: Vec<BrokenRule>,
     /// What a translation lost or changed, as the recorder noted it down.
