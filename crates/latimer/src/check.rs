@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use latimer_gateway::capture::FILE_NAME;
+use latimer_gateway::config::Timeouts;
 use latimer_gateway::examine::{Examined, examine};
 use latimer_gateway::{Config, UpstreamConfig};
 use latimer_probe::check;
@@ -19,6 +20,8 @@ use crate::serve;
 /// The exit codes that say what came of it.
 const FOUND: u8 = 1;
 const NOT_CHECKED: u8 = 2;
+/// How long the next piece of a server's answer may take.
+const IDLE_MS: u64 = 120_000;
 
 /// Judges what was named, or explains rules.
 pub fn check(args: args::Check) -> Result<ExitCode> {
@@ -79,7 +82,8 @@ fn server(url: &str, args: &args::Check) -> Result<Vec<Judged>> {
         ..UpstreamConfig::default()
     };
     let flavour = args.flavour.into();
-    let config = Config { upstream: Some(upstream), flavour, ..Config::default() };
+    let timeouts = Timeouts { idle_ms: IDLE_MS, ..Timeouts::default() };
+    let config = Config { upstream: Some(upstream), flavour, timeouts, ..Config::default() };
     let settings = config.resolve(|name| std::env::var(name).ok())?;
     let api = match args.dialect {
         None => None,

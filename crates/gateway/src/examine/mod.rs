@@ -20,8 +20,7 @@ use latimer_wire::responses::Flavour;
 use serde_json::{Map, Value, json};
 
 use self::scenarios::{SCENARIOS, WRONG, Wrong};
-use self::socket::{Answered, Socket};
-use crate::config::{Settings, Target};
+use crate::config::{Settings, Target, Timeouts};
 use crate::upstream::{Ask, Upstream};
 
 /// What came of one scenario.
@@ -65,9 +64,8 @@ pub enum ExamineError {
 /// Statuses by which a server says that it does not offer something.
 const NOT_OFFERED: &[u16] = &[400, 404, 405, 422, 426, 501];
 
-/// How much of an answer is read, and how long its next piece may take.
+/// How much of an answer is read.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-const IDLE: Duration = Duration::from_secs(120);
 /// How often a response that is made in the background is asked for, and how long between.
 const POLLS_MAX: usize = 240;
 const POLL: Duration = Duration::from_millis(250);
@@ -166,6 +164,8 @@ struct Server {
     model: String,
     headers: HeaderMap,
     flavour: Flavour,
+    /// How long the next piece of an answer may take.
+    idle: Duration,
 }
 
 impl Server {
@@ -181,7 +181,8 @@ impl Server {
             headers.insert(header::AUTHORIZATION, bearer);
         }
         let model = model.unwrap_or_else(|| "default".to_owned());
-        Ok(Server { upstream: Arc::new(upstream), model, headers, flavour })
+        let idle = Timeouts::of(timeouts.idle_ms);
+        Ok(Server { upstream: Arc::new(upstream), model, headers, flavour, idle })
     }
 
     fn post(&self, path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Ask {
@@ -195,7 +196,7 @@ impl Server {
     async fn hear(&self, ask: &Ask) -> Result<Heard, String> {
         let reply = self.upstream.send(ask).await.map_err(|error| error.to_string())?;
         let status = reply.head.status.as_u16();
-        let body = reply.body.collect(ANSWER_BYTES_MAX, IDLE).await?;
+        let body = reply.body.collect(ANSWER_BYTES_MAX, self.idle).await?;
         Ok(Heard { status, body })
     }
 
@@ -221,7 +222,7 @@ impl Server {
         if !matches!(status, 404 | 405 | 501) {
             return Ok(None);
         }
-        let body = reply.body.collect(ANSWER_BYTES_MAX, IDLE).await.unwrap_or_default();
+        let body = reply.body.collect(ANSWER_BYTES_MAX, self.idle).await.unwrap_or_default();
         Ok(Some(Heard { status, body }.refusal()))
     }
 
@@ -290,7 +291,7 @@ impl Server {
         let name = format!("{}: after a client has left", label(api));
         let body = self.body(text_body(api), true, api);
         match self.upstream.send(&self.post(path(api), body.clone())).await {
-            Ok(reply) => drop(reply.body.beginning(LEFT_AFTER_BYTES, IDLE).await),
+            Ok(reply) => drop(reply.body.beginning(LEFT_AFTER_BYTES, self.idle).await),
             Err(error) => return unanswered(name, error.to_string()),
         }
         let body = self.body(text_body(api), false, api);
@@ -332,58 +333,6 @@ impl Server {
         let Some(id) = heard.ok().and_then(|heard| heard.id()) else { return };
         let heard = self.hear(&self.post(format!("/responses/{id}/cancel"), "")).await;
         examined.push(judged(name("cancelled"), heard, api, "", false, self.flavour));
-    }
-
-    /// A text over a WebSocket, what follows on it, and what follows on an answer that never was.
-    async fn websocket(&self, examined: &mut Vec<Examined>) {
-        let api = Api::Responses;
-        let name = |name: &str| format!("{}: WebSocket, {name}", label(api));
-        let mut socket = match self.socket().await {
-            Ok(socket) => socket,
-            Err(why) => {
-                let skipped = Some(format!("not offered: {why}"));
-                let name = format!("{}: WebSocket", label(api));
-                return examined.push(Examined { name, findings: Vec::new(), skipped });
-            }
-        };
-        let ask = |input: &str, previous: Option<&str>| {
-            let mut body = json!({"model": self.model, "input": input, "store": false});
-            if let (Some(members), Some(previous)) = (body.as_object_mut(), previous) {
-                members.insert("previous_response_id".to_owned(), json!(previous));
-            }
-            body
-        };
-        let first = ask("Say hello in one word.", None);
-        let heard = socket.ask(first.clone()).await;
-        let id = heard.as_ref().ok().and_then(|heard| heard.id.clone());
-        let judge = |name: String, heard: Result<Answered, String>, body: &Value, must: bool| {
-            let heard =
-                heard.map(|Answered { status, body, .. }| Heard { status, body: body.into() });
-            let request = with(&body.to_string(), vec![("stream", json!(true))]);
-            judged(name, heard, api, &request, must, self.flavour)
-        };
-        examined.push(judge(name("text"), heard, &first, true));
-        let next = ask("And in another language?", id.as_deref());
-        let heard = socket.ask(next.clone()).await;
-        examined.push(judge(name("continuation"), heard, &next, false));
-        let lost = ask("And in a third?", Some("resp_that_never_was"));
-        let heard = socket.ask(lost.clone()).await;
-        let answered = heard.as_ref().is_ok_and(|heard| heard.status < 400);
-        let mut refused = judge(name("unknown response"), heard, &lost, false);
-        refused.skipped = None;
-        if answered {
-            let detail = "an answer that never was is continued".to_owned();
-            refused.findings.push(finding(Rule::RefusalMissing, detail));
-        }
-        examined.push(refused);
-    }
-
-    /// A WebSocket to the server.
-    async fn socket(&self) -> Result<Socket, String> {
-        let line = self.upstream.line().await.map_err(|error| error.to_string())?;
-        let address = self.upstream.address(path(Api::Responses)).replacen("http", "ws", 1);
-        let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
-        Socket::open(line, address, &self.headers, self.flavour).await
     }
 }
 

@@ -11,6 +11,7 @@
 mod background;
 mod backplane;
 mod bodies;
+mod broken_sockets;
 mod chat_clients;
 mod compaction;
 mod config;

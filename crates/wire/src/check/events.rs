@@ -446,6 +446,7 @@ pub(super) fn finished(
         let (said, called) = said(response);
         promise::kept(request, &said, &called, place, findings);
     }
+    promise::continued(request, response, place, findings);
     let limit = request.and_then(|request| request.member("max_output_tokens")?.count());
     let made = response.member("usage").and_then(|usage| usage.member("output_tokens")?.count());
     if status == "completed" && limit.is_some_and(|limit| made.is_some_and(|made| made >= limit)) {

@@ -1,4 +1,5 @@
-//! What the request asked for by name: a tool that must be called, a form that the text must have.
+//! What the request asked for by name: a tool that must be called, a form that the text must have, a
+//! response that is gone on from.
 
 use super::{Findings, Place, Rule, quote};
 use crate::json::Raw;
@@ -19,6 +20,24 @@ pub(super) fn kept(
     let format = format.or_else(|| request.member("response_format"));
     if let Some(format) = format.filter(|_| called.is_empty() && !said.is_empty()) {
         formed(format, said, place, findings);
+    }
+}
+
+/// Judges what a response says that came before it. One that says nothing of it is judged by its
+/// members alone.
+pub(super) fn continued(
+    request: Option<Raw<'_>>,
+    response: Raw<'_>,
+    place: &Place,
+    findings: &mut Findings,
+) {
+    const MEMBER: &str = "previous_response_id";
+    let wanted = request.and_then(|request| request.member_text(MEMBER));
+    if let (Some(wanted), Some(given)) = (wanted, response.member(MEMBER))
+        && given.text().as_deref() != Some(&*wanted)
+    {
+        let detail = format!("{} was asked for, and it says {}", quote(&wanted), given.as_str());
+        findings.add(Rule::PreviousDiffers, "", place, detail);
     }
 }
 

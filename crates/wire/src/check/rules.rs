@@ -67,6 +67,10 @@ rules! {
         "The data of an event is not a JSON object"
         "The `data` of every event is one JSON object. Only the literal `[DONE]` is none."
         "The SDKs parse every event and raise at the first that they cannot read.";
+    MessageNotText Breaks "message-not-text"
+        "A message over a WebSocket is not text"
+        "Over a WebSocket each event is one text message."
+        "Codex takes a binary message for a broken stream (`unexpected binary websocket event`).";
     EventCutOff Breaks "event-cut-off"
         "The stream ends inside an event"
         "Every event ends with a blank line; what stands after the last one is lost."
@@ -171,6 +175,10 @@ rules! {
         "The response changes its id"
         "All events of a stream name one response."
         "The Python accumulator raises.";
+    PreviousDiffers Breaks "previous-differs"
+        "The response does not go on from the one that was asked for"
+        "`previous_response_id` of the response is that of the request."
+        "OpenAI's reference of the response object. A client that reads there what came before finds another conversation, or none.";
     DeltasDiffer Breaks "deltas-differ"
         "The deltas do not add up to the text"
         "All deltas of a text, put together, are the text of its `.done` event."
