@@ -67,7 +67,7 @@ pub(crate) async fn ask(
 ) -> Response<Answer> {
     let (head, incoming) = request.into_parts();
     let mut exchange = Exchange::new(gateway, &head, door);
-    if door == Door::Count && gateway.dialect() != Dialect::Responses {
+    if door == Door::Count && !gateway.backend_remembers() {
         let given = counted(&mut exchange, &head, incoming).await;
         return give(exchange, given).await;
     }
@@ -116,15 +116,11 @@ pub(crate) async fn about_state(
     let mut exchange = Exchange::new(gateway, &head, Door::Plain("/state"));
     let given = match read(&mut exchange, &head, incoming).await {
         Err(refusal) => Err(refusal),
-        Ok(body) => match gateway.dialect() {
-            Dialect::Chat | Dialect::Backplane => {
-                state::answer(&mut exchange, act, ids, &head, &body).await
-            }
-            Dialect::Responses => {
-                let plan = route::about_state(&exchange, &head, &body);
-                carry_out(&mut exchange, plan, &body.plain).await
-            }
-        },
+        Ok(body) if gateway.backend_remembers() => {
+            let plan = route::about_state(&exchange, &head, &body);
+            carry_out(&mut exchange, plan, &body.plain).await
+        }
+        Ok(body) => state::answer(&mut exchange, act, ids, &head, &body).await,
     };
     give(exchange, given).await
 }

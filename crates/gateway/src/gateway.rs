@@ -42,7 +42,12 @@ impl Gateway {
 
     /// Whether somebody keeps what was said: we, or the backend.
     pub fn has_memory(&self) -> bool {
-        self.state.is_some() || self.dialect() == Dialect::Responses
+        self.state.is_some() || self.backend_remembers()
+    }
+
+    /// Whether the backend keeps what was said, so that what clients ask about it is for the backend.
+    pub fn backend_remembers(&self) -> bool {
+        self.settings.upstream.as_ref().is_some_and(|target| target.remembers)
     }
 
     /// An answer in the flavour that clients are given.

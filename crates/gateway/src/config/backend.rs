@@ -26,6 +26,9 @@ pub struct UpstreamConfig {
     pub model: Option<String>,
     /// How many tokens its model takes, for requests that may be cut (`truncation`).
     pub context_tokens: Option<u64>,
+    /// Whether a backend that speaks Responses keeps what is said. Default true; otherwise Latimer does,
+    /// as for all others, and asks it for nothing but answers.
+    pub remembers: Option<bool>,
     /// Which backend it is, of those whose ways are known. Default `generic`.
     pub profile: Option<String>,
     /// Entries of the profile that are different here.
@@ -72,6 +75,8 @@ pub struct Target {
     pub model: Option<String>,
     /// How many tokens its model takes.
     pub context_tokens: Option<u64>,
+    /// Whether it keeps what is said.
+    pub remembers: bool,
     /// What it takes.
     pub profile: Profile,
     /// What it may do, where it is an agent.
@@ -103,10 +108,12 @@ impl UpstreamConfig {
         };
         let (url, command) = place(&url, self.dialect)?;
         let usual = if command.is_empty() { Dialect::Chat } else { Dialect::Backplane };
+        let dialect = self.dialect.unwrap_or(usual);
         Ok(Some(Target {
             url,
             command,
-            dialect: self.dialect.unwrap_or(usual),
+            dialect,
+            remembers: dialect == Dialect::Responses && self.remembers.unwrap_or(true),
             api_key,
             model: self.model,
             context_tokens: self.context_tokens,

@@ -31,7 +31,6 @@ pub(super) async fn summed(
     exchange: &mut Exchange,
     head: &http::request::Parts,
     request: &Request<'_>,
-    text: &str,
     envelope: &Envelope,
 ) -> Option<Summed> {
     let threshold = threshold(exchange, request)?;
@@ -45,7 +44,7 @@ pub(super) async fn summed(
     let summary = match Item::parse(&prompt, Path::INPUT) {
         Ok(prompt) => {
             let asked = request.clone().until(items.end).asking_for_summary(prompt);
-            match sent(exchange, head, &asked, text, envelope.clone()) {
+            match sent(exchange, head, &asked, envelope.clone()) {
                 Ok((ask, source)) => said(exchange, &ask, source).await,
                 Err(error) => Err(error.message),
             }

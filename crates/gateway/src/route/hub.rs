@@ -15,7 +15,7 @@ use super::{CHAT, RESPONSES, RUN};
 use crate::config::Dialect;
 use crate::headers;
 use crate::ledger::Exchange;
-use crate::translation::Source;
+use crate::translation::{Ours, Retold, Source};
 use crate::upstream::Ask;
 
 /// What a backend is asked, and what makes a response of its answer.
@@ -23,10 +23,9 @@ pub(super) fn sent(
     exchange: &mut Exchange,
     head: &http::request::Parts,
     request: &Request<'_>,
-    text: &str,
     envelope: Envelope,
 ) -> Result<(Ask, Box<dyn Source>), ApiError> {
-    let hub = Hub { request, text, stem: exchange.id.clone(), envelope, order: None };
+    let hub = Hub { request, text: None, stem: exchange.id.clone(), envelope, order: None };
     let Sent { path, body, source } = hub.send(exchange)?;
     let headers = headers::translated(&head.headers, exchange.gateway.key(), request.stream);
     Ok((Ask::post(path, headers, Bytes::from(body)), source))
@@ -35,8 +34,8 @@ pub(super) fn sent(
 /// A request of the hub on its way to the backend.
 pub(super) struct Hub<'r> {
     pub request: &'r Request<'r>,
-    /// Its body.
-    pub text: &'r str,
+    /// Its body, where that can go as it is to a backend of the same dialect.
+    pub text: Option<&'r str>,
     /// What the ids of the answer's items are made of.
     pub stem: String,
     pub envelope: Envelope,
@@ -66,11 +65,18 @@ impl Hub<'_> {
                 Ok(Sent { path: CHAT, body: lowered.body, source: Box::new(lift) })
             }
             Dialect::Responses => {
-                let body = match gateway.model() {
-                    Some(model) => with_text_member(self.text, "model", model),
-                    None => self.text.to_owned(),
+                let model = gateway.model();
+                let body = match (self.text, model) {
+                    (Some(text), Some(model)) => with_text_member(text, "model", model),
+                    (Some(text), None) => text.to_owned(),
+                    (None, model) => forgetful(self.request, model)?,
                 };
-                let source = Box::new(Mend::new(self.envelope, &self.stem));
+                let ours = self.text.is_none().then(|| Ours::new(&self.envelope));
+                let source: Box<dyn Source> = Box::new(Mend::new(self.envelope, &self.stem));
+                let source = match ours {
+                    Some(ours) => Box::new(Retold::new(source, ours)),
+                    None => source,
+                };
                 Ok(Sent { path: RESPONSES, body, source })
             }
             Dialect::Backplane => {
@@ -85,6 +91,19 @@ impl Hub<'_> {
             }
         }
     }
+}
+
+/// A request as it is asked of a Responses backend that is to keep nothing.
+///
+/// # Errors
+/// A 400 for what needs a memory that nobody has.
+fn forgetful(request: &Request<'_>, model: Option<&str>) -> Result<String, ApiError> {
+    if let Some(name) = request.asks_of_state() {
+        let message =
+            format!("Latimer: `{name}` needs what is stored, and nothing is stored here.");
+        return Err(ApiError::invalid(name, "unsupported_parameter", message));
+    }
+    Ok(request.to_json(model))
 }
 
 /// The work order for an agent, by the operator's policy. What came before is in it already.

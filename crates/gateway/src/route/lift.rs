@@ -17,10 +17,11 @@ use super::{Door, Form, Plan, Way, envelope, utf8};
 use crate::body::Received;
 use crate::clock::unix_seconds;
 use crate::compaction;
+use crate::config::Dialect;
 use crate::history;
 use crate::ledger::Exchange;
 use crate::prompts::{self, Filled};
-use crate::translation::{Prefaced, Summary};
+use crate::translation::{Retold, Summary};
 
 /// The plan for a request of such a client.
 ///
@@ -50,22 +51,22 @@ pub(super) async fn plan(
     if door == Door::Compact || request.wants_compaction() {
         let prompt = compaction::message(gateway.compaction_prompt());
         let request = request.asking_for_summary(Item::parse(&prompt, Path::INPUT)?);
-        let (ask, source) = sent(exchange, head, &request, text, envelope.clone())?;
+        let (ask, source) = sent(exchange, head, &request, envelope.clone())?;
         let (stem, bare) = (exchange.id.clone(), door == Door::Compact);
         let summary = Summary { source, envelope, gateway, stem, bare };
         return Ok(Plan { ask, form, ways: vec![Way::Compact(Box::new(summary))], keep });
     }
     // What is made in the background can be followed, whoever asked for it and how.
     request.stream |= keep.as_ref().is_some_and(|keep| keep.begun.is_some());
-    let summed = summed(exchange, head, &request, text, &envelope).await;
+    let summed = summed(exchange, head, &request, &envelope).await;
     let mut request = request.without(MANAGEMENT);
     let mut preface = None;
     if let Some(summed) = &summed {
         (request, preface) = summed.in_request(exchange, request);
     }
-    let (ask, source) = sent(exchange, head, &request, text, envelope)?;
+    let (ask, source) = sent(exchange, head, &request, envelope)?;
     let source = match preface {
-        Some(preface) => Box::new(Prefaced { source, preface }),
+        Some(preface) => Box::new(Retold::new(source, preface)),
         None => source,
     };
     Ok(Plan { ask, form, ways: vec![Way::Lift(source)], keep })
@@ -93,13 +94,18 @@ pub(crate) async fn count(exchange: &mut Exchange, body: &Received) -> Result<St
     let filled = prompts::filled(&exchange.gateway.settings.prompts, &asked, utf8(&body.plain)?)?;
     let asked = filled.as_ref().map_or(Ok(asked), Filled::request)?;
     let past = history::recall(exchange, &asked).await?;
-    let request = with_prompt(filled.as_ref(), past.with(asked)?)?;
-    let lowered = lower_fitting(exchange, &request.without(MANAGEMENT))?;
+    let request = with_prompt(filled.as_ref(), past.with(asked)?)?.without(MANAGEMENT);
+    let tokens = match exchange.gateway.dialect() {
+        Dialect::Responses => estimated_tokens(&request.to_json(None)),
+        Dialect::Chat | Dialect::Backplane => {
+            estimated_tokens(&lower_fitting(exchange, &request)?.body)
+        }
+    };
     exchange.notes.add("input_tokens_estimated", "by the length of what the backend would be sent");
     let mut counted = String::new();
     Object::new(&mut counted)
         .text("object", "response.input_tokens")
-        .number("input_tokens", estimated_tokens(&lowered.body))
+        .number("input_tokens", tokens)
         .end();
     Ok(counted)
 }

@@ -43,7 +43,7 @@ pub(super) fn plan(
     for choice in 0..lifted.n {
         let envelope = envelope(exchange, &request);
         let stem = format!("{}{choice}", exchange.id);
-        let hub = Hub { request: &request, text: &lifted.body, stem, envelope, order: None };
+        let hub = Hub { request: &request, text: Some(&lifted.body), stem, envelope, order: None };
         let Sent { path, body, source } = hub.send(exchange)?;
         let headers = headers::translated(&head.headers, gateway.key(), lifted.stream);
         ask = Some(Ask::post(path, headers, Bytes::from(body)));

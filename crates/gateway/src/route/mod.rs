@@ -131,14 +131,14 @@ pub(crate) async fn plan(
     body: &Received,
 ) -> Result<Plan, ApiError> {
     match (door, exchange.gateway.dialect()) {
-        (Door::Responses | Door::Compact | Door::Count, Dialect::Chat | Dialect::Backplane) => {
+        (Door::Responses | Door::Compact | Door::Count, _)
+            if !exchange.gateway.backend_remembers() =>
+        {
             lift::plan(exchange, door, head, utf8(&body.plain)?).await
         }
-        (Door::Compact, Dialect::Responses) => pass(exchange, head, COMPACT, body, Watch::hub()),
-        (Door::Count, Dialect::Responses) => pass(exchange, head, COUNT, body, Watch::hub()),
-        (Door::Responses, Dialect::Responses) => {
-            pass(exchange, head, RESPONSES, body, Watch::hub())
-        }
+        (Door::Responses, _) => pass(exchange, head, RESPONSES, body, Watch::hub()),
+        (Door::Compact, _) => pass(exchange, head, COMPACT, body, Watch::hub()),
+        (Door::Count, _) => pass(exchange, head, COUNT, body, Watch::hub()),
         (Door::Chat, Dialect::Responses | Dialect::Backplane) => {
             lower::plan(exchange, head, utf8(&body.plain)?)
         }

@@ -39,7 +39,7 @@ pub(super) fn plan(
     let envelope = envelope(exchange, &request);
     let stem = exchange.id.clone();
     let order = WorkOrder { id: exchange.id.clone(), ..order };
-    let hub = Hub { request: &request, text: &hub, stem, envelope, order: Some(order) };
+    let hub = Hub { request: &request, text: Some(&hub), stem, envelope, order: Some(order) };
     let Sent { path, body, source } = hub.send(exchange)?;
     let way = Way::Run(Box::new(Run { source, lower: run, receipts: Arc::clone(&gateway.runs) }));
     let headers = headers::translated(&head.headers, gateway.key(), stream);

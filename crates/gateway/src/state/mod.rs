@@ -31,7 +31,7 @@ use latimer_store::{
 
 use crate::background::Runs;
 use crate::clock::unix_seconds;
-use crate::config::{Dialect, Settings};
+use crate::config::Settings;
 
 /// The file of the database in the directory of what is kept.
 const FILE: &str = "state.db";
@@ -57,7 +57,7 @@ impl State {
     /// error: it may be there later.
     pub fn open(settings: &Settings) -> Result<Option<State>, StoreError> {
         let config = &settings.state;
-        if settings.upstream.as_ref().is_some_and(|target| target.dialect == Dialect::Responses) {
+        if settings.upstream.as_ref().is_some_and(|target| target.remembers) {
             return Ok(None);
         }
         let wait = Duration::from_millis(config.wait_ms);

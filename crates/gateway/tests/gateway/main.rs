@@ -21,6 +21,7 @@ mod errors;
 mod examine;
 mod faults;
 mod flavour;
+mod forgetful;
 mod leaving;
 mod mock;
 mod passing;

@@ -151,6 +151,7 @@ async fn the_list_of_endpoints_is_whole() {
         ("background", include_str!("background.rs")),
         ("compaction", include_str!("compaction.rs")),
         ("conversations", include_str!("conversations.rs")),
+        ("forgetful", include_str!("forgetful.rs")),
         ("prompts", include_str!("prompts.rs")),
         ("state", include_str!("state.rs")),
         ("surface", include_str!("surface.rs")),

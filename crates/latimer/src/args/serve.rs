@@ -69,8 +69,9 @@ pub struct GatewayOptions {
     /// Record secrets as well: keys in headers, URLs and bodies.
     #[arg(long, conflicts_with = "no_record")]
     pub reveal: bool,
-    /// Where to keep what is said between requests, before a Chat backend: sqlite, memory,
-    /// postgres://…, or off [default: sqlite, a file in the directory of the recording].
+    /// Where to keep what is said between requests: sqlite, memory, postgres://…, or off [default:
+    /// sqlite, a file in the directory of the recording; before a Responses backend: it keeps that
+    /// itself].
     #[arg(long, value_name = "STORE")]
     pub store: Option<Keeper>,
 }
@@ -83,12 +84,15 @@ impl GatewayOptions {
             None => Config::default(),
         };
         let named = config.upstream.take().unwrap_or_default();
+        // Whoever says where to keep what is said wants it kept here.
+        let stores = self.store.as_ref().is_some_and(|store| *store != Keeper::Off);
         let upstream = UpstreamConfig {
             url: self.upstream.clone().or(named.url),
             dialect: self.dialect.map(Dialect::from).or(named.dialect),
             api_key_env: self.api_key_env.clone().or(named.api_key_env),
             model: self.model.clone().or(named.model),
             context_tokens: named.context_tokens,
+            remembers: named.remembers.or(stores.then_some(false)),
             profile: self.profile.clone().or(named.profile),
             quirks: named.quirks,
             policy: named.policy,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::request::{Item, Request};
-use crate::json::Raw;
+use crate::json::{Object, Raw};
 use crate::path::Path;
 
 /// The type of an item with which a client asks for a compaction (Codex 0.169).
@@ -67,6 +67,34 @@ impl<'a> Request<'a> {
         self.inherited += items.len();
         self.input.splice(0..0, items);
         self
+    }
+
+    /// What it asks of whoever keeps the state, although it is to be sent to one who keeps none.
+    pub fn asks_of_state(&self) -> Option<&'static str> {
+        let asks =
+            |name: &&str| self.given(name).is_some_and(|value| value.boolean() != Some(false));
+        OF_STATE.iter().copied().find(|name| asks(name))
+    }
+
+    /// The request as a body for a backend that is to keep nothing of it, `model` in the place of its own.
+    pub fn to_json(&self, model: Option<&str>) -> String {
+        let mut out = String::with_capacity(self.bytes() + 64);
+        let mut object = Object::new(&mut out);
+        if let Some(model) = model {
+            object = object.text("model", model);
+        }
+        let ours = |name: &str| {
+            matches!(name, "input" | "store" | "stream")
+                || OF_STATE.contains(&name)
+                || name == "model" && model.is_some()
+        };
+        let kept = self.members.iter().filter(|(key, _)| !ours(key));
+        kept.fold(object, |object, (key, value)| object.member(key, *value))
+            .list("input", &self.input, |out, item| item.print(out))
+            .boolean("stream", self.stream)
+            .boolean("store", false)
+            .end();
+        out
     }
 
     /// Where an item of the input stands in the body the client sent; what it did not send stands in
