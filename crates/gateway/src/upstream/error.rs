@@ -37,6 +37,22 @@ pub(crate) enum UpstreamError {
         /// Why.
         reason: String,
     },
+    /// It gave up this request alone, before the answer began.
+    #[error("the backend {host} broke off the request before it answered: {reason}")]
+    Reset {
+        /// The backend.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// It says that it did not begin with this request.
+    #[error("the backend {host} did not take the request: {reason}")]
+    Untaken {
+        /// The backend.
+        host: String,
+        /// Why.
+        reason: String,
+    },
     /// What came is no HTTP that can be read.
     #[error("the backend {host} sent an answer that cannot be read: {reason}")]
     Invalid {
@@ -61,7 +77,8 @@ impl From<UpstreamError> for ApiError {
             UpstreamError::Unreachable { .. } => (502, "upstream_unreachable"),
             UpstreamError::ConnectTimeout { .. } => (504, "upstream_connect_timeout"),
             UpstreamError::Tls { .. } => (502, "upstream_tls"),
-            UpstreamError::Closed { .. } => (502, "upstream_closed"),
+            UpstreamError::Closed { .. } | UpstreamError::Reset { .. } => (502, "upstream_closed"),
+            UpstreamError::Untaken { .. } => (503, "upstream_untaken"),
             UpstreamError::Invalid { .. } => (502, "upstream_invalid"),
             UpstreamError::FirstByteTimeout { .. } => (504, "upstream_timeout"),
         };

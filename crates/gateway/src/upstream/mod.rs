@@ -4,7 +4,8 @@
 //! The connection is driven by whoever reads the body, not by a task of its own: dropping the body
 //! closes the connection at once, which is how a client that leaves cancels its backend. A
 //! connection that ended well goes back to a small pool. It is looked at before it is used again,
-//! and a request on a reused connection that dies before the answer begins is sent once more.
+//! and a request on a reused connection that dies before the answer begins is sent once more, as is one that
+//! the backend says it did not begin with.
 
 mod bell;
 mod content;
@@ -36,7 +37,7 @@ pub(crate) use self::content::{Content, Heard, Passing};
 pub(crate) use self::error::{UpstreamError, words};
 pub use self::proxy::{BadProxy, Proxy};
 pub(crate) use self::reply::ReplyBody;
-use self::shared::Shared;
+use self::shared::{Fate, Shared};
 pub(crate) use self::sidecar::{Sidecar, host, words as command_words};
 use crate::config::{Limits, Target, Timeouts};
 
@@ -222,16 +223,13 @@ impl Upstream {
             Some(link) => link,
             None => self.connect().await?,
         };
-        let outcome = match (self.ask(link, build(body)).await, was_reused) {
-            (Err(UpstreamError::Closed { host, reason }), true) => match ask.body.open() {
-                Some(body) => {
-                    attempts += 1;
-                    self.ask(self.connect().await?, build(body)).await
-                }
-                None => Err(UpstreamError::Closed { host, reason }),
-            },
-            (outcome, _) => outcome,
-        };
+        let mut outcome = self.ask(link, build(body)).await;
+        if outcome.as_ref().is_err_and(|error| may_be_sent_again(error, was_reused))
+            && let Some(body) = ask.body.open()
+        {
+            attempts += 1;
+            outcome = self.ask(self.connect().await?, build(body)).await;
+        }
         let (response, line) = outcome?;
         let (head, incoming) = response.into_parts();
         let body = ReplyBody::new(incoming, line, Arc::clone(self));
@@ -347,7 +345,14 @@ impl Upstream {
         let answer = tokio::time::timeout(Timeouts::of(after_ms), sending)
             .await
             .map_err(|_| UpstreamError::FirstByteTimeout { host: self.host(), after_ms })?;
-        answer.map(|response| (response, None)).map_err(|error| self.closed(&error))
+        answer.map(|response| (response, None)).map_err(|error| {
+            let (host, reason) = (self.host(), words(&error));
+            match shared::fate(&error) {
+                Fate::Untaken => UpstreamError::Untaken { host, reason },
+                Fate::Reset => UpstreamError::Reset { host, reason },
+                Fate::Unknown => self.closed(&error),
+            }
+        })
     }
 
     /// Sends on a line and drives it until the head of the answer is there. No line comes back when
@@ -389,6 +394,16 @@ impl Upstream {
             true => UpstreamError::Invalid { host, reason },
             false => UpstreamError::Closed { host, reason },
         }
+    }
+}
+
+/// Whether a request may be sent once more: it was not begun with, or it may never have arrived, as its
+/// connection had been used before and died.
+fn may_be_sent_again(error: &UpstreamError, was_reused: bool) -> bool {
+    match error {
+        UpstreamError::Untaken { .. } => true,
+        UpstreamError::Closed { .. } => was_reused,
+        _ => false,
     }
 }
 

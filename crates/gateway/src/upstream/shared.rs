@@ -54,6 +54,30 @@ pub(super) async fn send(
     sender.send_request(request).await
 }
 
+/// What became of a request without an answer.
+pub(super) enum Fate {
+    /// The backend says that it did not begin with it (RFC 9113, 8.7): it refused the stream, or said
+    /// goodbye before it.
+    Untaken,
+    /// The backend gave it up, but not the connection.
+    Reset,
+    /// The connection ended, or more is not known.
+    Unknown,
+}
+
+/// What an error says of the request.
+pub(super) fn fate(error: &hyper::Error) -> Fate {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    match cause {
+        Some(cause) if !cause.is_remote() => Fate::Unknown,
+        Some(cause) if cause.is_go_away() => Fate::Untaken,
+        Some(cause) if cause.reason() == Some(h2::Reason::REFUSED_STREAM) => Fate::Untaken,
+        Some(cause) if cause.is_reset() => Fate::Reset,
+        _ => Fate::Unknown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;

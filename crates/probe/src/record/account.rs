@@ -82,7 +82,7 @@ pub struct Account {
     /// The address of the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
-    /// How often the backend was asked; 2 where a reused connection had died.
+    /// How often the backend was asked; 2 where a reused connection had died or refused the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// Which attempt of the client's this is, from 2 on: the same request came again in the same
