@@ -2,7 +2,7 @@
 //! the bytes of a file. Out: findings, each with the line of the recording and what was asked there.
 
 use latimer_wire::check::{Api, Exhibit, Finding, judge};
-use latimer_wire::json::{Raw, push_string};
+use latimer_wire::json::{Node, Raw, push_string};
 use latimer_wire::responses::Flavour;
 
 use crate::fields::Fields;
@@ -110,10 +110,11 @@ fn settings(body: &Fields<'_>) -> String {
         push_string(&mut settings, key);
         settings.push(':');
         if key == "input" && value.is_array() {
-            let brings_tools = |item: &Raw<'_>| {
+            let brings_tools = |item: &Node<'_>| {
                 memchr::memmem::find(item.as_str().as_bytes(), b"\"tools\"").is_some()
             };
-            let items = value.elements().into_iter().filter(brings_tools).map(Raw::as_str);
+            let items =
+                value.elements().into_iter().filter(brings_tools).map(|item| item.raw().as_str());
             settings.push_str(&format!("[{}]", items.collect::<Vec<_>>().join(",")));
         } else {
             settings.push_str(value.as_str());

@@ -3,16 +3,16 @@
 
 use std::borrow::Cow;
 
-use latimer_wire::json::{Malformed, Raw, Reader};
+use latimer_wire::json::{Malformed, Node, Raw, Reader};
 
 /// The members of an object; of any other value, none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
+pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
 
 impl<'a> Fields<'a> {
     /// The members of `object`.
-    pub(crate) fn of(object: Raw<'a>) -> Self {
-        Fields(object.members())
+    pub(crate) fn of(object: impl Into<Node<'a>>) -> Self {
+        Fields(object.into().members())
     }
 
     /// Checks that `text` is one JSON value, and takes its members.
@@ -20,7 +20,7 @@ impl<'a> Fields<'a> {
         let (mut reader, mut members) = (Reader::new(text), Vec::with_capacity(8));
         match reader.peek_value() {
             Some(b'{') => reader.object(|key, reader| {
-                members.push((key, reader.value()?));
+                members.push((key, reader.value()?.into()));
                 Ok::<(), Malformed>(())
             })?,
             _ => drop(reader.value()?),
@@ -30,18 +30,18 @@ impl<'a> Fields<'a> {
     }
 
     /// All members, in their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Node<'a>)> {
         self.0.iter().map(|(key, value)| (&**key, *value))
     }
 
     /// A member; the last one, if it is there twice.
-    pub(crate) fn get(&self, key: &str) -> Option<Raw<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Node<'a>> {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
     }
 
     /// A member that is a string.
     pub(crate) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
-        self.get(key).and_then(Raw::text)
+        self.get(key)?.text()
     }
 
     /// A member that is a whole number.

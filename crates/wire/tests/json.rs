@@ -2,7 +2,7 @@
 //! what is written comes back. The two known differences have a test of their own.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
-use latimer_wire::json::{DEPTH_MAX, Raw, Reader, push_string};
+use latimer_wire::json::{DEPTH_MAX, Node, Outline, Raw, Reader, push_string};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -103,8 +103,9 @@ fn inside() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// Asserts that `raw` holds what serde_json read.
-fn same(raw: Raw<'_>, value: &Value) {
+/// Asserts that `node` holds what serde_json read.
+fn same(node: Node<'_>, value: &Value) {
+    let raw = node.raw();
     match value {
         Value::Null => assert!(raw.is_null()),
         Value::Bool(flag) => assert_eq!(raw.boolean(), Some(*flag)),
@@ -116,15 +117,20 @@ fn same(raw: Raw<'_>, value: &Value) {
         }
         Value::String(text) => assert_eq!(raw.text().as_deref(), Some(&**text)),
         Value::Array(elements) => {
-            let raws = raw.elements();
-            assert_eq!(raws.len(), elements.len());
-            raws.iter().zip(elements).for_each(|(raw, value)| same(*raw, value));
+            let nodes = node.elements();
+            assert_eq!(nodes.len(), elements.len());
+            assert_eq!(nodes.iter().map(|node| node.raw()).collect::<Vec<_>>(), raw.elements());
+            assert_eq!(node.first_element().map(Node::raw), raw.first_element());
+            nodes.iter().zip(elements).for_each(|(node, value)| same(*node, value));
         }
         Value::Object(members) => {
             for (key, value) in members {
-                same(raw.member(key).unwrap(), value);
+                assert_eq!(node.member(key).map(Node::raw), raw.member(key));
+                same(node.member(key).unwrap(), value);
             }
             assert!(raw.members().iter().all(|(key, _)| members.contains_key(&**key)));
+            let nodes = node.members().into_iter().map(|(key, node)| (key, node.raw()));
+            assert_eq!(nodes.collect::<Vec<_>>(), raw.members());
             assert!(raw.members().len() >= members.len(), "a key may be there twice");
         }
     }
@@ -133,7 +139,10 @@ fn same(raw: Raw<'_>, value: &Value) {
 /// Both readers on one text. serde_json refuses more: see `known_differences`.
 fn agree(text: &str) {
     match (Raw::parse(text), serde_json::from_str::<Value>(text)) {
-        (Ok(raw), Ok(value)) => same(raw, &value),
+        (Ok(raw), Ok(value)) => {
+            same(raw.into(), &value);
+            same(Outline::of(raw).root(), &value);
+        }
         (Err(_), Err(_)) => {}
         (Ok(_), Err(error)) => {
             let known = ["number out of range", "surrogate", "unexpected end of hex escape"];
@@ -183,6 +192,16 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<String>(&literal).unwrap(), text);
     }
 
+    /// What is taken on trust may be nonsense.
+    #[test]
+    fn an_outline_never_panics(text in nearly_json()) {
+        fn walk(node: Node<'_>, text: &str) {
+            assert!(text.contains(node.as_str()));
+            node.values().for_each(|inner| walk(inner, text));
+        }
+        walk(Outline::of(Raw::unchecked(&text)).root(), &text);
+    }
+
     #[test]
     fn a_reader_never_panics(text in nearly_json(), skip in 0..4_usize) {
         let mut reader = Reader::new(&text);
@@ -228,6 +247,12 @@ fn depth_is_bounded_where_serde_json_bounds_it() {
             assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), depth <= DEPTH_MAX);
         }
     }
+}
+
+#[test]
+fn an_outline_of_too_many_values_is_read_step_by_step() {
+    let many: Value = (0..70_000).collect();
+    agree(&many.to_string());
 }
 
 #[test]

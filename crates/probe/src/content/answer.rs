@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::Node;
 
 use crate::content::tool_call::ToolCalls;
 use crate::fields::{Fields, tree};
@@ -86,7 +86,7 @@ impl Answer {
     /// The answer in a JSON body; of a body that is no response, only the error it may hold.
     pub(crate) fn of_body(body: &Fields<'_>) -> Self {
         let mut answer = Answer::default();
-        if body.get("output").is_some_and(Raw::is_array) {
+        if body.get("output").is_some_and(|output| output.is_array()) {
             answer.end(body, None);
         } else {
             answer.failure = body.get("error").and_then(failure);
@@ -106,7 +106,7 @@ impl Answer {
             self.item(event, kind.ends_with(".done"));
         } else if let Some((channel, is_done)) = channel_of(kind) {
             self.text(channel, event, is_done);
-        } else if kind == "error" || event.get("error").is_some_and(Raw::is_object) {
+        } else if kind == "error" || event.get("error").is_some_and(|error| error.is_object()) {
             let failure = event.get("error").map_or_else(|| failure_of(event, None), failure);
             self.failure = failure.or(self.failure.take());
         } else {
@@ -171,7 +171,7 @@ impl Answer {
             if item.text("type").as_deref() != Some(kind) || self.texts.iter().any(is_here) {
                 continue;
             }
-            let parts = item.get(list).map(Raw::elements).unwrap_or_default();
+            let parts = item.get(list).map(Node::elements).unwrap_or_default();
             for (part, part_at) in parts.into_iter().map(Fields::of).zip(0..) {
                 if part.text("type").as_deref() == Some(part_kind) {
                     self.texts.push(Piece {
@@ -213,7 +213,7 @@ impl Answer {
         self.incomplete_reason = details.text("reason").map(Cow::into_owned);
         self.used(&response.fields("usage"));
         let known: Vec<_> = self.texts.iter().map(|piece| piece.channel).collect();
-        let output = response.get("output").map(Raw::elements).unwrap_or_default();
+        let output = response.get("output").map(Node::elements).unwrap_or_default();
         for (item, at) in output.into_iter().map(Fields::of).zip(0..) {
             self.calls.item(&item, Some(at), true);
             self.item_texts(&item, Some(at), |piece| known.contains(&piece.channel));
@@ -235,15 +235,17 @@ fn channel_of(kind: &str) -> Option<(Channel, bool)> {
     CHANNELS.iter().find(|(known, _)| *known == name).map(|(_, channel)| (*channel, is_done))
 }
 
-fn failure(error: Raw<'_>) -> Option<Failure> {
+fn failure(error: Node<'_>) -> Option<Failure> {
     failure_of(&Fields::of(error), error.text())
 }
 
 /// What an error says; one that is only a text is its own message.
 fn failure_of(error: &Fields<'_>, text: Option<Cow<'_, str>>) -> Option<Failure> {
-    let code = error.get("code").and_then(Raw::non_null).or_else(|| error.get("type"));
+    let code = error.get("code").and_then(Node::non_null).or_else(|| error.get("type"));
     let failure = Failure {
-        code: code.and_then(Raw::non_null).map(|code| crate::content::python::display(&tree(code))),
+        code: code
+            .and_then(Node::non_null)
+            .map(|code| crate::content::python::display(&tree(code.raw()))),
         message: error.text("message").or(text).map(Cow::into_owned),
     };
     (failure.code.is_some() || failure.message.is_some()).then_some(failure)

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::Node;
 
 use crate::fields::{Fields, tree};
 
@@ -40,7 +40,7 @@ pub(crate) fn call<'a>(item: &Fields<'a>) -> Option<(Cow<'a, str>, Cow<'a, str>)
     let kind = item.text("type")?;
     let (kind, field) = CALLS.iter().find(|(call, _)| *call == kind)?;
     let name = item.text("name").unwrap_or(Cow::Borrowed(kind.trim_end_matches("_call")));
-    let arguments = item.get(field).and_then(Raw::non_null).map(text_or_json);
+    let arguments = item.get(field).and_then(Node::non_null).map(text_or_json);
     Some((name, arguments.unwrap_or_default()))
 }
 
@@ -71,13 +71,15 @@ pub(crate) fn items<'a>(body: &Fields<'a>) -> Option<Vec<InputItem<'a>>> {
 }
 
 /// The row of one item.
-pub(crate) fn item(item: Raw<'_>) -> InputItem<'_> {
+pub(crate) fn item(item: Node<'_>) -> InputItem<'_> {
     let fields = Fields::of(item);
     let role = fields.text("role");
     let kind = fields.text("type").unwrap_or("message".into());
     match words(&fields, &kind) {
         Some(text) => InputItem { role, kind, text, is_spoken: true },
-        None => InputItem { role, kind, text: tree(item).to_string().into(), is_spoken: false },
+        None => {
+            InputItem { role, kind, text: tree(item.raw()).to_string().into(), is_spoken: false }
+        }
     }
 }
 
@@ -89,7 +91,7 @@ fn words<'a>(item: &Fields<'a>, kind: &str) -> Option<Cow<'a, str>> {
         return Some(reasoning(item));
     }
     let field = if kind.ends_with("_output") { "output" } else { "content" };
-    item.get(field).and_then(Raw::non_null).map(content)
+    item.get(field).and_then(Node::non_null).map(content)
 }
 
 fn reasoning<'a>(item: &Fields<'a>) -> Cow<'a, str> {
@@ -97,7 +99,7 @@ fn reasoning<'a>(item: &Fields<'a>) -> Cow<'a, str> {
     let said = texts.into_iter().flatten().find(|text| !text.is_empty());
     match said {
         Some(text) => text,
-        None if item.get("encrypted_content").is_some_and(Raw::is_string) => {
+        None if item.get("encrypted_content").is_some_and(|content| content.is_string()) => {
             "[encrypted reasoning]".into()
         }
         None => "[empty]".into(),
@@ -105,7 +107,7 @@ fn reasoning<'a>(item: &Fields<'a>) -> Cow<'a, str> {
 }
 
 /// The text of a message's content: a string, or parts, each on lines of its own.
-pub(crate) fn content(content: Raw<'_>) -> Cow<'_, str> {
+pub(crate) fn content(content: Node<'_>) -> Cow<'_, str> {
     if content.is_null() {
         return Cow::Borrowed("");
     }
@@ -118,7 +120,7 @@ pub(crate) fn content(content: Raw<'_>) -> Cow<'_, str> {
     }
 }
 
-fn part(part: Raw<'_>) -> Cow<'_, str> {
+fn part(part: Node<'_>) -> Cow<'_, str> {
     if let Some(text) = part.text() {
         return text;
     }
@@ -131,11 +133,11 @@ fn part(part: Raw<'_>) -> Cow<'_, str> {
     match (placeholder, kind) {
         (Some((_, placeholder)), _) => Cow::Borrowed(placeholder),
         (None, Some(kind)) => Cow::Owned(format!("[{kind}]")),
-        (None, None) => Cow::Owned(tree(part).to_string()),
+        (None, None) => Cow::Owned(tree(part.raw()).to_string()),
     }
 }
 
 /// A string's text, the JSON of any other value.
-fn text_or_json(value: Raw<'_>) -> Cow<'_, str> {
-    value.text().unwrap_or_else(|| tree(value).to_string().into())
+fn text_or_json(value: Node<'_>) -> Cow<'_, str> {
+    value.text().unwrap_or_else(|| tree(value.raw()).to_string().into())
 }

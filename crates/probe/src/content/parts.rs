@@ -1,5 +1,7 @@
-//! What of an exchange several parts of a report show, found once: the members of JSON bodies,
-//! and the sizes of bodies.
+//! What of an exchange several parts of a report show, found once: where the values of JSON bodies
+//! are, and the sizes of bodies.
+
+use latimer_wire::json::Outline;
 
 use crate::content::python;
 use crate::fields::Fields;
@@ -17,8 +19,8 @@ pub(crate) struct Parts<'a> {
 pub(crate) struct Body<'a> {
     /// Text in bytes, JSON as Python would print it.
     pub(crate) size_bytes: u64,
-    /// The members of a JSON body.
-    pub(crate) json: Option<Fields<'a>>,
+    /// Where the values of a JSON body are.
+    outline: Option<Outline<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -32,10 +34,16 @@ impl<'a> Body<'a> {
     fn of(body: &Payload<'a>) -> Self {
         match body {
             Payload::None => Body::default(),
-            Payload::Text(text) => Body { size_bytes: text.len() as u64, json: None },
+            Payload::Text(text) => Body { size_bytes: text.len() as u64, outline: None },
             Payload::Json(json) => {
-                Body { size_bytes: python::json_bytes(*json), json: Some(Fields::of(*json)) }
+                let outline = Outline::of(*json);
+                Body { size_bytes: python::json_bytes(outline.root()), outline: Some(outline) }
             }
         }
+    }
+
+    /// The members of a JSON body.
+    pub(crate) fn json(&self) -> Option<Fields<'_>> {
+        self.outline.as_ref().map(|outline| Fields::of(outline.root()))
     }
 }

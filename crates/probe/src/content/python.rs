@@ -4,26 +4,37 @@
 
 use std::fmt::{self, Write};
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::Node;
 use serde_json::Value;
 
-/// How many bytes `json.dumps(value)` has, from a value as it is written: its own bytes, more for
-/// what Python spells longer, less for what it leaves out.
-pub(crate) fn json_bytes(value: Raw<'_>) -> u64 {
+/// How many bytes `json.dumps(value)` has: what its values take, more for what Python spells longer,
+/// and two for each comma and colon.
+pub(crate) fn json_bytes(value: Node<'_>) -> u64 {
     let text = value.as_str().as_bytes();
-    let (mut at, mut more) = (0, beyond_ascii(text));
-    while let Some((next, rest)) = text.get(at..).and_then(<[u8]>::split_first) {
-        let (taken, longer) = match next {
-            b'"' => string(rest),
-            b',' | b':' => (1, 1),
-            b' ' | b'\t' | b'\n' | b'\r' => (1, -1),
-            b'-' | b'0'..=b'9' => number(text.get(at..).unwrap_or_default()),
-            _ => (1, 0),
-        };
-        at += taken;
-        more += longer;
+    // Most bodies have none of the escapes that Python spells otherwise: one search tells.
+    let has = |escape: &str| memchr::memmem::find(text, escape.as_bytes()).is_some();
+    let printed = printed_bytes(value, RESPELLED.into_iter().any(has));
+    printed.saturating_add_signed(beyond_ascii(text)) as u64
+}
+
+/// The beginnings of escapes that Python may spell otherwise.
+const RESPELLED: [&str; 2] = ["\\u", "\\/"];
+
+/// How many bytes a value has, but for characters beyond ASCII; where `respelled`, its strings may hold
+/// escapes that Python spells otherwise.
+fn printed_bytes(value: Node<'_>, respelled: bool) -> usize {
+    let bytes = value.as_str().len();
+    if value.is_array() || value.is_object() {
+        let inside = value.values().map(|value| 2 + printed_bytes(value, respelled)).sum::<usize>();
+        // The brackets take what a separator after the last value would.
+        return inside.max(2);
     }
-    text.len().saturating_add_signed(more) as u64
+    let more = match value.kind() {
+        "string" if respelled => respelled_bytes(value.inner().as_bytes()),
+        "number" => number(value.as_str().as_bytes()),
+        _ => 0,
+    };
+    bytes.saturating_add_signed(more)
 }
 
 /// How many bytes more all characters take that are escaped because they are not printable ASCII:
@@ -38,24 +49,24 @@ fn beyond_ascii(text: &[u8]) -> isize {
             _ => 0,
         }
     }
-    // The sum over so few bytes is a byte, so that many are added at once.
-    text.chunks(32).map(|few| few.iter().map(more).sum::<u8>() as isize).sum()
+    // Most of a text is plain, which the greatest byte of many tells. The sum over so few is a byte.
+    let is_plain = |many: &&[u8]| many.iter().fold(0, |most, byte| most.max(*byte)) < 0x7f;
+    let others = text.chunks(256).filter(|many| !is_plain(many)).flat_map(|many| many.chunks(32));
+    others.map(|few| few.iter().map(more).sum::<u8>() as isize).sum()
 }
 
-/// The length of the string literal whose first quote stands before `rest`, and how many bytes more
-/// its escapes take.
-fn string(rest: &[u8]) -> (usize, isize) {
+/// How many bytes more the escapes of a string take.
+fn respelled_bytes(inner: &[u8]) -> isize {
     let (mut at, mut more) = (0, 0);
-    while let Some(found) = rest.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+    while let Some(found) = inner.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
         at += found + 2;
-        match rest.get(at - 2..) {
-            Some([b'"', ..]) => break,
-            Some([_, b'u', digits @ ..]) => more += unicode_escape(digits),
-            Some([_, b'/', ..]) => more -= 1,
-            _ => {}
-        }
+        more += match inner.get(at - 1..) {
+            Some([b'u', digits @ ..]) => unicode_escape(digits),
+            Some([b'/', ..]) => -1,
+            _ => 0,
+        };
     }
-    (at, more)
+    more
 }
 
 /// How many bytes more an escape takes than the `\uXXXX` it is written as.
@@ -69,17 +80,14 @@ fn unicode_escape(digits: &[u8]) -> isize {
     }
 }
 
-/// The length of the number at the beginning, and how many bytes more Python makes of it.
-fn number(text: &[u8]) -> (usize, isize) {
-    let goes_on = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
-    let bytes = text.iter().take_while(goes_on).count();
-    let written = text.get(..bytes).unwrap_or_default();
+/// How many bytes more Python makes of a number.
+fn number(written: &[u8]) -> isize {
     // So many digits are a whole number that stays as it is.
-    if bytes < 19 && written.iter().all(u8::is_ascii_digit) {
-        return (bytes, 0);
+    if written.len() < 19 && written.iter().all(u8::is_ascii_digit) {
+        return 0;
     }
     let printed_bytes = serde_json::from_slice(written).map(|number| display(&number).len());
-    (bytes, printed_bytes.map_or(0, |printed| printed as isize - bytes as isize))
+    printed_bytes.map_or(0, |printed| printed as isize - written.len() as isize)
 }
 
 /// `str(value)` for strings and booleans, `json.dumps(value)` for the rest.
@@ -172,7 +180,7 @@ fn write_escape(special: char, out: &mut String) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::{display, json_bytes};
-    use latimer_wire::json::Raw;
+    use latimer_wire::json::{Outline, Raw};
 
     /// Left: JSON as recorded. Right: what CPython 3 makes of it with `json.dumps(json.loads(..))`.
     const DUMPS: &[(&str, &str)] = &[
@@ -204,7 +212,9 @@ mod tests {
             let value = serde_json::from_str(recorded).expect("valid JSON");
             assert_eq!(display(&value), *printed);
             let raw = Raw::parse(recorded).expect("valid JSON");
-            assert_eq!(json_bytes(raw), printed.len() as u64, "{recorded}");
+            assert_eq!(json_bytes(raw.into()), printed.len() as u64, "{recorded}");
+            let outline = Outline::of(raw);
+            assert_eq!(json_bytes(outline.root()), printed.len() as u64, "{recorded}");
         }
     }
 }

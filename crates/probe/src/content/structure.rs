@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::{Node, Raw};
 
 use crate::fields::Fields;
 
@@ -62,14 +62,14 @@ impl KeyPaths {
             path.push_str(key);
             if let Some(row) = self.row(path, usize::MAX) {
                 row.occurrences += 1;
-                row.add_type(type_name(member));
+                row.add_type(type_name(*member));
             }
             self.descend(path, member, depth + 1);
             path.truncate(path_bytes);
         }
     }
 
-    fn descend(&mut self, path: &mut String, value: Raw<'_>, depth: usize) {
+    fn descend(&mut self, path: &mut String, value: Node<'_>, depth: usize) {
         if depth >= DEPTH_MAX {
             return;
         }

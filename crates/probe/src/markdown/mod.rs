@@ -97,10 +97,10 @@ impl<'a> MarkdownReport<'a> {
         totals.begin((source != self.options.source).then_some(source));
         blocks::in_order(
             recording,
-            |lines| Chapters::of(lines, layout),
+            |lines, chapters: &mut Chapters| chapters.fill(lines, layout),
             |chapters| {
                 chapters.write(totals.requests(), log)?;
-                totals.merge(chapters.totals);
+                totals.merge(std::mem::take(&mut chapters.totals));
                 Ok(())
             },
         )
@@ -116,6 +116,7 @@ impl<'a> MarkdownReport<'a> {
 
 /// The chapters of some exchanges, without their numbers: those are not known before all lines
 /// above were read.
+#[derive(Default)]
 struct Chapters {
     text: String,
     /// Where in the text each chapter ends.
@@ -124,15 +125,17 @@ struct Chapters {
 }
 
 impl Chapters {
-    fn of(lines: &[u8], layout: Layout) -> Self {
-        let mut text = String::with_capacity(lines.len());
-        let (mut ends, mut totals) = (Vec::new(), Totals::default());
+    /// Makes them of these lines, in place of what they were before.
+    fn fill(&mut self, lines: &[u8], layout: Layout) {
+        let Chapters { text, ends, totals } = self;
+        text.clear();
+        ends.clear();
         for exchange in exchange::read(lines) {
             match exchange {
                 Ok(exchange) => {
                     let parts = Parts::of(&exchange);
                     totals.add(&exchange, &parts);
-                    log::write_exchange(&mut Page::new(&mut text, layout), &exchange, &parts);
+                    log::write_exchange(&mut Page::new(text, layout), &exchange, &parts);
                     ends.push(text.len());
                 }
                 Err(Unreadable::Malformed { line, .. }) => totals.add_malformed(line),
@@ -141,7 +144,6 @@ impl Chapters {
             }
         }
         totals.add_lines(memchr::memchr_iter(b'\n', lines).count() as u64);
-        Chapters { text, ends, totals }
     }
 
     /// Writes them, numbered from the one after `last_number`.

@@ -1,7 +1,7 @@
 //! The body of a request: its settings, instructions, input and tools, or the body as it is when
 //! it has none of these. In: a recorded body. Out: its part of the report.
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::Node;
 
 use super::page::Page;
 use super::text::{chars, code, cut, html, inline};
@@ -32,13 +32,13 @@ const QUOTED_FROM_CHARS: usize = 120;
 
 /// Writes a request's body.
 pub(super) fn write_body(page: &mut Page<'_>, body: &Payload<'_>, parts: &Body<'_>) {
-    let Some(json) = &parts.json else {
+    let Some(json) = parts.json() else {
         return write_as_it_is(page, "Request Body", body, parts.size_bytes);
     };
-    let settings = settings(json);
+    let settings = settings(&json);
     let instructions = json.text("instructions").filter(|text| !text.is_empty());
-    let items = input::items(json);
-    let tools = json.get("tools").map(Raw::elements).filter(|tools| !tools.is_empty());
+    let items = input::items(&json);
+    let tools = json.get("tools").map(Node::elements).filter(|tools| !tools.is_empty());
     if !settings.is_empty() {
         page.paragraph(settings.join(" | "));
     }
@@ -73,11 +73,13 @@ pub(super) fn write_as_it_is(
 }
 
 fn settings(body: &Fields<'_>) -> Vec<String> {
-    let present = |key: &str| body.get(key).and_then(Raw::non_null);
+    let present = |key: &str| body.get(key).and_then(Node::non_null);
     SETTINGS
         .iter()
         .filter_map(|(key, label)| present(key).map(|value| (label, value)))
-        .map(|(label, value)| format!("**{label}:** {}", code(&python::display(&tree(value)))))
+        .map(|(label, value)| {
+            format!("**{label}:** {}", code(&python::display(&tree(value.raw()))))
+        })
         .collect()
 }
 
@@ -102,7 +104,7 @@ fn write_items(page: &mut Page<'_>, items: &[InputItem<'_>]) {
     }
 }
 
-fn write_tools(page: &mut Page<'_>, tools: &[Raw<'_>]) {
+fn write_tools(page: &mut Page<'_>, tools: &[Node<'_>]) {
     let summary = format!("<b>Tools</b> ({} defined)", grouped(tools.len() as u64));
     page.folded(summary, |page| {
         for tool in tools {

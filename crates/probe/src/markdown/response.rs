@@ -31,8 +31,8 @@ pub(super) fn write_body(page: &mut Page<'_>, response: &RecordedResponse<'_>, p
         return write_answer(page, &summary.answer);
     }
     write_as_it_is(page, "Response Body", &response.body, parts.size_bytes);
-    if let Some(json) = &parts.json {
-        write_answer(page, &Answer::of_body(json));
+    if let Some(json) = parts.json() {
+        write_answer(page, &Answer::of_body(&json));
     }
 }
 

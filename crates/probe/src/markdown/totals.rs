@@ -55,11 +55,11 @@ impl Totals {
         self.statuses.add(&status_of(exchange));
         self.request_bytes += parts.request.size_bytes;
         self.response_bytes += parts.response.size_bytes;
-        if let Some(body) = &parts.request.json {
-            self.request_keys.add(body);
+        if let Some(body) = parts.request.json() {
+            self.request_keys.add(&body);
         }
-        if let Some(body) = &parts.response.json {
-            self.response_keys.add(body);
+        if let Some(body) = parts.response.json() {
+            self.response_keys.add(&body);
         }
     }
 

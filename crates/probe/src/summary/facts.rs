@@ -47,7 +47,8 @@ impl Seen {
     /// Reads an exchange.
     pub(super) fn of(exchange: &Exchange<'_>) -> Seen {
         let parts = Parts::of(exchange);
-        let body = parts.request.json.as_ref();
+        let body = parts.request.json();
+        let body = body.as_ref();
         let (account, belongs) = account(exchange, body);
         let answer = answer(exchange, &parts);
         let outcome = ending(exchange, account.outcome, &answer);
@@ -143,7 +144,7 @@ fn answer(exchange: &Exchange<'_>, parts: &Parts<'_>) -> Answer {
     let Some(response) = &exchange.response else { return Answer::default() };
     match stream::text_of(&response.headers, &response.body) {
         Some(body) => stream::summarize(body).answer,
-        None => parts.response.json.as_ref().map(Answer::of_body).unwrap_or_default(),
+        None => parts.response.json().as_ref().map(Answer::of_body).unwrap_or_default(),
     }
 }
 

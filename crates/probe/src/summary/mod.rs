@@ -435,7 +435,8 @@ impl Summarizer {
     ) -> io::Result<()> {
         self.begin(source);
         let assembly = &mut self.assembly;
-        blocks::in_order(recording, Seen::of_lines, |lines| assembly.add(lines, watch))
+        let read = |lines: &[u8], read: &mut Lines| *read = Seen::of_lines(lines);
+        blocks::in_order(recording, read, |lines| assembly.add(std::mem::take(lines), watch))
     }
 
     /// Begins with a recording of which [`Summarizer::lines`] will bring the lines.
@@ -485,6 +486,7 @@ pub fn schema() -> String {
 }
 
 /// The lines of a block as they were read.
+#[derive(Default)]
 struct Lines {
     /// How many line ends there are.
     count: u64,

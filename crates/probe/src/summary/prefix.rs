@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::{Node, Raw};
 
 use super::facts::{excerpt, name};
 use super::{Added, Change};
@@ -29,7 +29,6 @@ const ADDED_MAX: usize = 24;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prompt {
     text: String,
-    /// The parts of each group, as ranges of the text.
     groups: [Group; 3],
     /// The request only brings what is new: the service has the rest.
     pub(super) continues: bool,
@@ -40,7 +39,41 @@ struct Group {
     name: &'static str,
     /// It is a list; otherwise one value, which is its only part.
     is_list: bool,
-    parts: Vec<Range<usize>>,
+    parts: Vec<Part>,
+}
+
+/// A part of a group, with what is asked about each of them.
+#[derive(Debug, Clone)]
+struct Part {
+    /// Where it stands in the text.
+    range: Range<usize>,
+    speaker: Speaker,
+    /// The id of the call whose output it is.
+    answers: Option<String>,
+}
+
+/// Who says an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    User,
+    /// The program before the model: system and developer messages.
+    Program,
+    /// The model, or a tool.
+    Other,
+}
+
+impl Part {
+    fn of(item: Node<'_>, range: Range<usize>) -> Part {
+        let speaker = match item.member_text("role").as_deref() {
+            _ if !item.is_object() => Speaker::User,
+            Some("user") => Speaker::User,
+            Some("system" | "developer") => Speaker::Program,
+            _ => Speaker::Other,
+        };
+        let is_output = item.member_text("type").is_some_and(|kind| kind.ends_with("_output"));
+        let call_id = if is_output { "call_id" } else { "tool_call_id" };
+        Part { range, speaker, answers: item.member_text(call_id).as_deref().map(name) }
+    }
 }
 
 /// What two prompts have to do with each other.
@@ -56,20 +89,21 @@ impl Prompt {
     /// The prompt in a body; none where there is no input.
     pub(super) fn of(body: &Fields<'_>) -> Option<Prompt> {
         let mut prompt = Prompt {
-            continues: body.get("previous_response_id").is_some_and(Raw::is_string),
+            continues: body.get("previous_response_id").is_some_and(|id| id.is_string()),
             ..Prompt::default()
         };
         for (group, names) in prompt.groups.iter_mut().zip(GROUPS) {
             let found = names.iter().find_map(|name| Some((*name, body.get(name)?.non_null()?)));
             let Some((name, value)) = found else { continue };
+            prompt.text.reserve(value.as_str().len());
             let is_list = value.is_array();
             let parts = if is_list { value.elements() } else { vec![value] };
-            let ranges = parts.into_iter().map(|part| {
+            let parts = parts.into_iter().map(|part| {
                 let from = prompt.text.len();
                 prompt.text.push_str(part.as_str());
-                from..prompt.text.len()
+                Part::of(part, from..prompt.text.len())
             });
-            *group = Group { name, is_list, parts: ranges.collect() };
+            *group = Group { name, is_list, parts: parts.collect() };
         }
         let has_input = prompt.groups.last().is_some_and(|input| !input.name.is_empty());
         has_input.then_some(prompt)
@@ -77,7 +111,8 @@ impl Prompt {
 
     /// How much memory it takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.text.len() + self.groups.iter().map(|group| group.parts.len() * 16).sum::<usize>()
+        let parts = self.groups.iter().map(|group| group.parts.len()).sum::<usize>();
+        self.text.len() + parts * size_of::<Part>()
     }
 
     /// How many items the conversation has.
@@ -86,8 +121,8 @@ impl Prompt {
     }
 
     fn part(&self, group: usize, at: usize) -> Option<Raw<'_>> {
-        let range = self.groups.get(group)?.parts.get(at)?;
-        self.text.get(range.clone()).map(Raw::unchecked)
+        let part = self.groups.get(group)?.parts.get(at)?;
+        self.text.get(part.range.clone()).map(Raw::unchecked)
     }
 
     fn path(&self, group: usize, at: usize) -> String {
@@ -101,14 +136,9 @@ impl Prompt {
     /// What the conversation begins with, as a number: everything before the model first spoke.
     pub(super) fn opening(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for at in 0..self.items() {
-            let Some(item) = self.part(INPUT, at) else { break };
-            let role = item.member_text("role");
-            if item.is_object() && !matches!(role.as_deref(), Some("user" | "system" | "developer"))
-            {
-                break;
-            }
-            item.as_str().hash(&mut hasher);
+        let items = self.groups.get(INPUT).map(|input| &*input.parts).unwrap_or_default();
+        for item in items.iter().take_while(|item| item.speaker != Speaker::Other) {
+            self.text.get(item.range.clone()).hash(&mut hasher);
         }
         hasher.finish()
     }
@@ -152,8 +182,8 @@ impl Prompt {
     fn change(&self, before: &Prompt, group: usize, at: usize) -> Change {
         let (old, new) = (before.part(group, at), self.part(group, at));
         let path = if new.is_some() { self.path(group, at) } else { before.path(group, at) };
-        let range = self.groups.get(group).and_then(|group| group.parts.get(at));
-        let from = range.map_or(self.text.len(), |range| range.start);
+        let part = self.groups.get(group).and_then(|group| group.parts.get(at));
+        let from = part.map_or(self.text.len(), |part| part.range.start);
         let shown = |part: Option<Raw<'_>>| {
             part.map_or_else(|| "(nothing)".to_owned(), |part| around(part.as_str(), 0))
         };
@@ -186,7 +216,7 @@ impl Prompt {
         let (what, text) = match group {
             INPUT => item(part),
             1 => ("tool".to_owned(), tool_name(part)),
-            _ => ("instructions".to_owned(), input::content(part)),
+            _ => ("instructions".to_owned(), input::content(part.into())),
         };
         Some(Added {
             path: self.path(group, at),
@@ -199,45 +229,43 @@ impl Prompt {
 
     /// What the user says in the parts that were added, if anything.
     pub(super) fn user_says(&self, compared: &Compared) -> Option<String> {
-        let items = compared.added.iter().filter(|(group, _)| *group == INPUT);
-        let mut spoken = items.filter_map(|(_, at)| {
-            let item = self.part(INPUT, *at)?;
-            let is_users = !item.is_object() || item.member_text("role").as_deref() == Some("user");
-            is_users.then(|| excerpt(&input_text(item)))
-        });
+        let mut items = self.added_items(compared);
         // Clients put what they know of the machine before what the user says.
-        spoken.next_back()
+        let spoken = items.rfind(|item| item.speaker == Speaker::User)?;
+        let item = self.text.get(spoken.range.clone()).map(Raw::unchecked)?;
+        Some(excerpt(&input_text(item)))
     }
 
     /// The calls whose outputs were added.
     pub(super) fn outputs(&self, compared: &Compared) -> Vec<(String, u64)> {
-        let items = compared.added.iter().filter(|(group, _)| *group == INPUT);
-        let outputs = items.filter_map(|(_, at)| {
-            let item = self.part(INPUT, *at)?;
-            let kind = item.member_text("type").unwrap_or_default();
-            let call = match kind.ends_with("_output") {
-                true => item.member_text("call_id"),
-                false => item.member_text("tool_call_id"),
-            };
-            Some((name(&call?), item.as_str().len() as u64))
+        let outputs = self.added_items(compared).filter_map(|item| {
+            let call_id = item.answers.clone()?;
+            Some((call_id, item.range.len() as u64))
         });
         outputs.collect()
+    }
+
+    /// The items that were added.
+    fn added_items<'p>(&'p self, compared: &Compared) -> impl DoubleEndedIterator<Item = &'p Part> {
+        let input = self.groups.get(INPUT).map(|input| &*input.parts).unwrap_or_default();
+        let added = compared.added.iter().filter(|(group, _)| *group == INPUT);
+        added.filter_map(|(_, at)| input.get(*at))
     }
 }
 
 fn input_text(item: Raw<'_>) -> Cow<'_, str> {
     match item.is_object() {
-        true => item.member("content").map(input::content).unwrap_or_default(),
-        false => input::content(item),
+        true => item.member("content").map(|said| input::content(said.into())).unwrap_or_default(),
+        false => input::content(item.into()),
     }
 }
 
 /// What an item is, and what it says.
 fn item(item: Raw<'_>) -> (String, Cow<'_, str>) {
     if !item.is_object() {
-        return ("message user".to_owned(), input::content(item));
+        return ("message user".to_owned(), input::content(item.into()));
     }
-    let row = input::item(item);
+    let row = input::item(item.into());
     let what = match &row.role {
         Some(role) => format!("{} {role}", row.kind),
         None => row.kind.into_owned(),

@@ -85,9 +85,9 @@ struct Text {
 
 impl Stream<'_> {
     fn event(&mut self, frame: &Framed, event: &Event<'_>, place: &Place, first: bool) {
-        self.name(frame, place);
-        let name = Raw::unchecked(&frame.data).member_text("type");
-        if event.kind == Kind::Other || name.is_some_and(|name| !self.flavour.has_event(&name)) {
+        let kind = Raw::unchecked(&frame.data).member_text("type");
+        self.name(frame, kind.as_deref(), place);
+        if event.kind == Kind::Other || kind.is_some_and(|kind| !self.flavour.has_event(&kind)) {
             self.findings.add(Rule::UnknownEvent, event.name(), place, quote(event.name()));
         }
         self.order(event, place, first);
@@ -124,16 +124,16 @@ impl Stream<'_> {
         }
     }
 
-    fn name(&mut self, frame: &Framed, place: &Place) {
-        let kind = Raw::unchecked(&frame.data).member_text("type");
+    /// Whether the frame is named as its event is.
+    fn name(&mut self, frame: &Framed, kind: Option<&str>, place: &Place) {
         let Some(named) = &frame.named else { return };
         let (subject, detail) = match (&**named, kind) {
             (_, None) => ("type", "the event has no `type`".to_owned()),
             ("", Some(kind)) => {
-                ("line", format!("there is no `event:` line before {}", quote(&kind)))
+                ("line", format!("there is no `event:` line before {}", quote(kind)))
             }
-            (named, Some(kind)) if *named != *kind => {
-                (named, format!("`event:` says {}, `type` says {}", quote(named), quote(&kind)))
+            (named, Some(kind)) if named != kind => {
+                (named, format!("`event:` says {}, `type` says {}", quote(named), quote(kind)))
             }
             _ => return,
         };

@@ -2,7 +2,7 @@
 //! one function that looks for them.
 
 use super::{Findings, Place, Rule, quote};
-use crate::json::Raw;
+use crate::json::{Node, Outline, Raw};
 use crate::responses::Flavour;
 
 /// A member, and the kind of its value; a kind of `any` may be everything.
@@ -74,21 +74,22 @@ const CHAT_USAGE: &[Member] =
 const ERROR: &[Member] = &[("message", "string"), ("type", "string")];
 
 /// The value at a dotted path.
-fn at<'a>(object: Raw<'a>, path: &str) -> Option<Raw<'a>> {
+fn at<'a>(object: Node<'a>, path: &str) -> Option<Node<'a>> {
     path.split('.').try_fold(object, |value, key| value.member(key))
 }
 
 /// Adds what `object` lacks of `members`. `subject` names the object.
-pub(super) fn require(
-    object: Raw<'_>,
+pub(super) fn require<'a>(
+    object: impl Into<Node<'a>>,
     members: &[Member],
     rule: Rule,
     subject: &str,
     place: &Place,
     findings: &mut Findings,
 ) {
+    let object = object.into();
     for (path, kind) in members {
-        let found = at(object, path).map_or("missing", Raw::kind);
+        let found = at(object, path).map_or("missing", |found| found.kind());
         if found == *kind || (*kind == "any" && found != "missing") {
             continue;
         }
@@ -141,7 +142,9 @@ pub(super) fn response(
     place: &Place,
     findings: &mut Findings,
 ) {
-    require(response, RESPONSE, Rule::ResponseMember, "response", place, findings);
+    // Its members are looked up one by one, and its tools and instructions are long.
+    let outline = Outline::of(response);
+    require(outline.root(), RESPONSE, Rule::ResponseMember, "response", place, findings);
     for member in flavour.lacks(response) {
         let detail = format!("`{member}` is missing, or null");
         findings.add(Rule::ResponseMember, member, place, detail);
@@ -162,7 +165,8 @@ pub(super) fn usage(response: Raw<'_>, place: &Place, findings: &mut Findings) {
 pub(super) fn chat_usage(usage: Raw<'_>, place: &Place, findings: &mut Findings) {
     require(usage, CHAT_USAGE, Rule::UsageShape, "usage", place, findings);
     // Some services do not count reasoning as completion.
-    let reasoning = at(usage, "completion_tokens_details.reasoning_tokens").and_then(Raw::count);
+    let reasoning = at(usage.into(), "completion_tokens_details.reasoning_tokens");
+    let reasoning = reasoning.and_then(|reasoning| reasoning.count());
     let parts = ["prompt_tokens", "completion_tokens"];
     sum(usage, parts, reasoning.unwrap_or_default(), place, findings);
 }

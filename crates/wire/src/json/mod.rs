@@ -5,11 +5,13 @@
 //! In: text that is already known to be UTF-8. Out: slices of it, or [`Malformed`] with the byte
 //! where reading stopped. Nothing here knows any dialect.
 
+mod outline;
 mod reader;
 mod scan;
 mod steps;
 mod write;
 
+pub use outline::{Node, Outline};
 pub use reader::{DEPTH_MAX, Reader};
 pub use scan::{BLOCK_BYTES, places};
 pub use write::{Object, push_string, push_unquoted, with_text_member};
@@ -151,11 +153,15 @@ impl<'a> Raw<'a> {
 
     /// The keys, as literals, and the values of an object; nothing for any other value.
     fn pairs(self) -> impl Iterator<Item = (Raw<'a>, Raw<'a>)> {
-        let mut steps = self.is_object().then(|| Steps::into(self));
-        std::iter::from_fn(move || {
-            let steps = steps.as_mut()?;
-            Some((steps.next()?, steps.next()?))
-        })
+        pairs(self.is_object().then(|| Steps::into(self)).into_iter().flatten())
+    }
+
+    /// Whether this is a string that means `text`.
+    fn means(self, text: &str) -> bool {
+        match self.inner() {
+            plain if plain == text => true,
+            escaped => escaped.contains('\\') && reader::unescape(escaped) == text,
+        }
     }
 
     /// The members of an object in their order; nothing for any other value.
@@ -175,17 +181,18 @@ impl<'a> Raw<'a> {
 
     /// The member of an object by its key (the last one, if it is there twice).
     pub fn member(self, key: &str) -> Option<Raw<'a>> {
-        let is_wanted = |name: Raw<'a>| match name.inner() {
-            plain if plain == key => true,
-            escaped => escaped.contains('\\') && reader::unescape(escaped) == key,
-        };
-        self.pairs().filter(|(name, _)| is_wanted(*name)).last().map(|(_, value)| value)
+        self.pairs().filter(|(name, _)| name.means(key)).last().map(|(_, value)| value)
     }
 
     /// The member of an object, when it is a string: decoded.
     pub fn member_text(self, key: &str) -> Option<Cow<'a, str>> {
         self.member(key).and_then(Raw::text)
     }
+}
+
+/// Values that take turns, two by two.
+fn pairs<T>(mut values: impl Iterator<Item = T>) -> impl Iterator<Item = (T, T)> {
+    std::iter::from_fn(move || Some((values.next()?, values.next()?)))
 }
 
 impl std::fmt::Display for Raw<'_> {

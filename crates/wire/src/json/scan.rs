@@ -4,6 +4,10 @@
 //! In code and prose an escape comes every few words. To stop at each costs more than the words
 //! between them: so 64 bytes are looked at together, and an escape among them is one more bit.
 
+/// A bit in each of eight bytes: the lowest, and the highest.
+const ONES: u64 = u64::MAX / 255;
+const HIGHEST: u64 = ONES << 7;
+
 /// How much is looked at together, in bytes.
 pub const BLOCK_BYTES: usize = 64;
 
@@ -28,6 +32,25 @@ pub(super) fn run_bytes(bytes: &[u8]) -> usize {
     at + last_run_bytes(bytes.get(at..).unwrap_or_default())
 }
 
+/// Where the first backslash is. In code it is near: to call memchr for each costs more than eight bytes
+/// at a time for the first few.
+#[inline]
+pub(super) fn backslash(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let eight = u64::from_le_bytes(*eight);
+        let marked = backslashes(eight) & !eight & HIGHEST;
+        if marked != 0 {
+            return Some(at + marked.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+        if at == BLOCK_BYTES {
+            break;
+        }
+    }
+    memchr::memchr(b'\\', bytes.get(at..)?).map(|found| at + found)
+}
+
 /// The same for a run that is long.
 fn long_run_bytes(bytes: &[u8]) -> usize {
     let long = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
@@ -50,12 +73,14 @@ const fn is_mark(byte: u8) -> bool {
 /// The highest bit of each of eight bytes that is not plain; above the lowest such byte others may
 /// be marked too.
 const fn marks(eight: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHEST: u64 = ONES << 7;
     // With its second bit turned over, a quote is the byte after the last control character.
     let quote_or_control = (eight ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
-    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (quote_or_control | backslash) & !eight & HIGHEST
+    (quote_or_control | backslashes(eight)) & !eight & HIGHEST
+}
+
+/// The same for backslashes alone, before other bytes beyond ASCII are taken out.
+const fn backslashes(eight: u64) -> u64 {
+    (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES)
 }
 
 /// How long an escape is, from the byte after its backslash.

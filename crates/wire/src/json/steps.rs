@@ -36,7 +36,7 @@ impl<'a> Iterator for Steps<'a> {
 }
 
 /// Where the string ends that begins at `from`.
-fn string_end(bytes: &[u8], from: usize) -> usize {
+pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from + 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) {
         let inside = bytes.get(from + 1..at + found).unwrap_or_default();
@@ -68,7 +68,7 @@ fn container_end(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-fn scalar_end(bytes: &[u8], from: usize) -> usize {
+pub(super) fn scalar_end(bytes: &[u8], from: usize) -> usize {
     let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\t' | b'\r');
     let length = bytes.get(from..).and_then(|rest| rest.iter().position(ends));
     length.map_or(bytes.len(), |length| from + length)
