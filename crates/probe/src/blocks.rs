@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// How much is read at once.
-const BLOCK_BYTES: u64 = 1 << 20;
+const BLOCK_BYTES: u64 = 1 << 19;
 /// How many blocks a worker has: one in hand, one to go on with.
 const BLOCKS_PER_WORKER: usize = 2;
 
@@ -81,7 +81,8 @@ fn next_block(
     block.append(begun_line);
     loop {
         let known_bytes = block.len();
-        block.reserve(BLOCK_BYTES as usize);
+        // To the byte, or a little more than before would take twice the memory.
+        block.reserve_exact(BLOCK_BYTES as usize);
         if input.take(BLOCK_BYTES).read_to_end(block)? == 0 {
             return Ok(!block.is_empty());
         }
