@@ -1,5 +1,5 @@
-//! The last thing that happens to an answer in the hub's dialect: it is given in the flavour that the
-//! configuration names. In: an answer as every client of OpenAI gets it. Out: the same, told as the
+//! The last thing that happens to an answer in the hub's dialect: it is given in the flavour that its
+//! path names, or else the configuration. In: an answer as every client of OpenAI gets it. Out: the same, told as the
 //! specification of the flavour has it ([`Flavour`] knows how). What is stored and recorded stays the
 //! hub's.
 
@@ -7,13 +7,35 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Extensions, Request, Response, Uri, header};
 use http_body::{Body, Frame};
 use latimer_wire::json::Raw;
 use latimer_wire::responses::{Flavour, Kind, Role};
 use latimer_wire::sse::{self, Decoder};
 
 use crate::answer::{Answer, BrokenOff};
+
+/// Takes the name of a flavour off the front of a request's path: `/open-responses/v1/responses`. What
+/// is behind the door sees the path without it.
+pub(crate) fn take_from_path<B>(request: &mut Request<B>) {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let named = |(name, flavour): &(&str, Flavour)| {
+        let rest = path.strip_prefix('/')?.strip_prefix(name)?;
+        rest.starts_with("/v1/").then(|| Some((*flavour, rest.parse::<Uri>().ok()?)))?
+    };
+    if path.starts_with("/v1/") {
+        return;
+    }
+    if let Some((flavour, uri)) = Flavour::NAMES.iter().find_map(named) {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(flavour);
+    }
+}
+
+/// The flavour that a request's path named, or the usual one.
+pub(crate) fn of(extensions: &Extensions, usual: Flavour) -> Flavour {
+    extensions.get::<Flavour>().copied().unwrap_or(usual)
+}
 
 /// An answer in a flavour; `limit_bytes` bounds its events. What came compressed stays as it is.
 pub(crate) fn told(

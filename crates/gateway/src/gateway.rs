@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use http::Response;
 use latimer_wire::backplane::PolicyProfile;
 use latimer_wire::chat::Profile;
+use latimer_wire::responses::Flavour;
 
 use crate::answer::Answer;
 use crate::backplane::Runs;
@@ -50,9 +51,9 @@ impl Gateway {
         self.settings.upstream.as_ref().is_some_and(|target| target.remembers)
     }
 
-    /// An answer in the flavour that clients are given.
-    pub fn told(&self, answer: Response<Answer>) -> Response<Answer> {
-        flavour::told(self.settings.flavour, answer, self.settings.limits.stream_bytes)
+    /// An answer in a flavour.
+    pub fn told(&self, flavour: Flavour, answer: Response<Answer>) -> Response<Answer> {
+        flavour::told(flavour, answer, self.settings.limits.stream_bytes)
     }
 
     /// The model to ask the backend for, whatever the client names.

@@ -194,7 +194,8 @@ where
 {
     let opened = Arc::new(Mutex::new(None::<Session>));
     let session = Arc::clone(&opened);
-    let serve = move |request: Request<hyper::body::Incoming>| {
+    let serve = move |mut request: Request<hyper::body::Incoming>| {
+        flavour::take_from_path(&mut request);
         let (gateway, session) = (Arc::clone(&gateway), Arc::clone(&session));
         async move {
             if !gateway.settings.websockets || !websocket::is_asked_for(&request) {
@@ -229,20 +230,21 @@ pub(crate) async fn respond(
         return refusal(&error);
     }
     let uri = request.uri().clone();
+    let flavour = flavour::of(request.extensions(), gateway.settings.flavour);
     match paths::find(request.method(), uri.path()) {
         Ok((Room::Health, _)) => healthy(),
         Ok((Room::Models, _)) => exchange::list_models(&gateway, request).await,
         Ok((Room::Model(Door::Responses), _)) => {
-            flavour::plainly(gateway.settings.flavour, &mut request);
+            flavour::plainly(flavour, &mut request);
             let answer = exchange::ask(&gateway, Door::Responses, request).await;
-            gateway.told(answer)
+            gateway.told(flavour, answer)
         }
         Ok((Room::Model(door), _)) => exchange::ask(&gateway, door, request).await,
         Ok((Room::Capabilities, _)) => backplane::capabilities(&gateway),
         Ok((Room::Receipt, ids)) => backplane::receipt(&gateway, ids.first()),
         Ok((Room::State(act), ids)) => {
-            flavour::plainly(gateway.settings.flavour, &mut request);
-            gateway.told(exchange::about_state(&gateway, act, &ids, request).await)
+            flavour::plainly(flavour, &mut request);
+            gateway.told(flavour, exchange::about_state(&gateway, act, &ids, request).await)
         }
         Err(unserved) => *unserved,
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use latimer_probe::record::account::Socket;
@@ -16,12 +17,15 @@ use latimer_wire::responses::{Flavour, Status};
 
 use super::answering::{Answering, Ended, Told};
 use crate::exchange;
+use crate::flavour;
 use crate::gateway::Gateway;
 use crate::route::Door;
 
 /// The conversations on one WebSocket.
 pub(super) struct Lanes {
     gateway: Arc<Gateway>,
+    /// In which each answer is told.
+    flavour: Flavour,
     /// What each request carries.
     headers: HeaderMap,
     /// Where the client's last message stands.
@@ -71,10 +75,13 @@ impl Lane {
 }
 
 impl Lanes {
-    pub fn new(gateway: Arc<Gateway>, headers: HeaderMap) -> Self {
+    /// `head` is the request that the connection was asked for with.
+    pub fn new(gateway: Arc<Gateway>, head: &Parts) -> Self {
+        let flavour = flavour::of(&head.extensions, gateway.settings.flavour);
+        let headers = super::handshake::headers(&head.headers);
         let connection = uuid::Uuid::now_v7().simple().to_string();
         let place = Socket { connection, ..Socket::default() };
-        Lanes { gateway, headers, place, lanes: Vec::new(), turn: 0, last_words: None }
+        Lanes { gateway, flavour, headers, place, lanes: Vec::new(), turn: 0, last_words: None }
     }
 
     /// What is to be said when all that was begun is answered.
@@ -100,7 +107,7 @@ impl Lanes {
     }
 
     fn take(&mut self, event: &ClientEvent<'_>, text: &str) -> Result<Option<String>, ApiError> {
-        if self.gateway.settings.flavour == Flavour::OpenResponses && event.stream_id.is_some() {
+        if self.flavour == Flavour::OpenResponses && event.stream_id.is_some() {
             let message = "`stream_id` is not supported: a connection carries one conversation.";
             return Err(ApiError::invalid("stream_id", "unsupported_parameter", message));
         }
@@ -192,11 +199,13 @@ impl Lanes {
         };
         let request = self.request(posted.body.clone(), place);
         let (gateway, generates) = (Arc::clone(&self.gateway), event.generates());
+        let flavour = self.flavour;
         let ask = async move {
-            gateway.told(match generates {
+            let answer = match generates {
                 true => exchange::ask(&gateway, Door::Responses, request).await,
                 false => exchange::begin(&gateway, request).await,
-            })
+            };
+            gateway.told(flavour, answer)
         };
         let answering = Answering::new(ask, self.gateway.settings.limits.stream_bytes);
         let continues = continues.map(Into::into);

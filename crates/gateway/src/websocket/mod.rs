@@ -172,7 +172,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Talk<I> {
         let timeouts = &gateway.settings.timeouts;
         Talk {
             socket,
-            lanes: Lanes::new(Arc::clone(&gateway), handshake::headers(&head.headers)),
+            lanes: Lanes::new(Arc::clone(&gateway), head),
             replies: VecDeque::new(),
             unflushed: false,
             last_out: now,

@@ -70,3 +70,30 @@ async fn a_responses_backend_is_told_in_the_flavour() {
     assert_eq!(events[2]["error"]["message"], "Oh");
     assert!(answered.text().contains("event: response.reasoning.delta\n"));
 }
+
+/// One gateway for clients of both: a path may begin with the name of a flavour.
+#[tokio::test]
+async fn a_path_names_its_flavour() {
+    let model = mock("[[rule]]\nanswer = { text = 'said' }").await;
+    for (config, usual) in [(before(model), false), (other(before(model)), true)] {
+        let gateway = Gateway::start(config).await;
+        let told = |prefix: &str, is_other: Option<bool>| {
+            (format!("{prefix}/v1/responses"), is_other.unwrap_or(usual))
+        };
+        for (path, is_other) in
+            [told("", None), told("/openai", Some(false)), told("/open-responses", Some(true))]
+        {
+            let answered = ask(gateway.address, &post_to(&path, "", ASK_STREAM)).await;
+            assert_eq!(answered.text().contains("data: [DONE]"), is_other, "{path}");
+            let refused = post_to(&path, "", r#"{"input":"x","top_p":7}"#);
+            let refused = ask(gateway.address, &refused).await;
+            let kind = if is_other { "invalid_request" } else { "invalid_request_error" };
+            assert_eq!(refused.error()["type"], kind, "{path}");
+            let unknown = get(&format!("{path}/resp_none?stream=false"));
+            assert_eq!(ask(gateway.address, &unknown).await.status, 404, "{path}");
+        }
+        for nowhere in ["/open-responses", "/open-responses/healthz", "/other/v1/responses"] {
+            assert_eq!(ask(gateway.address, &get(nowhere)).await.status, 404, "{nowhere}");
+        }
+    }
+}

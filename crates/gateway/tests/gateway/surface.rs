@@ -151,9 +151,11 @@ async fn the_list_of_endpoints_is_whole() {
         ("background", include_str!("background.rs")),
         ("compaction", include_str!("compaction.rs")),
         ("conversations", include_str!("conversations.rs")),
+        ("flavour", include_str!("flavour.rs")),
         ("forgetful", include_str!("forgetful.rs")),
         ("prompts", include_str!("prompts.rs")),
         ("state", include_str!("state.rs")),
+        ("websocket", include_str!("websocket.rs")),
         ("surface", include_str!("surface.rs")),
     ];
     let names = list.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::"));

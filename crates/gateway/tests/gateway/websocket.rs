@@ -18,8 +18,12 @@ struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
     async fn open(to: SocketAddr) -> Socket {
+        Socket::open_at(to, "/v1/responses").await
+    }
+
+    async fn open_at(to: SocketAddr, path: &str) -> Socket {
         let stream = TcpStream::connect(to).await.unwrap();
-        let opening = client_async("ws://localhost/v1/responses", stream);
+        let opening = client_async(format!("ws://localhost{path}"), stream);
         Socket(within("the handshake", opening).await.unwrap().0)
     }
 
@@ -324,16 +328,23 @@ async fn a_message_that_is_no_request_is_answered() {
 /// A connection carries one conversation in that flavour.
 #[tokio::test]
 async fn open_responses_has_no_lanes() {
-    let flavour = Flavour::OpenResponses;
-    let gateway = Gateway::start(Config { flavour, ..Config::default() }).await;
-    let mut socket = Socket::open(gateway.address).await;
-    let error = socket.ask(with(create("Hi".into()), json!({"stream_id": "a"}))).await;
-    assert_eq!((&error["error"]["param"], &error["stream_id"]), (&"stream_id".into(), &"a".into()));
-    let end = socket.ask(create("Hi".into())).await;
-    assert_eq!(
-        (&end["type"], &end["response"]["temperature"]),
-        (&"response.completed".into(), &1.0.into())
-    );
+    for (flavour, path) in [
+        (Flavour::OpenResponses, "/v1/responses"),
+        (Flavour::OpenAi, "/open-responses/v1/responses"),
+    ] {
+        let gateway = Gateway::start(Config { flavour, ..Config::default() }).await;
+        let mut socket = Socket::open_at(gateway.address, path).await;
+        let error = socket.ask(with(create("Hi".into()), json!({"stream_id": "a"}))).await;
+        assert_eq!(
+            (&error["error"]["param"], &error["stream_id"]),
+            (&"stream_id".into(), &"a".into())
+        );
+        let end = socket.ask(create("Hi".into())).await;
+        assert_eq!(
+            (&end["type"], &end["response"]["temperature"]),
+            (&"response.completed".into(), &1.0.into())
+        );
+    }
 }
 
 #[tokio::test]
