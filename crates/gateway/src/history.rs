@@ -58,8 +58,8 @@ fn parsed(items: &[String]) -> Result<Vec<Item<'_>>, ApiError> {
 /// What came before a request, as far as it names it.
 ///
 /// # Errors
-/// 400 where it names what is not there or is too long, or holds what cannot be opened; 503 where the
-/// store cannot be read.
+/// 400 where it names what is not there or is too long, or holds what cannot be opened; 409 where it
+/// would go on from what is still being made; 503 where the store cannot be read.
 pub(crate) async fn recall(exchange: &Exchange, request: &Request<'_>) -> Result<Past, ApiError> {
     let seal = &exchange.gateway.seal;
     let state = exchange.gateway.state.as_deref();
@@ -157,6 +157,16 @@ async fn thread_items(
                 "The response '{id}' cannot be continued: a response that it was built on was deleted."
             );
             Err(ApiError::invalid(PREVIOUS, "previous_response_not_found", message))
+        }
+        (Err(StoreError::Conflict(_)), Thread::Turn(id)) => {
+            let message = format!(
+                "The response '{id}' cannot be continued: it is still being made. Wait for its end, \
+                 or cancel it."
+            );
+            Err(ApiError {
+                status: 409,
+                ..ApiError::invalid(PREVIOUS, "response_in_progress", message)
+            })
         }
         (Err(StoreError::NotFound(_)), Thread::Turn(id)) => Err(unknown_previous(id.as_str())),
         (Err(StoreError::NotFound(_)), Thread::Conversation(id)) => {

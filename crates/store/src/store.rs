@@ -50,7 +50,7 @@ pub trait Store: Send + Sync {
     /// its input, then its output; ancestors count although they have expired.
     ///
     /// # Errors
-    /// `TooLong` beyond a bound, `NotFound` with [`What::Ancestor`](crate::What::Ancestor) where an
+    /// `Conflict` for a response that is still open, `TooLong` beyond a bound, `NotFound` with [`What::Ancestor`](crate::What::Ancestor) where an
     /// ancestor was deleted, `Corrupt` where a chain bites its tail.
     fn history<'a>(
         &'a self,

@@ -59,20 +59,20 @@ impl Desk<'_> {
         let page = Listing::asked(&self.query)?;
         let thread = Thread::Conversation(id.clone());
         let items = self.state.store.items(&self.exchange.tenant, &thread, page, now()).await;
-        Ok(Listing::print(&known(items, id)?, shown))
+        self.listed(&known(items, id)?)
     }
 
     pub async fn add_items(&self, id: &Id) -> Result<String, ApiError> {
         let items = self.given_items()?;
         let added = self.state.store.append(&self.exchange.tenant, id, items.clone(), now()).await;
         known(added, id)?;
-        Ok(Listing::print(&ItemPage { items, has_more: false }, shown))
+        self.listed(&ItemPage { items, has_more: false })
     }
 
     pub async fn item(&self, id: &Id, item: &Id) -> Result<String, ApiError> {
         self.conversation(id).await?;
         let found = self.state.store.item(&self.exchange.tenant, Some(id), item, now()).await;
-        Ok(shown(&known(found, item)?.json))
+        Ok(shown(&known(found, item)?.json, &self.included()?))
     }
 
     /// Removes an item, and gives the conversation.

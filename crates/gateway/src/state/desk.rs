@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use latimer_probe::record::account::Outcome;
-use latimer_store::{Id, StoreError};
+use latimer_store::{Id, ItemPage, StoreError};
 use latimer_wire::error::ApiError;
 use latimer_wire::json::{Object, Raw};
+use latimer_wire::responses::check_include;
 
-use super::{Query, State, told};
+use super::items::shown;
+use super::{Listing, Query, State, told};
 use crate::body::Received;
 use crate::exchange::Given;
 use crate::headers;
@@ -42,6 +44,8 @@ pub(crate) async fn answer(
     }
     let query = Query::of(head.uri.query());
     let desk = Desk { state, exchange, query, body: Raw::unchecked(text) };
+    desk.included()?;
+    desk.query.flag("include_obfuscation")?;
     let body = match (act, ids) {
         (Act::GetResponse, [id]) if desk.query.flag("stream")? => {
             return desk.events(id).await.map_err(Refusal::from);
@@ -71,6 +75,26 @@ pub(super) struct Desk<'d> {
     pub query: Query<'d>,
     /// The body, checked; empty where there is none.
     pub body: Raw<'d>,
+}
+
+impl Desk<'_> {
+    /// What the client wants included.
+    ///
+    /// # Errors
+    /// A 400 for what nothing is called.
+    pub fn included(&self) -> Result<Vec<&str>, ApiError> {
+        let names: Vec<&str> = self.query.all("include").collect();
+        for (place, name) in names.iter().enumerate() {
+            check_include(name, place)?;
+        }
+        Ok(names)
+    }
+
+    /// A part of a list, as JSON.
+    pub fn listed(&self, page: &ItemPage) -> Result<String, ApiError> {
+        let included = self.included()?;
+        Ok(Listing::print(page, |item| shown(item, &included)))
+    }
 }
 
 /// What the store says of `id`, or an error in OpenAI's shape.

@@ -26,6 +26,11 @@ impl<'q> Query<'q> {
         self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value)
     }
 
+    /// All values of a parameter that is a list.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(key, _)| *key == name).map(|(_, value)| &**value)
+    }
+
     /// A parameter that is `true` or `false`.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use latimer_wire::error::ApiError;
 use latimer_wire::json::Raw;
 
 use super::desk::{Desk, deletion, known};
-use super::items::shown;
 use super::pending::in_status;
 use super::{Listing, now};
 use crate::background::Source;
@@ -83,6 +82,6 @@ impl Desk<'_> {
         let page = Listing::asked(&self.query)?;
         let thread = Thread::Turn(id.clone());
         let items = self.state.store.items(&self.exchange.tenant, &thread, page, now()).await;
-        Ok(Listing::print(&known(items, id)?, shown))
+        self.listed(&known(items, id)?)
     }
 }

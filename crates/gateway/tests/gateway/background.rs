@@ -46,11 +46,18 @@ async fn a_response_is_queued_made_and_polled() {
     let (mut line, heard) = backend.heard().await;
     let sent: Value = serde_json::from_slice(&heard.body).unwrap();
     assert_eq!(sent["stream"], true, "what is made can be followed");
-    assert_eq!(until(&gateway, &path, "in_progress").await["output"], json!([]));
+    let open = until(&gateway, &path, "in_progress").await;
+    assert_eq!(open["output"], json!([]));
+    let next = json!({"model": "m", "input": "more", "previous_response_id": open["id"]});
+    let refused = ask(gateway.address, &post("", next.to_string())).await;
+    assert_eq!(
+        (refused.status, refused.error()["param"].as_str()),
+        (409, Some("previous_response_id"))
+    );
+    assert_eq!(refused.error()["code"], "response_in_progress");
     line.say(answer()).await;
     let made = until(&gateway, &path, "completed").await;
     assert_eq!(made["output"][0]["content"][0]["text"], "said");
-    let next = json!({"model": "m", "input": "more", "previous_response_id": made["id"]});
     let client = Client::send(gateway.address, &post("", next.to_string())).await;
     drop(line);
     let (mut line, heard) = backend.heard().await;

@@ -143,6 +143,42 @@ async fn a_response_is_given_back_its_input_listed_and_both_forgotten() {
     assert_eq!(refused.error()["param"], "previous_response_id");
 }
 
+/// Pictures may be long: a list has them for who includes them.
+#[tokio::test]
+async fn what_is_not_included_is_left_out_of_a_list() {
+    const IMAGE: &str = "message.input_image.image_url";
+    let gateway = Gateway::start(before(mock(SAID).await)).await;
+    let input = json!([{"role": "user", "content": [{"type": "input_text", "text": "one"},
+        {"type": "input_image", "image_url": "data:,x", "detail": "low"}]}]);
+    let response = respond(gateway.address, json!({"model": "m", "input": input})).await;
+    let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
+    let opened = json!({"items": input}).to_string();
+    let opened = ask(gateway.address, &post_to("/v1/conversations", "", opened)).await.json();
+    let conversation = format!("/v1/conversations/{}", opened["id"].as_str().unwrap());
+    for list in [format!("{path}/input_items"), format!("{conversation}/items")] {
+        for (query, url) in [
+            ("", Value::Null),
+            ("?include[]=reasoning.encrypted_content", Value::Null),
+            (
+                "?include=reasoning.encrypted_content&include=message.input_image.image_url",
+                json!("data:,x"),
+            ),
+        ] {
+            let listed = ask(gateway.address, &get(&format!("{list}{query}"))).await.json();
+            let parts = &listed["data"][0]["content"];
+            assert_eq!((&parts[0]["text"], &parts[1]["detail"]), (&json!("one"), &json!("low")));
+            assert_eq!(parts[1]["image_url"], url, "{list}{query}");
+        }
+    }
+    for path in [path.clone(), format!("{path}/input_items"), format!("{conversation}/items")] {
+        let refused =
+            ask(gateway.address, &get(&format!("{path}?include={IMAGE}&include=all"))).await;
+        assert_eq!((refused.status, refused.error()["param"].as_str()), (400, Some("include[1]")));
+    }
+    let unsure = ask(gateway.address, &get(&format!("{path}?include_obfuscation=maybe"))).await;
+    assert_eq!(unsure.error()["param"], "include_obfuscation");
+}
+
 #[tokio::test]
 async fn a_stored_response_is_streamed_again_from_any_event() {
     let gateway = Gateway::start(before(mock(SAID).await)).await;

@@ -103,7 +103,11 @@ impl State {
     ) -> Result<Vec<StoredItem>> {
         let (mut lists, mut seen) = (Vec::new(), BTreeSet::new());
         let (mut items, mut bytes) = (0, 0);
-        let mut next = Some(self.turn(tenant, id, now)?);
+        let asked = self.turn(tenant, id, now)?;
+        if asked.turn.status.is_open() {
+            return Err(StoreError::Conflict(What::Response));
+        }
+        let mut next = Some(asked);
         while let Some(kept) = next {
             if !seen.insert(&kept.turn.id) {
                 return Err(StoreError::Corrupt("a chain of responses that bites its tail".into()));

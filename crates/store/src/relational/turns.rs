@@ -146,7 +146,8 @@ pub(crate) const CHAIN: &str = "WITH RECURSIVE
     ),
     chain AS MATERIALIZED (SELECT * FROM links),
     whole AS (SELECT max(depth) AS depth, max(items) AS items, max(bytes) AS bytes FROM chain)
-    SELECT chain.depth, chain.items, chain.bytes, chain.id, chain.previous, i.id, i.json
+    SELECT chain.depth, chain.items, chain.bytes, chain.id, chain.previous,
+        (SELECT status FROM turns WHERE tenant = $1 AND id = $2), i.id, i.json
     FROM whole CROSS JOIN chain
     LEFT JOIN turn_items i ON i.tenant = $1 AND i.turn = chain.id
         AND whole.depth <= $4 AND whole.items <= $5 AND whole.bytes <= $6
@@ -164,6 +165,9 @@ pub(super) fn read_chain(rows: Rows, bounds: Bounds) -> Result<Vec<StoredItem>, 
     for mut columns in last(rows) {
         let sizes = [columns.integer()?, columns.integer()?, columns.integer()?];
         let (id, previous) = (columns.id()?, columns.optional_id()?);
+        if status_of(&mut columns)?.is_open() {
+            return Err(StoreError::Conflict(What::Response));
+        }
         if sizes[0] != current && !seen.insert(id) {
             return Err(StoreError::Corrupt("a chain of responses that bites its tail".to_owned()));
         }

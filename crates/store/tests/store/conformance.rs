@@ -454,8 +454,11 @@ async fn a_turn_without_its_conversation_leaves_nothing(store: &dyn Store, tenan
     let ended = store.update(tenant, &id("open"), update("completed", &["o"])).await;
     assert_eq!(ended, Err(StoreError::NotFound(What::Conversation)));
     assert_eq!(store.turn(tenant, &id("open"), NOW).await.unwrap(), open);
-    let history = store.history(tenant, &of_turn("open"), WIDE, NOW).await.unwrap();
-    assert_eq!(names(&history), ["i"]);
+    let history = store.history(tenant, &of_turn("open"), WIDE, NOW).await;
+    assert_eq!(history, Err(StoreError::Conflict(What::Response)), "its output is not there yet");
+    let page = Page { after: None, limit: 9, descending: false };
+    let input = store.items(tenant, &of_turn("open"), page, NOW).await.unwrap();
+    assert_eq!(names(&input.items), ["i"]);
 }
 
 async fn an_item_is_found_wherever_it_is(store: &dyn Store, tenant: &Tenant) {

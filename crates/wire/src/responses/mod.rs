@@ -28,7 +28,7 @@ pub use grammar::{Breach, Grammar, RULES, Rule, State, Violation};
 pub use kind::{Field, Index, Kind, Role, Row, Status};
 pub use mend::Mend;
 pub(crate) use mend::modern;
-pub use parameters::check_metadata;
+pub use parameters::{check_include, check_metadata};
 pub use past::{MANAGEMENT, TRIGGER};
 pub use request::{Item, Part, Request, Tool};
 pub(crate) use request::{missing, wrong_type};

@@ -5,7 +5,7 @@
 
 use super::request::{Request, missing, wrong_type};
 use crate::error::ApiError;
-use crate::json::Raw;
+use crate::json::{Raw, push_string};
 use crate::path::Path;
 
 /// What a parameter has to be, where it is given.
@@ -101,6 +101,16 @@ const INCLUDES: &[&str] = &[
     "web_search_call.action.sources",
     "web_search_call.results",
 ];
+
+/// Checks what a client asks to be included in what it is given back; `place` is where in its list.
+///
+/// # Errors
+/// A 400 that names the place.
+pub fn check_include(name: &str, place: usize) -> Result<(), ApiError> {
+    let mut literal = String::new();
+    push_string(&mut literal, name);
+    one_of(Raw::trusted(&literal), INCLUDES, Path::of("include").index(place))
+}
 
 /// Of each pair, one may be given.
 const EXCLUSIVE: &[(&str, &str)] = &[("previous_response_id", "conversation")];
