@@ -7,25 +7,19 @@ use std::process::{ExitCode, ExitStatus};
 use anyhow::{Result, anyhow};
 use latimer_gateway::Proxy;
 use latimer_gateway::capture::FILE_NAME;
-use latimer_gateway::config::{self, Config, RecorderConfig};
+use latimer_gateway::config::{self, CaptureChannel, CaptureTarget};
 use latimer_gateway::tap::{Channel, Tap};
 use tokio::process::Command;
 use tokio::sync::oneshot;
 
-use crate::targets::{self, Target};
-use crate::{args, run, serve};
+use crate::{args, run, serve, targets};
 
 /// Listens until the command ends, or until it is told to stop.
 pub fn capture(args: args::Capture) -> Result<ExitCode> {
-    let targets = targets::all(args.targets.as_deref())?;
-    let target = targets::chosen(targets, &args.target, &args.upstream, &args.port)?;
-    let channels = channels(&target, args.upstream_proxy.as_deref())?;
-    let recorder = RecorderConfig {
-        reveal: args.reveal,
-        secrets: args.secret.clone(),
-        ..RecorderConfig::default()
-    };
-    let config = Config { record: Some(args.record.clone()), recorder, ..Config::default() };
+    let config = args.config()?;
+    let target = targets::chosen(&config.capture, args.targets.as_deref())?;
+    let channels = channels(&target, config.capture.upstream_proxy.as_deref())?;
+    let directory = config.record.clone().unwrap_or_default();
     let status = serve::runtime()?.block_on(async {
         let tap = Tap::bind(channels, &config).await?;
         let addresses: Vec<_> =
@@ -33,14 +27,14 @@ pub fn capture(args: args::Capture) -> Result<ExitCode> {
         introduce(&tap, &target, &addresses);
         listen(tap, &target, &addresses, &args.command).await
     })?;
-    let recording = args.record.join(FILE_NAME);
-    let folder = args.record.display();
+    let recording = directory.join(FILE_NAME);
+    let folder = directory.display();
     eprintln!("latimer: recording {}; a report: latimer report {folder}", recording.display());
     Ok(status.map_or(ExitCode::SUCCESS, run::exit_code))
 }
 
-fn channels(target: &Target, proxy: Option<&str>) -> Result<Vec<Channel>> {
-    let channel = |channel: &targets::Channel| {
+fn channels(target: &CaptureTarget, proxy: Option<&str>) -> Result<Vec<Channel>> {
+    let channel = |channel: &CaptureChannel| {
         let url = channel.upstream.as_deref().unwrap_or_default();
         let upstream = config::address(url)?;
         let proxy = match proxy {
@@ -58,7 +52,7 @@ fn channels(target: &Target, proxy: Option<&str>) -> Result<Vec<Channel>> {
 }
 
 /// Says what is listened to, and how the agent is told.
-fn introduce(tap: &Tap, target: &Target, addresses: &[(String, SocketAddr)]) {
+fn introduce(tap: &Tap, target: &CaptureTarget, addresses: &[(String, SocketAddr)]) {
     eprintln!("Latimer listens to {}", target.about);
     for (name, address, upstream) in tap.channels() {
         eprintln!("  {name:<10} http://{address} -> {upstream}");
@@ -71,7 +65,10 @@ fn introduce(tap: &Tap, target: &Target, addresses: &[(String, SocketAddr)]) {
     }
 }
 
-fn environment(target: &Target, addresses: &[(String, SocketAddr)]) -> Vec<(String, String)> {
+fn environment(
+    target: &CaptureTarget,
+    addresses: &[(String, SocketAddr)],
+) -> Vec<(String, String)> {
     let variables = target.environment.iter();
     variables.map(|(name, value)| (name.clone(), filled(value, addresses))).collect()
 }
@@ -86,7 +83,7 @@ fn filled(text: &str, addresses: &[(String, SocketAddr)]) -> String {
 /// Runs the command, if there is one, and gives how it ended.
 async fn listen(
     tap: Tap,
-    target: &Target,
+    target: &CaptureTarget,
     addresses: &[(String, SocketAddr)],
     command: &[String],
 ) -> Result<Option<ExitStatus>> {

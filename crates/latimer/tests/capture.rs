@@ -88,7 +88,19 @@ fn the_arguments_of_a_target_come_first_and_more_targets_are_a_file() {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = text(&output.stdout);
     assert!(said.starts_with("--url http://127.0.0.1:") && said.ends_with("/x rest\n"), "{said}");
+    let config = "record = 'kept'\n[upstream]\nurl = 'http://127.0.0.1:9/'\n[recorder]\nsecrets = ['x+']\n\
+        [state]\nseal_key_env = 'NOT_SET'\n[capture]\ntarget = 'mine'\nport = { model = 0 }\n\
+        [capture.targets.mine]\n[[capture.targets.mine.channel]]\nname = 'model'\nport = 1\n\
+        upstream = 'http://127.0.0.1:9/'\n[capture.targets.mine.environment]\nMINE = '{model}'\n";
+    std::fs::write(here.path().join("latimer.toml"), config).unwrap();
+    let output =
+        run(here.path(), &["capture", "--config", "latimer.toml", "--", "sh", "-c", "echo $MINE"]);
+    let said = text(&output.stdout);
+    assert!(said.starts_with("http://127.0.0.1:"), "{said} {}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("latimer report kept"));
     for (arguments, words) in [
+        (vec!["capture"], "whom to listen to? There are claude, codex, generic"),
+        (vec!["capture", "other", "--config", "latimer.toml"], "there is no target `other`"),
         (vec!["capture", "nobody"], "there are claude, codex, generic"),
         (vec!["capture", "generic"], "--upstream model=URL"),
         (vec!["capture", "codex", "--upstream", "x=http://a"], "there are model, backend"),

@@ -3,10 +3,11 @@
 //! known is an error that names it and its line.
 //!
 //! [`backend`] is the model that answers, [`recorder`] the recording, [`bounds`] how much and how long;
-//! [`settings`] is what all of it comes to, [`error`] why it does not.
+//! [`capture`] whom `latimer capture` listens to; [`settings`] is what all of it comes to, [`error`] why it does not.
 
 mod backend;
 mod bounds;
+mod capture;
 mod error;
 mod recorder;
 mod settings;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 pub use self::backend::{Dialect, Target, UpstreamConfig, address};
 pub use self::bounds::{Limits, Timeouts};
+pub use self::capture::{CaptureChannel, CaptureConfig, CaptureTarget};
 pub use self::error::ConfigError;
 pub use self::recorder::{RecorderConfig, SyncPolicy};
 pub use self::settings::Settings;
@@ -56,6 +58,8 @@ pub struct Config {
     pub recorder: RecorderConfig,
     /// How receipts of runs are made.
     pub receipts: ReceiptsConfig,
+    /// To whom `latimer capture` listens.
+    pub capture: CaptureConfig,
     /// Bounds on what is held in memory.
     pub limits: Limits,
     /// How long to wait for what.

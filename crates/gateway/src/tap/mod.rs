@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use self::pass::Heard;
 use crate::backplane::Runs;
 use crate::capture::Recorder;
-use crate::config::{Config, ConfigError, Settings};
+use crate::config::{Config, ConfigError, Settings, Timeouts};
 use crate::gateway::Gateway;
 use crate::listener::{Entrance, accept, connection, listen};
 use crate::secret::Secret;
@@ -35,6 +35,8 @@ use crate::upstream::{Proxy, Upstream};
 
 /// How long an answer may be silent, in milliseconds: whoever asked gives up first.
 const PATIENCE_MS: u64 = 24 * 3600 * 1000;
+/// How long what is open may go on after the signal to stop, in milliseconds.
+const DRAIN_MS: u64 = 1_000;
 
 /// An address on this machine that stands for another one.
 #[derive(Debug, Clone)]
@@ -75,7 +77,7 @@ impl Tap {
     pub async fn bind(channels: Vec<Channel>, config: &Config) -> Result<Tap, StartError> {
         let mut lines = Vec::with_capacity(channels.len());
         for channel in channels {
-            lines.push(Line::bind(channel, config.clone())?);
+            lines.push(Line::bind(channel, config)?);
         }
         Ok(Tap { lines })
     }
@@ -103,7 +105,7 @@ impl Tap {
 }
 
 impl Line {
-    fn bind(channel: Channel, config: Config) -> Result<Line, StartError> {
+    fn bind(channel: Channel, config: &Config) -> Result<Line, StartError> {
         let settings = settings(&channel, config)?;
         let Channel { name, listen: address, upstream, proxy } = channel;
         let upstream = Upstream::new(upstream, &settings.limits, &settings.timeouts)?;
@@ -136,8 +138,8 @@ impl Line {
         let timeouts = &tapped.gateway.settings.timeouts;
         let entrance = Entrance {
             connections_max: tapped.gateway.settings.limits.connections,
-            write_wait: crate::config::Timeouts::of(timeouts.client_write_ms),
-            drain: crate::config::Timeouts::of(timeouts.drain_ms),
+            write_wait: Timeouts::of(timeouts.client_write_ms),
+            drain: Timeouts::of(timeouts.drain_ms),
         };
         let sweeping = sweep(Arc::clone(&tapped.gateway.upstream));
         let serve = move |socket, stopped| speak(Arc::clone(&tapped), socket, stopped);
@@ -149,16 +151,24 @@ impl Line {
     }
 }
 
-/// The settings of a channel: those of a gateway that waits as long as its client does, has no backend
-/// of its own, and always records.
-fn settings(channel: &Channel, mut config: Config) -> Result<Settings, ConfigError> {
-    config.timeouts.first_byte_ms = PATIENCE_MS;
-    config.timeouts.idle_ms = PATIENCE_MS;
-    config.timeouts.keep_alive_ms = PATIENCE_MS;
-    config.timeouts.drain_ms = 1_000;
-    config.listen = Some(channel.listen);
-    config.upstream = None;
-    config.recording = Some(true);
+/// The settings of a channel: of the configuration only the recording and the bounds, and it waits as long
+/// as its client does.
+fn settings(channel: &Channel, config: &Config) -> Result<Settings, ConfigError> {
+    let timeouts = Timeouts {
+        first_byte_ms: PATIENCE_MS,
+        idle_ms: PATIENCE_MS,
+        keep_alive_ms: PATIENCE_MS,
+        drain_ms: DRAIN_MS,
+        ..config.timeouts.clone()
+    };
+    let config = Config {
+        listen: Some(channel.listen),
+        record: config.record.clone(),
+        recorder: config.recorder.clone(),
+        limits: config.limits.clone(),
+        timeouts,
+        ..Config::default()
+    };
     config.resolve(|_| None)
 }
 

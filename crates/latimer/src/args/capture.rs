@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use latimer_gateway::{Config, ConfigError};
+
 const EXAMPLES: &str = "\
 Examples:
   latimer capture codex
@@ -16,7 +18,7 @@ Examples:
   latimer report latimer
       what was said
 
-A target is a table; --targets FILE adds more:
+A target is a table; --targets FILE adds more, as do the tables [capture.targets.NAME] of --config:
   [mine]
   about = \"my agent\"
   steps = [\"mine --url {model}/v1\"]
@@ -25,14 +27,25 @@ A target is a table; --targets FILE adds more:
   [[mine.channel]]
   name = \"model\"
   port = 8080
-  upstream = \"https://api.example.com/\"";
+  upstream = \"https://api.example.com/\"
+
+--config FILE is the configuration of `latimer serve`. Of it `record`, [recorder], [limits] and [timeouts]
+hold here too (but an agent is waited for as long as it waits itself), and all of this can stand there:
+  [capture]
+  target = \"codex\"
+  upstream = { model = \"https://api.example.com/\" }
+  port = { model = 9000, backend = 9001 }
+  upstream_proxy = \"socks5h://127.0.0.1:1080\"";
 
 /// A capture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Capture {
-    /// Whom to listen to: codex, claude, generic, or one of --targets.
-    pub target: String,
+    /// Whom to listen to: codex, claude, generic, or one of --targets; without it whom --config names.
+    pub target: Option<String>,
+    /// A configuration file (TOML); what is typed here wins over it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// More targets (TOML).
     #[arg(long, value_name = "FILE")]
     pub targets: Option<PathBuf>,
@@ -45,9 +58,9 @@ pub struct Capture {
     /// A proxy to reach them through: http://, socks5:// or socks5h:// (names are looked up there).
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<String>,
-    /// The directory to record into.
-    #[arg(long, value_name = "DIR", default_value = "latimer")]
-    pub record: PathBuf,
+    /// The directory to record into [default: latimer].
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
     /// A regular expression for what else is to be taken out of the recording. May be repeated.
     #[arg(long, value_name = "REGEX")]
     pub secret: Vec<String>,
@@ -57,6 +70,29 @@ pub struct Capture {
     /// A command to run with the addresses set; when it ends, so does the capture.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+impl Capture {
+    /// The configuration file, with what was typed laid over it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        let record = self.record.clone().or(config.record);
+        config.record = Some(record.unwrap_or_else(|| PathBuf::from("latimer")));
+        config.recorder.reveal |= self.reveal;
+        config.recorder.secrets.extend(self.secret.iter().cloned());
+        let capture = &mut config.capture;
+        capture.target = self.target.clone().or(capture.target.take());
+        capture.upstream_proxy = self.upstream_proxy.clone().or(capture.upstream_proxy.take());
+        capture.upstream.extend(self.upstream.iter().cloned());
+        capture.port.extend(self.port.iter().cloned());
+        Ok(config)
+    }
 }
 
 /// Reads `NAME=VALUE`.
