@@ -4,43 +4,32 @@
 //! or, where there is a backend to ask, its answer, which is recorded as well.
 //!
 //! The n-th equal request of a session gets the n-th recorded answer. When they are used up, the
-//! last one is given again; with a backend, the request counts as not recorded.
+//! last one is given again; with a backend, the request counts as not recorded. A response that was
+//! made in the background, and is recorded as it was made, is queued, and there when it is asked for.
 
 mod miss;
 mod play;
+mod player;
+mod reel;
 mod sessions;
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use latimer_probe::replay::cassette::{Cassette, Nearest, Take};
-use latimer_probe::replay::matching::Asked;
-use latimer_wire::error::ApiError;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use self::miss::{likened, missing};
-use self::sessions::Sessions;
-use crate::answer::{Answer, refusal};
+use self::player::{Player, play_on};
+use self::reel::Reel;
 use crate::backplane::Runs;
-use crate::body;
 use crate::capture::Recorder;
-use crate::config::RecorderConfig;
-use crate::config::{Limits, Settings, Timeouts};
+use crate::config::{RecorderConfig, Settings};
 use crate::gateway::Gateway;
-use crate::listener::{Entrance, accept, answering, listen};
+use crate::listener::listen;
 use crate::secret::Secret;
-use crate::server::{at_the_door, healthy, respond, sweep};
 use crate::upstream::Upstream;
 
 /// Why a recording cannot be played.
@@ -108,21 +97,6 @@ struct Source {
     settings: Settings,
     upstream: Arc<Upstream>,
     secret: Secret,
-}
-
-/// The recording, how far it was read, and who has heard what.
-#[derive(Default)]
-struct Reel {
-    cassette: Cassette,
-    read_bytes: u64,
-    sessions: Sessions,
-}
-
-/// What is to be done with a request.
-enum Found {
-    Take(Arc<Take>),
-    Like(Arc<Take>, Nearest),
-    Missing(Option<Nearest>),
 }
 
 /// A recording that is being served, until this is dropped.
@@ -298,143 +272,4 @@ fn opened(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ReplayError>
         Ok((listener, address))
     });
     opened.map_err(|error| ReplayError::Listen { address, error })
-}
-
-impl Reel {
-    /// Reads what the file holds beyond what was read. An unfinished line is one to come, unless it
-    /// is the `last`.
-    fn read_on(&mut self, path: &Path, last: bool) -> io::Result<()> {
-        let mut file = File::open(path)?;
-        if file.metadata()?.len() <= self.read_bytes {
-            return Ok(());
-        }
-        let mut lines = Vec::new();
-        file.seek(SeekFrom::Start(self.read_bytes))?;
-        file.read_to_end(&mut lines)?;
-        if !last {
-            lines.truncate(memchr::memrchr(b'\n', &lines).map_or(0, |end| end + 1));
-        }
-        self.read_bytes += lines.len() as u64;
-        self.cassette.add(&lines);
-        Ok(())
-    }
-}
-
-/// A recording at its listener.
-struct Player {
-    replay: Replay,
-    address: SocketAddr,
-    /// What is asked for what is not recorded.
-    gateway: Option<Arc<Gateway>>,
-}
-
-async fn play_on(listener: TcpListener, player: Arc<Player>, stop: impl Future<Output = ()>) {
-    let (limits, timeouts) = player.bounds();
-    let entrance = Entrance {
-        connections_max: limits.connections,
-        write_wait: Timeouts::of(timeouts.client_write_ms),
-        drain: if player.gateway.is_some() {
-            Timeouts::of(timeouts.drain_ms)
-        } else {
-            Duration::ZERO
-        },
-    };
-    let upstream = player.gateway.as_ref().map(|gateway| Arc::clone(&gateway.upstream));
-    let serve = move |socket, stopped| {
-        let player = Arc::clone(&player);
-        async move {
-            answering(socket, stopped, move |request| Arc::clone(&player).respond(request)).await;
-        }
-    };
-    let sweeping = async {
-        match upstream {
-            Some(upstream) => sweep(upstream).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = accept(listener, entrance, stop, serve) => {}
-        () = sweeping => {}
-    }
-}
-
-impl Player {
-    fn bounds(&self) -> (Limits, Timeouts) {
-        let settings = self.gateway.as_ref().map(|gateway| &gateway.settings);
-        settings.map(|s| (s.limits.clone(), s.timeouts.clone())).unwrap_or_default()
-    }
-
-    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
-        if let Err(error) = at_the_door(self.address, &request) {
-            return refusal(&error);
-        }
-        if request.uri().path() == "/healthz" {
-            return healthy();
-        }
-        let (head, incoming) = request.into_parts();
-        self.answer(head, incoming).await.unwrap_or_else(|error| refusal(&error))
-    }
-
-    async fn answer(&self, head: Parts, incoming: Incoming) -> Result<Response<Answer>, ApiError> {
-        let (limits, timeouts) = self.bounds();
-        let raw = body::read(&head.headers, incoming, &limits, &timeouts).await?;
-        let plain = body::decode(&head.headers, raw.clone(), &limits).await?;
-        let asked = Asked::of(head.method.as_str(), &head.uri.to_string(), &plain);
-        let take = match (self.find(&head, &plain, &asked), &self.gateway) {
-            (Found::Take(take), _) => take,
-            (Found::Like(take, nearest), _) => {
-                (self.replay.tell)(&likened(&asked, &nearest));
-                take
-            }
-            (Found::Missing(_), Some(gateway)) => {
-                (self.replay.tell)(&format!("recording {}", asked.place));
-                let request = Request::from_parts(head, Full::<Bytes>::new(raw));
-                return Ok(respond(Arc::clone(gateway), request).await);
-            }
-            (Found::Missing(nearest), None) => {
-                let (error, told) = missing(&asked, nearest.as_ref());
-                (self.replay.tell)(&told);
-                return Err(error);
-            }
-        };
-        tracing::info!(line = take.line, status = take.status, path = head.uri.path(), "replayed");
-        Ok(play::play(&take, self.replay.speed).await)
-    }
-
-    fn find(&self, head: &Parts, body: &[u8], asked: &Asked) -> Found {
-        let session = sessions::of(&head.headers, body);
-        let records = self.gateway.is_some();
-        let mut reel = self.replay.reel();
-        if records && let Err(error) = reel.read_on(&self.replay.path, false) {
-            tracing::debug!(%error, "the recording cannot be read on");
-        }
-        let key: Arc<str> = asked.key().into();
-        let recorded = reel.cassette.find(&key);
-        if recorded.is_none() && !records {
-            return self.find_like(&mut reel, &session, asked);
-        }
-        let (key, mut takes) = recorded.unwrap_or((key, Vec::new()));
-        if records {
-            takes.retain(|take| !take.was_left);
-        }
-        let before = reel.sessions.count(&session, &key);
-        let again = takes.last().filter(|_| !records);
-        match takes.get(before).or(again) {
-            Some(take) => Found::Take(Arc::clone(take)),
-            None => Found::Missing(None),
-        }
-    }
-
-    /// What comes nearest, and its answer where that will do.
-    fn find_like(&self, reel: &mut Reel, session: &str, asked: &Asked) -> Found {
-        let nearest = reel.cassette.nearest(asked);
-        let like = nearest.as_ref().filter(|nearest| self.replay.lenient && nearest.is_like);
-        let recorded = like.and_then(|nearest| reel.cassette.find(&nearest.key));
-        let Some((key, takes)) = recorded else { return Found::Missing(nearest) };
-        let before = reel.sessions.count(session, &key);
-        match (takes.get(before).or(takes.last()), nearest) {
-            (Some(take), Some(nearest)) => Found::Like(Arc::clone(take), nearest),
-            (_, nearest) => Found::Missing(nearest),
-        }
-    }
 }

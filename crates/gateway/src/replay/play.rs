@@ -42,7 +42,8 @@ pub(super) async fn play(take: &Take, speed: Option<f64>) -> Response<Answer> {
             broadcast(vec![whole], Duration::ZERO, take.breaks_off)
         }
         (true, Some(_)) => {
-            let events = events(&take.body);
+            let frames = take.frames().into_iter();
+            let events: Vec<_> = frames.map(|frame| Bytes::from(frame.to_owned())).collect();
             let gaps = events.len().saturating_sub(1).max(1) as u64;
             let lasted_ms = take.duration_ms.saturating_sub(take.first_byte_ms);
             broadcast(events, paused(lasted_ms) / gaps as u32, take.breaks_off)
@@ -68,19 +69,6 @@ async fn pause(pause: Duration) {
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
     }
-}
-
-/// The events of a stream, each with its blank line; a last one may be cut off.
-fn events(stream: &str) -> Vec<Bytes> {
-    let (mut events, mut from, mut to) = (Vec::new(), 0, 0);
-    for line in stream.split_inclusive('\n') {
-        to += line.len();
-        if line.trim_end().is_empty() || to == stream.len() {
-            events.extend(stream.get(from..to).map(|event| Bytes::from(event.to_owned())));
-            from = to;
-        }
-    }
-    events
 }
 
 /// A body that comes piece by piece, and breaks off if it has to.

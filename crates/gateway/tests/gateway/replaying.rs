@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use latimer_gateway::Config;
 use latimer_gateway::replay::{Playing, Replay, ReplayError};
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -92,6 +93,75 @@ async fn equal_requests_are_answered_in_their_order_in_each_session() {
     assert_eq!(statuses, [200, 429, 200], "the last is given again");
     let header = post("session-id: three\r\n", r#"{"model":"m","input":"again","stream":false}"#);
     assert_eq!(ask(playing.address(), &header).await.status, 429);
+}
+
+fn in_background(text: &str, stream: bool) -> Vec<u8> {
+    let body = json!({"model": "m", "input": text, "background": true, "stream": stream});
+    post("", body.to_string())
+}
+
+/// Polled once before the recording ends, and in ways that the recording does not have.
+#[tokio::test]
+async fn what_was_made_in_the_background_is_queued_and_there_when_it_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start_in(directory, before(mock(SCRIPT).await)).await;
+    let queued = ask(gateway.address, &in_background("Hi", false)).await;
+    let streamed = ask(gateway.address, &in_background("Hi", true)).await;
+    let path = |response: &Value| format!("/v1/responses/{}", response["id"].as_str().unwrap());
+    let (polled, followed) = (path(&queued.json()), path(&streamed.terminal()["response"]));
+    let made = within("it is made", async {
+        loop {
+            let made = ask(gateway.address, &get(&polled)).await.json();
+            if made["status"] == "completed" {
+                return made;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    });
+    let made = made.await;
+    let _ = gateway.stop.send(());
+    within("the gateway stops", gateway.running).await.unwrap();
+
+    let playing = play(gateway.directory.path());
+    let ask = async |request: &[u8]| ask(playing.address(), request).await;
+    let again = ask(&in_background("Hi", false)).await;
+    assert_eq!(again.header("content-type"), Some("application/json"));
+    assert_eq!(again.json(), queued.json(), "queued, under the same id");
+    assert_eq!(ask(&get(&format!("{polled}?include=x"))).await.json(), made);
+    let told = ask(&get(&format!("{polled}?stream=true"))).await;
+    assert_eq!(told.terminal()["response"], made);
+    assert_eq!(ask(&in_background("Hi", true)).await.text(), streamed.text());
+    let all = streamed.events();
+    for after in [0, 3, all.len() - 1] {
+        let rest = ask(&get(&format!("{followed}?stream=true&starting_after={after}"))).await;
+        assert_eq!((rest.status, rest.events()), (200, all[after + 1..].to_vec()));
+    }
+    for other in ["/v1/responses/resp_other", &format!("{polled}/input_items")] {
+        assert_eq!(ask(&get(other)).await.error()["code"], "no_recording");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_broke_off_is_followed_as_far_as_it_came() {
+    let begun = r#"{\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"object\":\"response\",\"status\":\"in_progress\"}}"#;
+    let next = r#"{\"type\":\"response.in_progress\",\"sequence_number\":1}"#;
+    let body = format!("data: {begun}\\n\\ndata: {next}\\n\\n");
+    let line = format!(
+        "{{\"request\":{{\"method\":\"POST\",\"url\":\"/v1/responses\",\"body\":{{\"background\":true}}}},\
+         \"response\":{{\"status_code\":200,\"headers\":{{\"content-type\":\"text/event-stream\"}},\
+         \"body\":\"{body}\"}},\"latimer\":{{\"outcome\":\"failed\"}}}}\n"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("traffic.jsonl"), line).unwrap();
+    let playing = play(directory.path());
+    let queued = ask(playing.address(), &post("", r#"{"background":true}"#)).await.json();
+    assert_eq!(queued["status"], "queued");
+    let whole = ask(playing.address(), &get("/v1/responses/resp_1")).await;
+    assert_eq!(whole.error()["code"], "no_recording", "it never ended");
+    let path = "/v1/responses/resp_1?stream=true&starting_after=0";
+    let rest = ask(playing.address(), &get(path)).await;
+    assert!(rest.text().contains("in_progress") && !rest.text().contains("created"));
+    assert!(!rest.whole, "it breaks off again");
 }
 
 #[tokio::test]

@@ -68,6 +68,8 @@ pub struct Nearest {
 #[derive(Debug, Default)]
 pub struct Cassette {
     takes: HashMap<Arc<str>, Vec<Arc<Take>>>,
+    /// The takes in which responses were made, by the ids of those.
+    made: HashMap<String, Arc<Take>>,
     holes: Vec<Hole>,
     lines: u64,
 }
@@ -136,7 +138,11 @@ impl Cassette {
         };
         let request = &exchange.request;
         let asked = Asked::recorded(&request.method, &request.url, &request.body);
-        self.takes.entry(asked.key().into()).or_default().push(Arc::new(take));
+        let take = Arc::new(take);
+        if request.method == "POST" && !take.was_left {
+            self.made.extend(take.response_id().map(|id| (id, Arc::clone(&take))));
+        }
+        self.takes.entry(asked.key().into()).or_default().push(take);
     }
 
     fn hole(&mut self, line: u64, is_playable: bool, why: String) {
@@ -149,6 +155,11 @@ impl Cassette {
         let (key, takes) = self.takes.get_key_value(key)?;
         let heard: Vec<_> = takes.iter().filter(|take| !take.was_left).cloned().collect();
         Some((Arc::clone(key), if heard.is_empty() { takes.clone() } else { heard }))
+    }
+
+    /// The take in which the response of this id was made.
+    pub fn made(&self, id: &str) -> Option<&Take> {
+        self.made.get(id).map(Arc::as_ref)
     }
 
     /// The recorded request that is nearest, one for the same form of answer before all others.

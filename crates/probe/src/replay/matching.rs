@@ -160,6 +160,12 @@ impl Asked {
         self.place == other.place && streams(self) == streams(other)
     }
 
+    /// Whether it wants a response that is made in the background, for which it will ask later.
+    pub fn is_polled(&self) -> bool {
+        let is_set = |member: &str| self.body.get(member) == Some(&Value::Bool(true));
+        is_set("background") && !is_set("stream")
+    }
+
     /// How far apart two requests are; 0 where they are the same.
     pub(crate) fn distance(&self, asked: &Asked) -> u64 {
         let mut distance = 0;
