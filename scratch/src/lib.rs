@@ -74,6 +74,37 @@ impl PostgresServer {
         self.run("pg_ctl", &["stop", "-w", "-m", "immediate", "-D", &self.data()]).map(drop)
     }
 
+    /// Freezes it, as a machine does that swaps: connections stay, and nothing answers.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal("-CONT")
+    }
+
+    /// Gives a signal to the server and to its processes, which are one for each connection and some
+    /// more.
+    fn signal(&self, signal: &str) -> Result<()> {
+        let file = self.directory.path().join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file)?;
+        let main = text.lines().next().unwrap_or_default().trim().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children"))?;
+        let all = std::iter::once(&*main).chain(children.split_whitespace());
+        let status = Command::new("kill").arg(signal).args(all).status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Error::other(format!("kill {signal}: {status}"))),
+        }
+    }
+
     /// The address of its one database, which is empty at first.
     pub fn address(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
@@ -111,7 +142,8 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // Where it has crashed there is nothing to stop.
+        // Where it has crashed there is nothing to stop; what is frozen would not hear it.
+        let _ = self.thaw();
         let _ = self.crash();
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use latimer_wire::error::ApiError;
+use latimer_wire::json::{Object, Raw};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -232,7 +233,7 @@ pub(crate) async fn respond(
     let uri = request.uri().clone();
     let flavour = flavour::of(request.extensions(), gateway.settings.flavour);
     match paths::find(request.method(), uri.path()) {
-        Ok((Room::Health, _)) => healthy(),
+        Ok((Room::Health, _)) => healthy(gateway.state.as_deref()),
         Ok((Room::Models, _)) => exchange::list_models(&gateway, request).await,
         Ok((Room::Model(Door::Responses), _)) => {
             flavour::plainly(flavour, &mut request);
@@ -262,10 +263,16 @@ pub(crate) fn at_the_door<B>(address: SocketAddr, request: &Request<B>) -> Resul
     Ok(())
 }
 
-/// That someone is there.
-pub(crate) fn healthy() -> Response<Answer> {
-    let mut response =
-        Response::new(Answer::Whole(Some(Bytes::from_static(b"{\"status\":\"ok\"}"))));
+/// That someone is there, and what is to be said of what is kept: how many answers were to be stored and
+/// are not.
+pub(crate) fn healthy(state: Option<&State>) -> Response<Answer> {
+    let state = state.map(State::health);
+    let mut body = String::new();
+    Object::new(&mut body)
+        .text("status", "ok")
+        .raw_if("state", state.as_deref().map(Raw::unchecked))
+        .end();
+    let mut response = Response::new(Answer::Whole(Some(Bytes::from(body))));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

@@ -82,7 +82,7 @@ impl Player {
             return refusal(&error);
         }
         if request.uri().path() == "/healthz" {
-            return healthy();
+            return healthy(None);
         }
         let (head, incoming) = request.into_parts();
         self.answer(head, incoming).await.unwrap_or_else(|error| refusal(&error))

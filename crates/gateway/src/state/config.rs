@@ -1,7 +1,9 @@
 //! What an operator can set about what is kept between requests.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use latimer_store::{MemoryLimits, PostgresOptions, SqliteOptions};
 use serde::Deserialize;
 
 /// What is kept between requests, where, and for how long. All keys are optional.
@@ -20,6 +22,12 @@ pub struct StateConfig {
     pub compaction_prompt: Option<String>,
     /// How long a response can be asked for after it was made, in seconds. Default 30 days.
     pub ttl_s: u64,
+    /// How much one tenant may keep, in bytes of JSON and some for each row. Default 64 MiB in memory,
+    /// 1 GiB in a file, 16 GiB in PostgreSQL.
+    pub tenant_bytes: Option<u64>,
+    /// How much all of them may keep in memory or in the file. Default 256 MiB in memory, 8 GiB in a
+    /// file.
+    pub total_bytes: Option<u64>,
     /// Whether an answer that cannot be stored is an error. Otherwise it is given, and says that it
     /// is not stored.
     pub fail_closed: bool,
@@ -38,6 +46,36 @@ pub struct StateConfig {
     pub history_bytes: u64,
 }
 
+impl StateConfig {
+    pub(super) fn memory(&self) -> MemoryLimits {
+        let usual = MemoryLimits::default();
+        MemoryLimits {
+            tenant_bytes: self.tenant_bytes.unwrap_or(usual.tenant_bytes),
+            total_bytes: self.total_bytes.unwrap_or(usual.total_bytes),
+        }
+    }
+
+    pub(super) fn sqlite(&self) -> SqliteOptions {
+        let (wait, usual) = (Duration::from_millis(self.wait_ms), SqliteOptions::default());
+        SqliteOptions {
+            lock_wait: wait,
+            queue_wait: wait,
+            tenant_bytes: self.tenant_bytes.unwrap_or(usual.tenant_bytes),
+            file_bytes: self.total_bytes.unwrap_or(usual.file_bytes),
+            ..usual
+        }
+    }
+
+    pub(super) fn postgres(&self) -> PostgresOptions {
+        let usual = PostgresOptions::default();
+        PostgresOptions {
+            answer_wait: Duration::from_millis(self.wait_ms),
+            tenant_bytes: self.tenant_bytes.unwrap_or(usual.tenant_bytes),
+            ..usual
+        }
+    }
+}
+
 impl Default for StateConfig {
     fn default() -> Self {
         StateConfig {
@@ -46,6 +84,8 @@ impl Default for StateConfig {
             seal_key_env: None,
             compaction_prompt: None,
             ttl_s: 30 * 24 * 3600,
+            tenant_bytes: None,
+            total_bytes: None,
             fail_closed: false,
             wait_ms: 5_000,
             background: 256,
@@ -98,14 +138,21 @@ impl TryFrom<String> for Keeper {
     }
 }
 
-/// Without what an address may hold.
-impl std::fmt::Debug for Keeper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Keeper {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
             Keeper::Sqlite => "sqlite",
             Keeper::Memory => "memory",
             Keeper::Postgres(_) => "postgres",
             Keeper::Off => "off",
-        })
+        }
+    }
+}
+
+/// Without what an address may hold.
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }

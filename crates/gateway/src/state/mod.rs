@@ -24,10 +24,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use latimer_store::{
-    Bounds, Id, Memory, MemoryLimits, NEVER, Pending, Postgres, PostgresOptions, Sqlite,
-    SqliteOptions, Store, StoreError,
-};
+use latimer_store::{Bounds, Id, Memory, NEVER, Pending, Postgres, Sqlite, Store, StoreError};
+
+use latimer_wire::json::Object;
 
 use crate::background::Runs;
 use crate::clock::unix_seconds;
@@ -60,22 +59,16 @@ impl State {
         if settings.upstream.as_ref().is_some_and(|target| target.remembers) {
             return Ok(None);
         }
-        let wait = Duration::from_millis(config.wait_ms);
         let store: Arc<dyn Store> = match &config.store {
             Keeper::Off => return Ok(None),
-            Keeper::Memory => Arc::new(Memory::new(MemoryLimits::default())),
+            Keeper::Memory => Arc::new(Memory::new(config.memory())),
             Keeper::Sqlite => {
                 let path = settings.directory.join(FILE);
                 std::fs::create_dir_all(&settings.directory)
                     .map_err(|error| StoreError::Gone(error.to_string()))?;
-                let waits =
-                    SqliteOptions { lock_wait: wait, queue_wait: wait, ..Default::default() };
-                Arc::new(Sqlite::open(path, waits)?)
+                Arc::new(Sqlite::open(path, config.sqlite())?)
             }
-            Keeper::Postgres(address) => {
-                let waits = PostgresOptions { answer_wait: wait, ..Default::default() };
-                Arc::new(Postgres::new(address, waits)?)
-            }
+            Keeper::Postgres(address) => Arc::new(Postgres::new(address, config.postgres())?),
         };
         let owner = Id::from(uuid::Uuid::now_v7().into_bytes());
         Ok(Some(State {
@@ -111,6 +104,16 @@ impl State {
             Ok(0) | Err(_) => NEVER,
             Ok(ttl) => now().saturating_add(ttl),
         }
+    }
+
+    /// What an operator is told of it, as JSON.
+    pub fn health(&self) -> String {
+        let mut out = String::new();
+        Object::new(&mut out)
+            .text("store", self.config.store.name())
+            .number("unstored", self.lost.load(Ordering::Relaxed))
+            .end();
+        out
     }
 
     /// Counts an answer that could not be stored.

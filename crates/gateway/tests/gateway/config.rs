@@ -80,8 +80,11 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(config.timeouts, Config::default().timeouts);
     let (state, default) = (config.state, StateConfig::default());
     assert_eq!(state.directory.as_deref(), Some(Path::new("latimer")));
+    // What is shown of these is an example.
     let StateConfig { directory, seal_key_env, compaction_prompt, .. } = state.clone();
-    assert_eq!(state, StateConfig { directory, seal_key_env, compaction_prompt, ..default });
+    let StateConfig { tenant_bytes, total_bytes, .. } = state;
+    let examples = StateConfig { directory, seal_key_env, compaction_prompt, ..default };
+    assert_eq!(state, StateConfig { tenant_bytes, total_bytes, ..examples });
     for table in ["", "[limits]", "[timeouts]", "[upstream]", "[chat_clients]", "[state]"] {
         let error = toml::from_str::<Config>(&format!("{table}\nno_such_key = 1")).unwrap_err();
         let keys: Vec<_> = error.message().split('`').skip(3).step_by(2).collect();

@@ -10,6 +10,7 @@
 
 mod background;
 mod backplane;
+mod bad_days;
 mod bodies;
 mod broken_sockets;
 mod chat_clients;

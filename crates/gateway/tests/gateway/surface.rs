@@ -149,6 +149,7 @@ async fn the_list_of_endpoints_is_whole() {
     }
     let sources = [
         ("background", include_str!("background.rs")),
+        ("bad_days", include_str!("bad_days.rs")),
         ("compaction", include_str!("compaction.rs")),
         ("conversations", include_str!("conversations.rs")),
         ("flavour", include_str!("flavour.rs")),
