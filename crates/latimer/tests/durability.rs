@@ -55,7 +55,7 @@ fn recorded(folder: &Path) -> Recorded {
                 }
                 Err(Unreadable::Incident { incident, .. }) => {
                     all.lost += incident.lost;
-                    all.torn += usize::from(incident.torn);
+                    all.torn += usize::from(incident.torn && incident.cut_bytes == 0);
                 }
                 Err(error) => all.unreadable.push(error.to_string()),
             }

@@ -1,7 +1,8 @@
 //! The file that is written: lines are appended, each by one write, so that several processes may
 //! write one file. It is opened anew where it was removed or renamed, closed as a segment when it is
 //! long or old enough, and brought to the disk in the background. A line that was cut off, by a crash
-//! or a full disk, is ended before the next, with a word about it.
+//! or a full disk, is taken away by who opens the file as its only writer, and else ended before the next;
+//! both with a word about it.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use latimer_probe::record::account::Incident;
-use latimer_wire::json::Object;
+use latimer_wire::json::{Object, Raw};
 
 use super::losses::Losses;
 use super::segments;
@@ -25,6 +26,8 @@ const UNSYNCED_TIME: Duration = Duration::from_millis(700);
 /// How long to wait where a file becomes a segment just as it is opened, and how often.
 const LOCK_WAIT: Duration = Duration::from_millis(1);
 const LOCK_TRIES: usize = 1_000;
+/// How much of the end of a file is read at a time to find where its last line begins.
+const TAIL_BYTES: usize = 64 << 10;
 /// Only the user may read what was said.
 const MODE: u32 = 0o600;
 
@@ -45,6 +48,8 @@ struct Open {
     identity: (u64, u64),
     /// A device or a pipe is only written.
     is_regular: bool,
+    /// How much of a line that was cut off was taken away, until that is said.
+    cut_bytes: u64,
     /// Where it ended when it was last written; before that nothing is known of its end.
     end: Option<u64>,
     /// When its first line was written, in milliseconds since 1970.
@@ -67,6 +72,11 @@ impl Log {
         let open = Some(Open::at(&path)?);
         let closer = segments::Closer::new(&path, config.compress);
         let mut log = Log { path, config, open, losses, syncer, closer };
+        if log.open.as_ref().is_some_and(|open| open.cut_bytes > 0)
+            && let Err(error) = log.stand_at_end(0)
+        {
+            tracing::debug!(%error, "the recording cannot be written yet");
+        }
         if log.config.segment_bytes > 0 {
             log.closer.start();
         }
@@ -164,9 +174,9 @@ impl Log {
         if size > 0 {
             open.file.read_exact_at(&mut last, size - 1)?;
         }
-        open.end = Some(size);
         if last == [b'\n'] {
-            return Ok(());
+            open.end = Some(size).filter(|_| open.cut_bytes == 0);
+            return self.say_cut();
         }
         (&*open.file).write_all(b"\n")?;
         let end = (&*open.file).stream_position()?;
@@ -176,6 +186,21 @@ impl Log {
             let path = self.path.display().to_string();
             tracing::warn!(path, "the last line of the recording was cut off; it stays as it is");
             self.say(&Incident { torn: true, ..Incident::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Says that a line was taken away, if one was.
+    fn say_cut(&mut self) -> io::Result<()> {
+        let Some(cut_bytes) = self.open.as_ref().map(|open| open.cut_bytes).filter(|cut| *cut > 0)
+        else {
+            return Ok(());
+        };
+        let path = self.path.display().to_string();
+        tracing::warn!(path, cut_bytes, "the last line of the recording was cut off; it is gone");
+        self.say(&Incident { torn: true, cut_bytes, ..Incident::default() })?;
+        if let Some(open) = &mut self.open {
+            open.cut_bytes = 0;
         }
         Ok(())
     }
@@ -276,11 +301,12 @@ impl Open {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        let file = Open::shared(path)?;
+        let (file, cut_bytes) = Open::shared(path)?;
         let found = file.metadata()?;
         Ok(Open {
             identity: identity(&found),
             is_regular: found.is_file(),
+            cut_bytes,
             end: None,
             begun_unix_ms: segments::begun_unix_ms(&file).unwrap_or_else(unix_milliseconds),
             unsynced_bytes: 0,
@@ -288,24 +314,61 @@ impl Open {
             file: Arc::new(file),
         })
     }
-}
 
-impl Open {
     /// Opens it so that whoever closes segments leaves it alone as long as it is open. It may become a
-    /// segment just then; another is in its place, or will be made.
-    fn shared(path: &Path) -> io::Result<File> {
+    /// segment just then; another is in its place, or will be made. Also gives how much of a line that
+    /// was cut off was taken away from its end.
+    fn shared(path: &Path) -> io::Result<(File, u64)> {
+        let mut cut_bytes = 0;
         for _ in 0..LOCK_TRIES {
             let mut options = OpenOptions::new();
             let file = options.create(true).append(true).read(true).mode(MODE).open(path)?;
+            // Who has it alone knows that nobody is writing just now.
+            if file.try_lock().is_ok() {
+                cut_bytes += cut_torn(&file)?;
+            }
             let is_closed = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
             let in_place = std::fs::metadata(path).ok().map(|found| identity(&found));
             if !is_closed && in_place == Some(identity(&file.metadata()?)) {
-                return Ok(file);
+                return Ok((file, cut_bytes));
             }
             std::thread::sleep(LOCK_WAIT);
         }
         Err(io::ErrorKind::ResourceBusy.into())
     }
+}
+
+/// Takes away what stands behind the last line end, unless it is a whole line; gives how much that was.
+fn cut_torn(file: &File) -> io::Result<u64> {
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Ok(0);
+    }
+    let begins = last_line(file, found.len())?;
+    let mut last = vec![0; usize::try_from(found.len() - begins).unwrap_or_default()];
+    file.read_exact_at(&mut last, begins)?;
+    let is_whole = std::str::from_utf8(&last).is_ok_and(|text| Raw::parse(text).is_ok());
+    if last.is_empty() || is_whole {
+        return Ok(0);
+    }
+    file.set_len(begins)?;
+    Ok(last.len() as u64)
+}
+
+/// Where what stands behind the last line end begins.
+fn last_line(file: &File, size: u64) -> io::Result<u64> {
+    let mut end = size;
+    let mut piece = vec![0; TAIL_BYTES];
+    while end > 0 {
+        let from = end.saturating_sub(TAIL_BYTES as u64);
+        piece.truncate(usize::try_from(end - from).unwrap_or(TAIL_BYTES));
+        file.read_exact_at(&mut piece, from)?;
+        if let Some(at) = memchr::memrchr(b'\n', &piece) {
+            return Ok(from + at as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
 }
 
 fn identity(of: &Metadata) -> (u64, u64) {

@@ -111,26 +111,46 @@ fn the_index_says_where_each_exchange_stands() {
     assert!(seen.len() >= 8 && seen.iter().zip(1..).all(|(seen, wanted)| *seen == wanted));
 }
 
+/// A file that was cut off at each place is opened, by an only writer and beside another.
 #[test]
-fn a_line_that_was_cut_off_is_ended_with_a_word() {
+fn a_line_that_was_cut_off_is_taken_away_or_ended_with_a_word() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("traffic.jsonl");
     let whole = line(1) + &line(2);
-    for cut in 1..whole.len() {
-        std::fs::write(&path, &whole[..cut]).expect("a file");
-        let mut log = log(&path, &RecorderConfig::one_file(), |_| Ok(()));
+    let open = || log(&path, &RecorderConfig::one_file(), |_| Ok(()));
+    for (cut, is_alone) in (1..whole.len()).flat_map(|cut| [(cut, true), (cut, false)]) {
+        let begun = &whole[..cut];
+        std::fs::write(&path, begun).expect("a file");
+        let other = std::fs::File::open(&path).expect("the file");
+        if !is_alone {
+            other.lock_shared().expect("another writer");
+        }
+        let mut log = open();
         log.append(line(3).as_bytes());
         log.finish();
         let (numbers, incidents) = read_all(folder.path());
-        let before = whole[..cut].matches('\n').count();
+        let before = begun.matches('\n').count();
         // Without its line end a line is whole all the same.
-        let whole_at_end = whole[..cut].ends_with('}') && whole[cut..].starts_with('\n');
+        let whole_at_end = begun.ends_with('}') && whole[cut..].starts_with('\n');
         let kept = before + usize::from(whole_at_end);
         assert_eq!(numbers.len(), kept + 1, "cut at {cut}");
         assert_eq!(numbers.last(), Some(&3));
-        let is_torn = !whole[..cut].ends_with('\n');
-        assert_eq!(incidents.iter().filter(|incident| incident.torn).count(), usize::from(is_torn));
+        let torn = begun.rsplit('\n').next().map_or(0, str::len) as u64;
+        let is_cut = is_alone && !whole_at_end && torn > 0;
+        let wanted =
+            Incident { torn: true, cut_bytes: torn * u64::from(is_cut), ..Incident::default() };
+        assert_eq!(incidents, Vec::from_iter((torn > 0).then_some(wanted)), "cut at {cut}");
+        let unreadable =
+            latimer_probe::record::exchange::read(&std::fs::read(&path).expect("a file"))
+                .filter(|line| !matches!(line, Ok(_) | Err(Unreadable::Incident { .. })))
+                .count();
+        assert_eq!(unreadable, usize::from(!is_alone && !whole_at_end && torn > 0), "cut at {cut}");
     }
+    // It is said although nothing is written then, and where the rest is longer than one look.
+    let text = line(1) + "{" + &"x".repeat(200_000);
+    std::fs::write(&path, text).expect("a file");
+    open().finish();
+    assert_eq!(read_all(folder.path()).1[0].cut_bytes, 200_001);
 }
 
 #[test]

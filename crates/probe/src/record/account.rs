@@ -317,6 +317,9 @@ pub struct Incident {
     /// The line before this one was cut off while it was written, by a crash or a full disk.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub torn: bool,
+    /// How much there was of that line: it was taken away, as nobody else was writing. 0: it stays.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cut_bytes: u64,
     /// The segment that the system could not bring to the disk: it may be damaged after a power
     /// loss. What follows stands in a new one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -417,7 +417,10 @@ impl Incident {
     /// What it says, in words.
     fn words(&self) -> String {
         let lost = (self.lost > 0).then(|| format!("{} exchanges were lost", self.lost));
-        let torn = self.torn.then(|| "the line before was cut off".to_owned());
+        let torn = self.torn.then(|| match self.cut_bytes {
+            0 => "the line before was cut off".to_owned(),
+            bytes => format!("a line that was cut off after {bytes} bytes was taken away"),
+        });
         let suspect = self.suspect.as_ref().map(|segment| format!("{segment} may be damaged"));
         let said = [lost, torn, suspect, self.reason.clone()];
         said.into_iter().flatten().collect::<Vec<_>>().join("; ")
