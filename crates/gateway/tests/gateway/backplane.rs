@@ -153,7 +153,7 @@ async fn an_agent_that_fails_is_a_clear_error() {
 
 #[tokio::test]
 async fn an_agent_that_hangs_is_given_up_and_ended() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     let pid = directory.path().join("pid");
     let hanging = shell(&format!("echo $$ > '{}'; sleep 1000", pid.display()));
     let timeouts = Timeouts { idle_ms: 300, ..Timeouts::default() };
@@ -166,7 +166,7 @@ async fn an_agent_that_hangs_is_given_up_and_ended() {
 
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_agent() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     let pid = directory.path().join("pid");
     let gateway =
         Gateway::start(shell(&format!("echo $$ > '{}'; sleep 1000", pid.display()))).await;

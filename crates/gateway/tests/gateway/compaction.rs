@@ -42,7 +42,7 @@ async fn with_key_in(backend: &Backend, directory: &Path) -> Gateway {
 #[tokio::test]
 async fn a_trigger_brings_one_compaction_that_any_replica_opens() {
     let backend = Backend::start().await;
-    let key = tempfile::tempdir().unwrap();
+    let key = Folder::new();
     let gateway = with_key_in(&backend, key.path()).await;
     let tools = json!([{"type": "function", "name": "f", "parameters": {"type": "object"}}]);
     let input = json!([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"},
@@ -71,7 +71,7 @@ async fn a_trigger_brings_one_compaction_that_any_replica_opens() {
 #[tokio::test]
 async fn what_cannot_be_opened_is_named_by_its_place() {
     let backend = Backend::start().await;
-    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (here, there) = (Folder::new(), Folder::new());
     let gateway = with_key_in(&backend, here.path()).await;
     let stranger = with_key_in(&backend, there.path()).await;
     let body = json!({"input": [{"role": "user", "content": "x"}, {"type": "compaction_trigger"}]});

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::Folder;
 use latimer_gateway::Config;
 use latimer_gateway::state::StateConfig;
 
@@ -32,7 +33,7 @@ const WRONG: &[(&str, &[&str])] = &[
 ];
 
 fn resolve(text: &str) -> Result<latimer_gateway::Settings, String> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     let path = directory.path().join("latimer.toml");
     std::fs::write(&path, text).unwrap();
     let env = |name: &str| (name == "BLANK").then(|| " ".to_owned());

@@ -358,7 +358,7 @@ fn a_script_that_cannot_be_used_says_where_and_why() {
             "rule 2 has an `after` for a fault that counts no frames, or has its number",
         ),
     ];
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     for (name, text, wanted) in cases {
         let path = directory.path().join(name);
         std::fs::write(&path, text).unwrap();

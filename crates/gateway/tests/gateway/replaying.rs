@@ -26,8 +26,8 @@ fn asking(path: &str, text: &str, stream: bool) -> Vec<u8> {
 }
 
 /// What a gateway before the mock answered, and its recording.
-async fn recorded(requests: &[Vec<u8>]) -> (Vec<Answered>, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
+async fn recorded(requests: &[Vec<u8>]) -> (Vec<Answered>, Folder) {
+    let directory = Folder::new();
     let gateway = Gateway::start_in(directory, before_responses(mock(SCRIPT).await)).await;
     let mut answers = Vec::new();
     for request in requests {
@@ -103,7 +103,7 @@ fn in_background(text: &str, stream: bool) -> Vec<u8> {
 /// Polled once before the recording ends, and in ways that the recording does not have.
 #[tokio::test]
 async fn what_was_made_in_the_background_is_queued_and_there_when_it_is_asked_for() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     let gateway = Gateway::start_in(directory, before(mock(SCRIPT).await)).await;
     let queued = ask(gateway.address, &in_background("Hi", false)).await;
     let streamed = ask(gateway.address, &in_background("Hi", true)).await;
@@ -151,7 +151,7 @@ async fn a_response_that_broke_off_is_followed_as_far_as_it_came() {
          \"response\":{{\"status_code\":200,\"headers\":{{\"content-type\":\"text/event-stream\"}},\
          \"body\":\"{body}\"}},\"latimer\":{{\"outcome\":\"failed\"}}}}\n"
     );
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     std::fs::write(directory.path().join("traffic.jsonl"), line).unwrap();
     let playing = play(directory.path());
     let queued = ask(playing.address(), &post("", r#"{"background":true}"#)).await.json();
@@ -201,7 +201,7 @@ async fn lenient_takes_the_nearest_of_the_same_form_and_says_what_differs() {
 
 #[tokio::test]
 async fn what_is_missing_is_recorded_once_and_then_known() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     let path = directory.path().join("new.jsonl");
     let backend = Backend::start().await;
     let mut config = before(backend.address);
@@ -248,7 +248,7 @@ async fn what_is_missing_is_recorded_once_and_then_known() {
 
 #[tokio::test]
 async fn a_recording_of_another_program_gives_no_secret_and_says_what_it_lacks() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Folder::new();
     let path = directory.path().join("traffic.jsonl");
     let answer = "{\"status_code\":200,\"headers\":{\"set-cookie\":\"canary\",\"Content-Type\":\
         \"text/event-stream\",\"content-encoding\":\"gzip\",\"content-length\":\"9\"},\

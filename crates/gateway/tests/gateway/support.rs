@@ -1,9 +1,11 @@
 //! The two ends a test puts the gateway between: a client that sends bytes and sees bytes, and a
 //! backend that the test plays by hand.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flate2::Compression;
@@ -26,10 +28,28 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     deadline.unwrap_or_else(|_| panic!("{what}: it did not happen"))
 }
 
+/// A directory that is removed when the test's thread ends: only then is nothing left that writes to it.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        thread_local!(static KEPT: RefCell<Vec<tempfile::TempDir>> = RefCell::default());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_owned();
+        KEPT.with_borrow_mut(|kept| kept.push(directory));
+        Folder(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
 /// A gateway that listens.
 pub struct Gateway {
     pub address: SocketAddr,
-    pub directory: tempfile::TempDir,
+    pub directory: Folder,
     pub stop: oneshot::Sender<()>,
     pub running: JoinHandle<()>,
 }
@@ -42,10 +62,10 @@ pub struct Recording {
 
 impl Gateway {
     pub async fn start(config: Config) -> Gateway {
-        Gateway::start_in(tempfile::tempdir().unwrap(), config).await
+        Gateway::start_in(Folder::new(), config).await
     }
 
-    pub async fn start_in(directory: tempfile::TempDir, mut config: Config) -> Gateway {
+    pub async fn start_in(directory: Folder, mut config: Config) -> Gateway {
         config.listen = Some(LOCAL);
         config.record = Some(directory.path().to_owned());
         let settings = config.resolve(|_| Some(OPERATOR_KEY.to_owned())).unwrap();

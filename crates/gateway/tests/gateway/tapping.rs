@@ -15,7 +15,7 @@ use crate::support::*;
 /// A channel that is listened on.
 pub struct Tapped {
     pub address: std::net::SocketAddr,
-    directory: tempfile::TempDir,
+    directory: Folder,
     stop: tokio::sync::oneshot::Sender<()>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -26,7 +26,7 @@ impl Tapped {
     }
 
     pub async fn start_with(upstream: String, proxy: Option<&str>, config: Config) -> Tapped {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Folder::new();
         let channel = Channel {
             name: "model".to_owned(),
             listen: LOCAL,
