@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 #[cfg(feature = "parquet")]
 use latimer_probe::formats::parquet;
-use latimer_probe::markdown::{self, Options};
+use latimer_probe::markdown::{self, MarkdownReport, Options};
 use latimer_probe::summary::{Placed, Prices, Selection, Summarizer, Summary, SummaryOptions};
 use latimer_probe::{
     formats::{csv, otlp},
@@ -51,12 +51,9 @@ pub fn report(args: args::Report) -> Result<ExitCode> {
     recording.check()?;
     match format(&args) {
         ReportFormat::Markdown => {
-            if options.selection != Selection::default() {
-                bail!("--session, --since, --model and --status need --format html, json or csv");
-            }
-            let source = args.files.iter().map(|file| file.display().to_string());
-            let report =
-                Rendered::of(&source.collect::<Vec<_>>().join(", "), &recording, args.layout)?;
+            let source: Vec<_> = args.files.iter().map(|file| file.display().to_string()).collect();
+            let source = source.join(", ");
+            let report = Rendered::of(&source, &recording, args.layout, options)?;
             match &args.output {
                 Some(path) => report.write(path)?,
                 None => report.print()?,
@@ -178,25 +175,30 @@ pub fn to(
 }
 
 /// A Markdown report that is complete.
-pub struct Rendered {
-    head: String,
+pub struct Rendered<'a> {
+    report: MarkdownReport<'a>,
     log: SpooledTempFile,
 }
 
-impl Rendered {
-    /// The report of a recording.
-    pub fn of(source: &str, recording: &Recording, layout: args::Layout) -> Result<Rendered> {
+impl<'a> Rendered<'a> {
+    /// The report of a recording, of the exchanges that are selected.
+    pub fn of(
+        source: &'a str,
+        recording: &Recording,
+        layout: args::Layout,
+        summary: SummaryOptions,
+    ) -> Result<Rendered<'a>> {
         let layout = match layout {
             args::Layout::Default => markdown::Layout::Default,
             args::Layout::Seed => markdown::Layout::Seed,
         };
-        let options = Options { source, generated_unix_s: now_unix_s(), layout };
+        let options = Options { source, generated_unix_s: summary.generated_unix_s, layout };
         let mut log = SpooledTempFile::new(IN_MEMORY_BYTES);
-        let mut report = markdown::MarkdownReport::new(options);
+        let mut report = MarkdownReport::with_summary(options, summary);
         let single = recording.single().is_some();
         recording
             .read(|file, input| report.read(if single { source } else { file }, input, &mut log))?;
-        Ok(Rendered { head: report.head(), log })
+        Ok(Rendered { report, log })
     }
 
     /// Writes it to a file.
@@ -216,7 +218,7 @@ impl Rendered {
     }
 
     fn copy_to(mut self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(self.head.as_bytes())?;
+        self.report.write_head(out)?;
         self.log.rewind()?;
         match self.log.into_inner() {
             SpooledData::InMemory(log) => out.write_all(log.get_ref()),
@@ -231,12 +233,12 @@ pub fn leave_beside(recording: &Path) -> Result<[PathBuf; 2]> {
     let files = Recording::find(&[recording.to_owned()])?;
     let [markdown, page] = ["report.md", "report.html"].map(|name| recording.with_file_name(name));
     let source = recording.display().to_string();
-    Rendered::of(&source, &files, args::Layout::Default)?.write(&markdown)?;
     let options = SummaryOptions {
         generated_unix_s: now_unix_s(),
         prices: Prices::shipped(),
         ..SummaryOptions::default()
     };
+    Rendered::of(&source, &files, args::Layout::Default, options.clone())?.write(&markdown)?;
     let summary = summarize(&files, options)?;
     to(Some(&page), |out| html::write(&summary, out))?;
     Ok([markdown, page])

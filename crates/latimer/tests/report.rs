@@ -56,6 +56,16 @@ fn a_part_can_be_selected() {
     assert_eq!(exchanges(&["--status", "error"]), 2);
     assert_eq!(exchanges(&["--status", "429"]), 1);
     assert_eq!(exchanges(&["--since", "2025-11-20 00:54"]), 3);
+    let markdown = |arguments: &[&str]| {
+        let report = text(&report(&[&[AGENT], arguments].concat()).stdout);
+        let numbers = report.lines().filter_map(|line| line.strip_prefix("### Request "));
+        let numbers: Vec<_> = numbers.filter_map(|line| line.split(':').next()).collect();
+        assert!(report.contains(&format!("\n**Total requests:** {}\n", numbers.len())), "{report}");
+        numbers.join(" ")
+    };
+    assert_eq!(markdown(&["--session", "0199aa01-thread-c"]), "8");
+    assert_eq!(markdown(&["--status", "error"]), "3 4");
+    assert_eq!(markdown(&["--since", "2025-11-20 00:54", "--layout", "seed"]), "6 7 8");
     assert!(text(&report(&[AGENT, "--since", "yesterday"]).stderr).contains("a time is"));
     assert!(text(&report(&[AGENT, "--status", "odd"]).stderr).contains("a status is"));
 }

@@ -1,4 +1,5 @@
-//! Summaries compared with files: `fixtures/summary/<case>.jsonl` with `<case>.json` and `<case>.csv`;
+//! Summaries compared with files: `fixtures/summary/<case>.jsonl` with `<case>.json`, `.csv`, `.html` and
+//! `.md`, which has no log;
 //! the published schema; what hostile recordings make of every form of the report. With
 //! `UPDATE_FIXTURES=1` the expected files are written anew, to be looked at.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
@@ -6,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use latimer_probe::markdown::{Layout, Options, render};
+use latimer_probe::markdown::{Layout, MarkdownReport, Options};
 use latimer_probe::summary::{self, Prices, Summarizer, Summary, SummaryLimits, SummaryOptions};
 use latimer_probe::{formats::csv, html};
 
@@ -47,6 +48,17 @@ fn page(summary: &Summary) -> String {
     String::from_utf8(page).expect("text")
 }
 
+/// The head and the log of a Markdown report.
+fn markdown(recording: &[u8], source: &str, summary: SummaryOptions) -> [String; 2] {
+    let generated_unix_s = summary.generated_unix_s;
+    let options = Options { source, generated_unix_s, layout: Layout::Default };
+    let (mut head, mut log) = (Vec::new(), Vec::new());
+    let mut report = MarkdownReport::with_summary(options, summary);
+    report.read(source, recording, &mut log).expect("reading from memory does not stop");
+    report.write_head(&mut head).expect("a head");
+    [head, log].map(|part| String::from_utf8(part).expect("text"))
+}
+
 #[test]
 fn every_fixture_gives_its_summary() {
     let mut cases = 0;
@@ -56,11 +68,14 @@ fn every_fixture_gives_its_summary() {
             continue;
         }
         cases += 1;
-        let (summary, rows) = summarize(&fs::read(&input).expect("a recording"), options());
+        let recording = fs::read(&input).expect("a recording");
+        let (summary, rows) = summarize(&recording, options());
         let json = serde_json::to_string_pretty(&summary).expect("JSON") + "\n";
         expect(&input.with_extension("json"), &json);
         expect(&input.with_extension("csv"), &rows);
         expect(&input.with_extension("html"), &page(&summary));
+        let [head, _] = markdown(&recording, "case.jsonl", options());
+        expect(&input.with_extension("md"), &head);
     }
     assert!(cases > 0, "the fixtures are found");
 }
@@ -149,10 +164,7 @@ fn hostile_texts_stay_in_their_places() {
 #[test]
 fn hostile_texts_leave_no_fence_of_the_markdown_report() {
     for text in HOSTILE {
-        let options = Options { source: text, generated_unix_s: 0, layout: Layout::Default };
-        let mut log = Vec::new();
-        let head = render(hostile(text).as_bytes(), &options, &mut log).expect("a report");
-        let report = head + &String::from_utf8(log).expect("text");
+        let report = markdown(hostile(text).as_bytes(), text, options()).concat();
         let outside = outside_of_fences(&report);
         for markup in ["<script", "<img", "\n# a heading", "![x]"] {
             assert!(!outside.contains(markup), "{markup} of {text:?}:\n{outside}");

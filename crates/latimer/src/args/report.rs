@@ -8,7 +8,7 @@ use latimer_probe::summary::Answered;
 const EXAMPLES: &str = "\
 Examples:
   latimer report latimer/traffic.jsonl
-      what was said, in full, as Markdown
+      sessions and turns, and then what was said, in full, as Markdown
   latimer report latimer -o report.html
       sessions and turns as a page: what each added to the prompt, where the prompt cache broke and
       what that cost, errors first, a timeline; all segments of the folder
@@ -101,6 +101,7 @@ pub enum ReportFormat {
 pub enum Layout {
     /// Fences are long enough for what they hold.
     Default,
-    /// Exactly as the first such report was laid out: fences of three, whatever they hold.
+    /// Exactly as the first such report was laid out: no sessions, and fences of three, whatever they
+    /// hold.
     Seed,
 }

@@ -33,12 +33,6 @@ pub(super) fn write(page: &mut Html<'_>, summary: &Summary) {
     });
 }
 
-/// All exchanges of a summary, in the order of its sessions.
-pub(super) fn exchanges(summary: &Summary) -> impl Iterator<Item = &Facts> {
-    let turns = summary.sessions.iter().flat_map(|session| &session.turns);
-    turns.flat_map(|turn| &turn.exchanges).chain(&summary.others)
-}
-
 fn write_sum(page: &mut Html<'_>, sum: &Sum, sessions: usize) {
     let tokens = &sum.tokens;
     let cost = match (sum.unpriced_exchanges, sum.tokens.total) {
@@ -109,7 +103,7 @@ fn write_skipped(page: &mut Html<'_>, skipped: &Skipped, left_out: u64) {
 }
 
 fn write_errors(page: &mut Html<'_>, summary: &Summary) {
-    let errors = || exchanges(summary).filter(|facts| facts.outcome.is_error());
+    let errors = || summary.exchanges().filter(|facts| facts.outcome.is_error());
     if errors().next().is_none() {
         return;
     }
@@ -136,7 +130,7 @@ fn write_errors(page: &mut Html<'_>, summary: &Summary) {
 
 fn write_misses(page: &mut Html<'_>, summary: &Summary) {
     let misses = || {
-        let cached = exchanges(summary).filter_map(|facts| Some((facts, facts.cache.as_ref()?)));
+        let cached = summary.exchanges().filter_map(|facts| Some((facts, facts.cache.as_ref()?)));
         cached.filter(|(_, cache)| cache.is_miss())
     };
     if misses().next().is_none() {

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::{code, code_cell, inline};
-use super::{Options, page::Page};
+use super::{Options, overview, page::Page};
 use crate::content::parts::Parts;
 use crate::content::structure::KeyPaths;
 use crate::content::tally::Tally;
-use crate::record::exchange::{Exchange, path_of};
+use crate::record::exchange::{Exchange, Unreadable, path_of};
 use crate::redact;
+use crate::summary::Summary;
 use crate::words::{date_and_time, grouped};
 
 /// Sums over the exchanges so far.
@@ -38,11 +39,6 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// How many exchanges were added.
-    pub(super) fn requests(&self) -> u64 {
-        self.requests
-    }
-
     /// Adds one exchange.
     pub(super) fn add(&mut self, exchange: &Exchange<'_>, parts: &Parts<'_>) {
         let request = &exchange.request;
@@ -103,26 +99,31 @@ impl Totals {
         self.lines += lines;
     }
 
-    /// Counts a line that is no record.
-    pub(super) fn add_malformed(&mut self, line: u64) {
-        self.malformed += 1;
-        self.first_malformed.get_or_insert((None, line));
+    /// Counts a line that gave no exchange.
+    pub(super) fn add_unreadable(&mut self, unreadable: &Unreadable) {
+        match unreadable {
+            Unreadable::Malformed { line, .. } => {
+                self.malformed += 1;
+                self.first_malformed.get_or_insert((None, *line));
+            }
+            Unreadable::Torn { .. } => self.torn += 1,
+            Unreadable::Incident { incident, .. } => self.lost += incident.lost,
+        }
     }
 
-    /// Counts a last line that was cut off.
-    pub(super) fn add_torn(&mut self) {
-        self.torn += 1;
-    }
-
-    /// Counts exchanges that the recorder says it could not write.
-    pub(super) fn add_lost(&mut self, exchanges: u64) {
-        self.lost += exchanges;
-    }
-
-    /// Writes everything above the log, and its heading.
-    pub(super) fn write(&self, page: &mut Page<'_>, options: &Options<'_>) {
+    /// Writes what stands above the sessions and the log; of a summary, what went wrong before
+    /// anything else.
+    pub(super) fn write(
+        &self,
+        page: &mut Page<'_>,
+        options: &Options<'_>,
+        summary: Option<&Summary>,
+    ) {
         page.paragraph("# Codex Traffic Analysis Report");
-        self.write_head(page, options);
+        self.write_head(page, options, summary);
+        if let Some(summary) = summary {
+            overview::write_wrong(page, summary);
+        }
         let rows = self.endpoints.sorted().into_iter().map(|(path, count)| {
             let methods = self.methods_by_path.get(path).into_iter().flatten();
             let methods: Vec<_> = methods.map(|method| inline(method)).collect();
@@ -133,10 +134,12 @@ impl Totals {
         section(page, "Response Status Codes", ["Status", "Count"], counts(&self.statuses));
         key_paths(page, "Request", &self.request_keys);
         key_paths(page, "Response", &self.response_keys);
-        page.line("## Full Conversation Log");
+        if let Some(summary) = summary {
+            overview::write_used(page, summary);
+        }
     }
 
-    fn write_head(&self, page: &mut Page<'_>, options: &Options<'_>) {
+    fn write_head(&self, page: &mut Page<'_>, options: &Options<'_>, summary: Option<&Summary>) {
         let duration_ms = self
             .last_unix_ms
             .zip(self.first_unix_ms)
@@ -161,6 +164,9 @@ impl Totals {
                 first.unwrap_or_default(),
                 self.torn,
             ));
+        }
+        if let Some(selected) = summary.and_then(|summary| summary.selected.as_deref()) {
+            page.line(format!("**Selected:** {}", code(selected)));
         }
         if self.lost > 0 {
             page.line(format!("**Not recorded:** {} exchanges were lost", grouped(self.lost)));
@@ -189,7 +195,7 @@ fn key_paths(page: &mut Page<'_>, side: &str, keys: &KeyPaths) {
 }
 
 /// A table under its heading; nothing at all when it has no rows.
-fn section<'c, const N: usize>(
+pub(super) fn section<'c, const N: usize>(
     page: &mut Page<'_>,
     heading: &str,
     head: [&str; N],

@@ -26,7 +26,7 @@ const LISTED_MAX: usize = 32;
 const SESSION_MEMBERS: &[&[&str]] = &[&["prompt_cache_key"], &["metadata", "user_id"]];
 
 /// One exchange, by itself.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) facts: Facts,
     pub(super) belongs: Belonging,
     /// What was asked; none where the request is no prompt.
@@ -45,12 +45,11 @@ pub(super) struct Belonging {
 
 impl Seen {
     /// Reads an exchange.
-    pub(super) fn of(exchange: &Exchange<'_>) -> Seen {
-        let parts = Parts::of(exchange);
+    pub(crate) fn of(exchange: &Exchange<'_>, parts: &Parts<'_>) -> Seen {
         let body = parts.request.json();
         let body = body.as_ref();
         let (account, belongs) = account(exchange, body);
-        let answer = answer(exchange, &parts);
+        let answer = answer(exchange, parts);
         let outcome = ending(exchange, account.outcome, &answer);
         let facts = Facts {
             at_unix_ms: exchange.timestamp_unix_ms,

@@ -1,6 +1,6 @@
 //! What a recording holds, as data: sessions, their turns, the exchanges of each, and sums over all of
 //! them. In: one recording or several, in one pass over their lines by all cores. Out: a [`Summary`],
-//! of which every writer (JSON, HTML, CSV, the terminal) is a view. Memory is bounded: of a body only
+//! of which every writer (JSON, HTML, Markdown, CSV, the terminal) is a view. Memory is bounded: of a body only
 //! small facts stay, and of exchanges beyond [`SummaryLimits`] only what they add to the sums.
 
 mod against;
@@ -24,8 +24,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::blocks;
+use crate::content::parts::Parts;
 use crate::record::exchange::{self, Unreadable};
-use facts::Seen;
+pub(crate) use facts::Seen;
 use sessions::Assembly;
 
 /// The version of the summary's form; it changes when a member changes its meaning or goes.
@@ -101,6 +102,14 @@ pub struct Summary {
     pub skipped: Skipped,
     /// Exchanges that are in the sums only, because there are more than the summary keeps.
     pub left_out_exchanges: u64,
+}
+
+impl Summary {
+    /// All exchanges that are kept, in the order of their sessions.
+    pub fn exchanges(&self) -> impl Iterator<Item = &Facts> {
+        let turns = self.sessions.iter().flat_map(|session| &session.turns);
+        turns.flat_map(|turn| &turn.exchanges).chain(&self.others)
+    }
 }
 
 /// Lines that are no exchanges.
@@ -435,7 +444,7 @@ impl Summarizer {
     ) -> io::Result<()> {
         self.begin(source);
         let assembly = &mut self.assembly;
-        let read = |lines: &[u8], read: &mut Lines| *read = Seen::of_lines(lines);
+        let read = |lines: &[u8], read: &mut Lines| *read = Lines::of(lines);
         blocks::in_order(recording, read, |lines| assembly.add(std::mem::take(lines), watch))
     }
 
@@ -453,7 +462,16 @@ impl Summarizer {
         lines: &[u8],
         watch: &mut dyn FnMut(&Placed<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.assembly.add(Seen::of_lines(lines), watch)
+        self.add(Lines::of(lines), watch)
+    }
+
+    /// The same for lines that were read already.
+    pub(crate) fn add(
+        &mut self,
+        lines: Lines,
+        watch: &mut dyn FnMut(&Placed<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.assembly.add(lines, watch)
     }
 
     /// The summary of all that was read.
@@ -487,18 +505,25 @@ pub fn schema() -> String {
 
 /// The lines of a block as they were read.
 #[derive(Default)]
-struct Lines {
+pub(crate) struct Lines {
     /// How many line ends there are.
-    count: u64,
+    pub(crate) count: u64,
     /// What each record says, and on which line.
     seen: Vec<(u64, Result<Seen, Unreadable>)>,
 }
 
-impl Seen {
-    fn of_lines(lines: &[u8]) -> Lines {
-        let seen = exchange::read_numbered(lines)
-            .map(|(line, exchange)| (line, exchange.map(|exchange| Seen::of(&exchange))))
-            .collect();
+impl Lines {
+    fn of(lines: &[u8]) -> Lines {
+        let seen = exchange::read_numbered(lines).map(|(line, exchange)| {
+            let seen = exchange.map(|exchange| Seen::of(&exchange, &Parts::of(&exchange)));
+            (line, seen)
+        });
+        let seen = seen.collect();
         Lines { count: memchr::memchr_iter(b'\n', lines).count() as u64, seen }
+    }
+
+    /// Adds what the next record says.
+    pub(crate) fn push(&mut self, line: u64, seen: Result<Seen, Unreadable>) {
+        self.seen.push((line, seen));
     }
 }
