@@ -1,11 +1,11 @@
 //! The command line: it reads what was typed, wires the libraries together, and says what went
 //! wrong in a sentence. What it does is in the libraries.
 
-mod against;
 mod args;
 mod capture;
 mod check;
 mod convert;
+mod diff;
 mod findings;
 mod follow;
 mod receipt;

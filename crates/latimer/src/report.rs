@@ -19,7 +19,7 @@ use tempfile::{SpooledData, SpooledTempFile};
 
 use crate::args::{self, ReportFormat};
 use crate::recording::Recording;
-use crate::{against, follow};
+use crate::{diff, follow};
 
 /// How much of a report waits for its head in memory; what is longer waits in a temporary file.
 const IN_MEMORY_BYTES: usize = 16 << 20;
@@ -43,9 +43,9 @@ pub fn report(args: args::Report) -> Result<ExitCode> {
     if args.follow {
         return follow::follow(&args.files, options);
     }
-    if let Some(other) = &args.against {
+    if !args.diff.is_empty() {
         let output = args.output.as_deref();
-        return against::report(&args.files, other, options, format(&args), output);
+        return diff::report(&args.files, &args.diff, &options, format(&args), output);
     }
     let recording = Recording::find(&args.files)?;
     recording.check()?;

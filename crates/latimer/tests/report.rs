@@ -152,10 +152,13 @@ fn a_file_of_another_form_is_named() {
 }
 
 #[test]
-fn two_sessions_are_held_against_each_other() {
-    let ids = ["0199aa01-thread-m", "0199aa01-thread-c"];
-    let compared = report(&[AGENT, "--session", ids[0], "--against", ids[1]]);
-    let compared = text(&compared.stdout);
+fn two_sessions_are_shown_side_by_side() {
+    let (main, child) = ("0199aa01-thread-main", "0199aa01-thread-c");
+    let printed = |arguments: &[&str]| {
+        let output = report(&[&["--diff"], arguments].concat());
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let diff = printed(&[main, child, AGENT]);
     for line in [
         "**One:** `0199aa01-thread-main`",
         "| exchanges | 7 | 1 | ≠ |",
@@ -163,18 +166,29 @@ fn two_sessions_are_held_against_each_other() {
         "## Turn 1: prompt, models, exchanges, errors, calls, said, tokens differ",
         "## Turn 2: only in the one",
     ] {
-        assert!(compared.lines().any(|of| of == line), "{line}\n{compared}");
+        assert!(diff.lines().any(|of| of == line), "{line}\n{diff}");
     }
-    let same = json(&[AGENT, "--session", ids[0], "--against", "0199aa01-thread-main"]);
-    assert!(
-        same["turns"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|turn| turn["differs"] == Value::Array(vec![]))
-    );
-    let unclear = report(&[AGENT, "--against", AGENT]);
-    assert!(text(&unclear.stderr).contains("which session? Name it with --session ID: 0199aa01-"));
+    let same: Value =
+        serde_json::from_str(&printed(&[main, main, AGENT, "--format", "json"])).unwrap();
+    let turns = same["turns"].as_array().unwrap();
+    assert_eq!(turns.len(), 2);
+    assert!(turns.iter().all(|turn| turn["differs"] == Value::Array(vec![])));
+    let page = printed(&[main, child, AGENT, "--format", "html"]);
+    assert!(page.contains("<b>Turn 2: only in the one</b>"), "{page}");
+
+    let here = tempfile::tempdir().unwrap();
+    let alone = here.path().join("alone.jsonl");
+    let lines = fs::read_to_string(AGENT).unwrap();
+    fs::write(&alone, lines.lines().next().unwrap()).unwrap();
+    let alone = alone.to_str().unwrap();
+    let mixed = printed(&[alone, main, AGENT]);
+    assert!(mixed.contains("| exchanges | 1 | 7 | ≠ |"), "{mixed}");
+    assert!(printed(&[alone, alone]).contains("| exchanges | 1 | 1 |  |"));
+
+    assert!(printed(&["0199aa01", main, AGENT]).contains("which session of"));
+    assert!(printed(&["0199", "0199"]).contains("--diff ID ID FILE"));
+    assert!(printed(&["nobody", main, AGENT]).contains("there is no session nobody in"));
+    assert!(printed(&[main, child, AGENT, "--format", "csv"]).contains("markdown, html or json"));
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn what_passes_on_a_websocket_beside_messages_is_told() {
 #[test]
 fn the_schema_is_that_of_the_types() {
     expect(&folder("docs/summary.schema.json"), &(summary::schema() + "\n"));
+    expect(&folder("docs/diff.schema.json"), &(summary::diff_schema() + "\n"));
 }
 
 /// Texts that try to leave the place they are put in.

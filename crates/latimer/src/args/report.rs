@@ -21,8 +21,10 @@ Examples:
   latimer report latimer --format otlp | \\
       curl http://127.0.0.1:4318/v1/traces -H 'content-type: application/json' --data-binary @-
       traces for OpenTelemetry
-  latimer report before.jsonl --against after.jsonl
+  latimer report --diff before.jsonl after.jsonl -o diff.html
       two sessions side by side: sums, and the turns in which they differ
+  latimer report --diff 0199aa 0199bb latimer
+      the same of two sessions in one folder, by the beginnings of their ids
   latimer report latimer --follow
       turns as they are recorded, until Ctrl-C
 
@@ -41,7 +43,7 @@ goes before them:
 #[command(after_help = EXAMPLES)]
 pub struct Report {
     /// The recordings: files (`traffic.jsonl`, `*.jsonl.zst`), or folders of them.
-    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["schema", "diff"])]
     pub files: Vec<PathBuf>,
     /// Where to write it; without this it is printed.
     #[arg(short, long, value_name = "FILE")]
@@ -67,9 +69,10 @@ pub struct Report {
     /// What models cost: a TOML file, as below.
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
-    /// Hold the session against another one: the recording it is in, or its id in the same recording.
-    #[arg(long, value_name = "FILE|ID", conflicts_with = "follow")]
-    pub against: Option<String>,
+    /// Two sessions side by side, as Markdown, HTML or JSON: each a recording with one session, or the id
+    /// of a session in FILE.
+    #[arg(long, num_args = 2, value_names = ["FILE|ID", "FILE|ID"], conflicts_with_all = ["follow", "session"])]
+    pub diff: Vec<String>,
     /// Show turns as they are recorded.
     #[arg(long, conflicts_with_all = ["output", "format"])]
     pub follow: bool,

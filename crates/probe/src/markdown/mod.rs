@@ -4,7 +4,7 @@
 //! all cores, a few megabytes in memory at a time; what is quoted cannot leave the place it is quoted
 //! in, and headers and URLs are shown as [`crate::redact`] allows.
 
-mod against;
+pub(crate) mod diff;
 mod log;
 mod overview;
 mod page;
@@ -16,7 +16,7 @@ mod totals;
 
 use std::io::{self, Read, Write};
 
-pub use against::against;
+pub use diff::diff;
 use page::Page;
 use totals::Totals;
 

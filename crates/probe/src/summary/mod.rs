@@ -3,7 +3,7 @@
 //! of which every writer (JSON, HTML, Markdown, CSV, the terminal) is a view. Memory is bounded: of a body only
 //! small facts stay, and of exchanges beyond [`SummaryLimits`] only what they add to the sums.
 
-mod against;
+mod diff;
 mod facts;
 mod prefix;
 mod price;
@@ -13,7 +13,7 @@ mod sums;
 
 pub use crate::content::socket::{Beside, Closed};
 pub use crate::record::account::Tokens;
-pub use against::{Against, TurnDigest, TurnPair, compare};
+pub use diff::{Diff, DiffSide, TurnDigest, TurnPair, diff};
 pub use price::{LongInput, Price, Prices};
 pub use select::{Answered, Selection, UnknownAnswer};
 pub use sums::{ModelSum, Sum, ToolSum};
@@ -501,6 +501,11 @@ pub fn of(source: &str, recording: impl Read, options: SummaryOptions) -> io::Re
 /// The JSON schema of a summary, as text.
 pub fn schema() -> String {
     format!("{:#}", schemars::schema_for!(Summary).to_value())
+}
+
+/// The JSON schema of a [`Diff`], as text.
+pub fn diff_schema() -> String {
+    format!("{:#}", schemars::schema_for!(Diff).to_value())
 }
 
 /// The lines of a block as they were read.
