@@ -21,7 +21,7 @@ pub(crate) use self::pending::{Keep, Kept, LOST, failed, refused, unstored};
 pub(crate) use self::telling::{RETRY_AFTER_S, UNAVAILABLE, told, unavailable};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use latimer_store::{Bounds, Id, Memory, NEVER, Pending, Postgres, Sqlite, Store, StoreError};
@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub owner: Id,
     /// The responses that are being made in the background.
     pub runs: Runs,
+    /// Until when others know that this gateway lives, in seconds since 1970.
+    leased_until: AtomicI64,
     /// How many answers could not be stored.
     lost: AtomicU64,
 }
@@ -76,6 +78,7 @@ impl State {
             config: config.clone(),
             owner,
             runs: Runs::default(),
+            leased_until: AtomicI64::new(0),
             lost: AtomicU64::new(0),
         }))
     }

@@ -86,8 +86,11 @@ impl Keep {
     /// 503 where it cannot be stored.
     pub async fn queue(&self) -> Result<String, ApiError> {
         let queued = in_status(self.begun(), TurnStatus::Queued);
-        let put = self.put(TurnStatus::Queued, &queued, Vec::new()).await;
-        put.map_err(|error| told(error, self.id.as_str()))?;
+        let put = async {
+            self.state.be_alive().await?;
+            self.put(TurnStatus::Queued, &queued, Vec::new()).await
+        };
+        put.await.map_err(|error| told(error, self.id.as_str()))?;
         Ok(queued)
     }
 

@@ -2,6 +2,7 @@
 //! a gateway left behind that lives no more, and to forget what has expired.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use latimer_store::{Id, StoreError, Tenant, Turn, TurnStatus, Update};
@@ -46,12 +47,28 @@ impl State {
 
     /// Says that this gateway lives, and ends what those left behind that do not.
     async fn live_on(&self) -> Result<(), StoreError> {
-        let lease = i64::try_from(self.config.lease_s.max(1)).unwrap_or(i64::MAX);
-        self.in_time(self.store.renew(&self.owner, now().saturating_add(lease))).await?;
+        self.renew().await?;
         for (tenant, turn) in self.in_time(self.store.orphans(now(), BATCH)).await? {
             self.give_up(&tenant, &turn).await?;
         }
         Ok(())
+    }
+
+    async fn renew(&self) -> Result<(), StoreError> {
+        let lease = i64::try_from(self.config.lease_s.max(1)).unwrap_or(i64::MAX);
+        let until = now().saturating_add(lease);
+        self.in_time(self.store.renew(&self.owner, until)).await?;
+        self.leased_until.store(until, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Says that this gateway lives, where that may not be known: what it begins to make now would be
+    /// ended by another that takes it for gone.
+    pub async fn be_alive(&self) -> Result<(), StoreError> {
+        match self.leased_until.load(Ordering::Relaxed) > now() {
+            true => Ok(()),
+            false => self.renew().await,
+        }
     }
 
     /// Ends a turn that nobody makes any more.

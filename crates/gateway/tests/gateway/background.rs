@@ -2,7 +2,8 @@
 
 use latimer_gateway::Config;
 use latimer_gateway::config::Timeouts;
-use latimer_gateway::state::StateConfig;
+use latimer_gateway::state::{Keeper, StateConfig};
+use latimer_scratch::PostgresServer;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -99,6 +100,40 @@ async fn a_stream_goes_on_without_its_client_and_is_resumed() {
     assert_eq!((none.status, none.events().len()), (200, 0));
     let extras: Vec<_> = gateway.stop().await.outcomes();
     assert!(extras.iter().all(|outcome| outcome == "completed"), "{extras:?}");
+}
+
+/// Two gateways over one database: what one makes, the other tells as it is made, and ends.
+#[tokio::test]
+async fn a_response_that_another_gateway_makes_is_followed_and_cancelled() {
+    let Some(database) = PostgresServer::start().unwrap() else { return };
+    let backend = Backend::start().await;
+    let store = Keeper::Postgres(database.address());
+    let state = StateConfig { store, ..StateConfig::default() };
+    let config = || Config { state: state.clone(), ..before(backend.address) };
+    let [maker, other] = [Gateway::start(config()).await, Gateway::start(config()).await];
+    let queued = ask(maker.address, &in_background(false)).await.json();
+    let (mut line, _) = backend.heard().await;
+    line.say(EVENTS_HEAD.to_owned() + &piece(&delta("one "))).await;
+    let path = format!("{}?stream=true", path_of(&queued));
+    let mut follower = Client::send(other.address, &get(&path)).await;
+    follower.wait_for("one ").await;
+    line.say(piece(&delta("two"))).await;
+    follower.wait_for("two").await;
+    line.say(piece(STOP) + &piece("")).await;
+    let followed = follower.finish().await;
+    let end = followed.terminal();
+    assert_eq!(end["response"]["output"][0]["content"][0]["text"], "one two");
+    assert_eq!(ask(maker.address, &get(&path)).await.events(), followed.events());
+
+    let queued = ask(maker.address, &in_background(false)).await.json();
+    line.request().await;
+    line.say(EVENTS_HEAD.to_owned() + &piece(&delta("one"))).await;
+    until(&maker, &path_of(&queued), "in_progress").await;
+    let cancel = post_to(&format!("{}/cancel", path_of(&queued)), "", "");
+    assert_eq!(ask(other.address, &cancel).await.json()["status"], "cancelled");
+    line.say(piece(&delta("two"))).await;
+    line.assert_left().await;
+    assert_eq!(ask(maker.address, &get(&path_of(&queued))).await.json()["status"], "cancelled");
 }
 
 #[tokio::test]
