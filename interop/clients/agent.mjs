@@ -22,6 +22,7 @@ import {
   LEFT,
   PICTURE,
   WEATHER,
+  inTurn,
   must,
   run,
   thrown,
@@ -197,11 +198,13 @@ function output({ call_id, name, arguments: given }) {
 }
 
 const [mode, keeper, prompt, ...options] = process.argv.slice(2);
+const { BASE_URL, OTHER_URL } = process.env;
 const client = new OpenAI({
-  baseURL: process.env.BASE_URL,
+  baseURL: BASE_URL,
   apiKey: "none",
   maxRetries: 0,
   timeout: 30_000,
+  ...(OTHER_URL && { fetch: inTurn([BASE_URL, OTHER_URL]) }),
 });
 const shown = { type: "input_image", image_url: PICTURE, detail: "auto" };
 const pictures = options.includes("--picture") ? [shown] : [];

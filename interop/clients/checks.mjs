@@ -42,6 +42,16 @@ export const PICTURE =
 // How a request ends whose answer the client leaves.
 export const LEFT = { status: 200, outcome: "cancelled" };
 
+// Sends each request to the gateway that had not the request before.
+export function inTurn(gateways) {
+  let turn = 0;
+  return (url, init) => {
+    const there = new URL(url);
+    there.host = new URL(gateways[turn++ % gateways.length]).host;
+    return fetch(there, init);
+  };
+}
+
 export function must(holds, what) {
   if (holds) return;
   console.error(`${basename(process.argv[1])}: ${what}`);

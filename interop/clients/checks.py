@@ -3,7 +3,9 @@
 It sends nothing and prints nothing; what does not hold ends the program, with the reason on stderr.
 """
 
+import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -100,13 +102,21 @@ def validate(model, raw, what, beyond):
 
 
 class Tap(httpx2.HTTPTransport):
-    """The SDK's transport, which keeps a copy of the bytes of the last answer."""
+    """The SDK's transport, which keeps a copy of the bytes of the last answer.
+
+    Where there is another gateway (`OTHER_URL`), it sends each request to the one that had not the
+    request before.
+    """
 
     def __init__(self):
         super().__init__()
         self.body = b""
+        gateways = [os.environ.get(name) for name in ("BASE_URL", "OTHER_URL")]
+        self.gateways = itertools.cycle([httpx2.URL(url) for url in gateways if url])
 
     def handle_request(self, request):
+        gateway = next(self.gateways)
+        request.url = request.url.copy_with(host=gateway.host, port=gateway.port)
         response = super().handle_request(request)
         response.stream = TappedStream(self, response.stream)
         return response

@@ -97,11 +97,12 @@ impl PostgresServer {
         let text = std::fs::read_to_string(file)?;
         let main = text.lines().next().unwrap_or_default().trim().to_owned();
         let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children"))?;
-        let all = std::iter::once(&*main).chain(children.split_whitespace());
-        let status = Command::new("kill").arg(signal).args(all).status()?;
-        match status.success() {
+        // Those of its processes that end meanwhile need no signal.
+        let _ = Command::new("kill").arg(signal).args(children.split_whitespace()).output()?;
+        let output = Command::new("kill").args([signal, &main]).output()?;
+        match output.status.success() {
             true => Ok(()),
-            false => Err(Error::other(format!("kill {signal}: {status}"))),
+            false => Err(Error::other(format!("kill {signal}: {}", output.status))),
         }
     }
 

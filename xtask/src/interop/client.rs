@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use latimer_scratch::PostgresServer;
 use serde::Deserialize;
 
 use super::codex::{self, Transport};
@@ -234,9 +235,34 @@ fn through_serve(
     url: &str,
     agent: Command,
 ) -> Result<()> {
+    if run.scenario.two_gateways {
+        return through_two(site, run, place, url, agent);
+    }
     let (gateway, base_url) = serve(site, run, place, url)?;
     ask(run, place, &base_url, agent)?;
     gateway.stop()
+}
+
+/// The same through two gateways over one PostgreSQL, which the agent asks in turn.
+fn through_two(
+    site: &Site,
+    run: &Run<'_>,
+    place: &Place,
+    url: &str,
+    mut agent: Command,
+) -> Result<()> {
+    let database = PostgresServer::start()?.context("two gateways need a PostgreSQL")?;
+    let store = ["--store", &database.address()];
+    let mut first = serving(site, run, place, url);
+    let mut second = serving(site, run, place, url);
+    first.args(store).arg("--record").arg(place.record());
+    second.args(store).arg("--record").arg(place.second_record());
+    let (first, base_url) = listening(&mut first, "serve", place)?;
+    let (second, other_url) = listening(&mut second, "serve-second", place)?;
+    agent.env("OTHER_URL", other_url);
+    ask(run, place, &base_url, agent)?;
+    first.stop()?;
+    second.stop()
 }
 
 /// Runs an agent that asks at `base_url`, and looks at what it says.
@@ -250,10 +276,19 @@ fn ask(run: &Run<'_>, place: &Place, base_url: &str, mut agent: Command) -> Resu
 
 /// A `latimer serve` in front of the backend at `url`, and the base address for its clients.
 pub fn serve(site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<(Process, String)> {
+    let mut serve = serving(site, run, place, url);
+    listening(serve.arg("--record").arg(place.record()), "serve", place)
+}
+
+fn serving(site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Command {
     let mut serve = command(&site.latimer, &place.home);
-    serve.args(["serve", "--listen", "127.0.0.1:0", "--upstream", url]);
-    serve.args(["--dialect", run.dialect, "--record"]).arg(place.record());
-    let mut gateway = Process::start(&mut serve, "serve", &place.logs)?;
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--upstream", url, "--dialect", run.dialect]);
+    serve
+}
+
+/// A gateway that listens, and the base address for its clients.
+fn listening(serve: &mut Command, name: &str, place: &Place) -> Result<(Process, String)> {
+    let mut gateway = Process::start(serve, name, &place.logs)?;
     let base_url = format!("{}/v1", gateway.address()?);
     Ok((gateway, base_url))
 }

@@ -109,6 +109,11 @@ impl Place {
         self.logs.join("record")
     }
 
+    /// What a second Latimer beside it records.
+    fn second_record(&self) -> PathBuf {
+        self.record().join(recording::SECOND)
+    }
+
     /// What the mock behind it records.
     fn backend_record(&self) -> PathBuf {
         self.logs.join("backend-record")
@@ -255,11 +260,14 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     if run.scenario.replay { replay(site, run, &place).context("replayed") } else { Ok(()) }
 }
 
-/// The lines of a recording are as they were written, each sealed with the one before.
+/// The lines of each recording are as they were written, each sealed with the one before.
 fn is_sealed(site: &Site, place: &Place) -> Result<()> {
-    let mut verify = process::command(&site.latimer, &place.home);
-    verify.args(["receipt", "verify"]).arg(place.record().join("traffic.jsonl"));
-    Process::start(&mut verify, "verify", &place.logs)?.succeed(DEADLINE).map(drop)
+    for record in [place.record(), place.second_record()].iter().filter(|record| record.exists()) {
+        let mut verify = process::command(&site.latimer, &place.home);
+        verify.args(["receipt", "verify"]).arg(record.join("traffic.jsonl"));
+        Process::start(&mut verify, "verify", &place.logs)?.succeed(DEADLINE)?;
+    }
+    Ok(())
 }
 
 /// Sends the client once more, in another place, to what was recorded of it. Nothing else answers.

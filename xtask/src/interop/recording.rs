@@ -13,11 +13,21 @@ use serde_json::value::RawValue;
 
 use super::scenario::{Exchange, Failure, Scenario, as_wanted};
 
+/// The directory in that of a gateway's recording in which a second one records.
+pub const SECOND: &str = "second";
+
+/// All exchanges in `directory`, those of a second gateway after those of the first.
 fn read<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>> {
-    let path = directory.join("traffic.jsonl");
-    let text = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
-    let lines = text.lines().map(serde_json::from_str);
-    lines.collect::<Result<_, _>>().with_context(|| path.display().to_string())
+    let second = Some(directory.join(SECOND)).filter(|second| second.exists());
+    let mut all = Vec::new();
+    for directory in std::iter::once(directory.to_owned()).chain(second) {
+        let path = directory.join("traffic.jsonl");
+        let text = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
+        for line in text.lines() {
+            all.push(serde_json::from_str(line).with_context(|| path.display().to_string())?);
+        }
+    }
+    Ok(all)
 }
 
 /// The exchanges in `directory` in which a model was asked, in the order in which it was.

@@ -47,6 +47,9 @@ pub struct Scenario {
     pub replay: bool,
     /// The agent that answers, a program in Python below the workspace, where it is no model.
     pub agent: Option<PathBuf>,
+    /// Whether two gateways over one PostgreSQL serve the client, which asks them in turn.
+    #[serde(default)]
+    pub two_gateways: bool,
     /// Whether the last request holds a summary in the place of what came before.
     #[serde(default)]
     pub compacts: bool,

@@ -28,7 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("latimer-gateway", &["latimer-wire", "latimer-probe", "latimer-store", "latimer-scratch"]),
     ("latimer", &["latimer-wire", "latimer-probe", "latimer-store", "latimer-gateway"]),
     ("latimer-bench", &["latimer-scratch"]),
-    ("xtask", &[]),
+    ("xtask", &["latimer-scratch"]),
 ];
 
 /// The floors of wire, lowest first. A module may use the floors below its own and itself; on the
