@@ -100,9 +100,11 @@ async fn a_response_is_given_back_its_input_listed_and_both_forgotten() {
     let gateway = Gateway::start(before(mock(SAID).await)).await;
     let input = json!([{"role": "user", "content": "one"},
         {"type": "message", "id": "msg_mine", "role": "user", "content": [{"type": "input_text", "text": "two"}]}]);
-    let body = json!({"model": "m", "input": input, "metadata": {"topic": "tests"}});
+    let body =
+        json!({"model": "m", "input": input, "metadata": {"topic": "tests"}, "max_tool_calls": 3});
     let response = respond(gateway.address, body).await;
     assert_eq!(response["metadata"], json!({"topic": "tests"}));
+    assert_eq!(response["max_tool_calls"], 3);
     let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
 
     let again = ask(gateway.address, &get(&path)).await;

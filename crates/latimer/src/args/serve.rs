@@ -123,3 +123,32 @@ impl Serve {
         config.resolve(|name| std::env::var(name).ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    /// Who says where to keep what is said wants it kept here, whatever the backend speaks.
+    #[test]
+    fn a_store_that_is_named_is_used() {
+        for (typed, remembers) in [
+            ("--dialect responses", true),
+            ("--dialect responses --store memory", false),
+            ("--dialect responses --store off", true),
+            ("--dialect chat", false),
+        ] {
+            let words = format!("serve --upstream http://localhost {typed}");
+            let typed = Typed::parse_from(words.split(' '));
+            let upstream = typed.serve.settings().unwrap().upstream.unwrap();
+            assert_eq!(upstream.remembers, remembers, "{words}");
+        }
+    }
+}
