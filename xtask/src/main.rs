@@ -22,6 +22,8 @@ Usage: cargo xtask <verb>
   judge [--update]
             install LiteLLM's proxy, hold it before `latimer check`, and compare what is found
             with interop/judged/litellm.md; --update: write that page
+  readers   install DuckDB, haralyzer, OpenTelemetry's messages and mitmproxy, and have them read
+            what Latimer writes, and Latimer what mitmproxy writes
   count     count the instructions of the hottest paths, and hold them against their bounds
             (valgrind is needed)
   bench [OPTIONS]
@@ -47,6 +49,7 @@ fn outcome() -> Result<ExitCode> {
         }
         Some((&"judge", [])) => interop::judged::run(&root()?, false),
         Some((&"judge", ["--update"])) => interop::judged::run(&root()?, true),
+        Some((&"readers", [])) => interop::readers::run(&root()?),
         Some((&"count", [])) => count::run(&root()?),
         Some((&"bench", ["--install-peers"])) => bench::install_peers(&root()?),
         Some((&"bench", options)) => bench::run(&root()?, options),

@@ -119,6 +119,26 @@ pub const LITELLM: Tool = Tool {
     program: "bin/python",
 };
 
+/// Readers of what Latimer writes; their program is the interpreter that finds them.
+pub const READERS: Tool = Tool {
+    name: "readers",
+    from: Registry::PyPi,
+    package: "duckdb",
+    version: "2.0.0",
+    beside: &[("haralyzer", "2.4.0"), ("opentelemetry-proto", "1.45.2")],
+    program: "bin/python",
+};
+
+/// A proxy that saves what passes.
+pub const MITMPROXY: Tool = Tool {
+    name: "mitmproxy",
+    from: Registry::PyPi,
+    package: "mitmproxy",
+    version: "11.0.2",
+    beside: &[],
+    program: "bin/mitmdump",
+};
+
 /// A bridge from Responses to Chat Completions.
 pub const CODEX_RELAY: Tool = bridge("codex-relay", "0.6.0", "bin/codex-relay");
 

@@ -7,6 +7,7 @@ mod client;
 mod codex;
 pub mod judged;
 mod process;
+pub mod readers;
 mod recording;
 mod scenario;
 

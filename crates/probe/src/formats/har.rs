@@ -32,9 +32,11 @@ pub fn read(archive: &str, lines: Lines<'_>) -> Result<u64, ConvertError> {
     let entries =
         root.member("log").and_then(|log| log.member("entries")).filter(|it| it.is_array());
     let missing = ConvertError::Shape { place: place(), what: "there is no `log.entries`" };
+    let creator = root.member("log").and_then(|log| log.member("creator"));
+    let creator = creator.and_then(|creator| creator.member_text("name")).unwrap_or_default();
     let mut exchanges = 0;
     for (entry, number) in entries.ok_or(missing)?.elements().into_iter().zip(1..) {
-        let found = one(entry).ok_or_else(|| ConvertError::Shape {
+        let found = one(entry, &creator).ok_or_else(|| ConvertError::Shape {
             place: format!("entry {number}"),
             what: "there is no `request` with a method and a URL",
         })?;
@@ -47,14 +49,14 @@ pub fn read(archive: &str, lines: Lines<'_>) -> Result<u64, ConvertError> {
 }
 
 /// The exchanges of an entry: one, or for a WebSocket one for each message of the client.
-fn one(entry: Raw<'_>) -> Option<Vec<Found>> {
+fn one(entry: Raw<'_>, creator: &str) -> Option<Vec<Found>> {
     let request = entry.member("request")?;
     let response = entry.member("response");
     let began_ms = entry.member_text("startedDateTime").and_then(|at| unix_ms(&at)).unwrap_or(0);
     let content = response.and_then(|response| response.member("content"));
     let status = response.and_then(|response| response.member("status")).and_then(Raw::count);
     let events = entry.member("_eventSourceMessages").map(Raw::elements).unwrap_or_default();
-    let text = content.and_then(content_text);
+    let text = content.and_then(|content| content_text(content, creator));
     let ours = entry.member("_latimer");
     let found = Found {
         unix_ms: began_ms,
@@ -82,12 +84,23 @@ fn one(entry: Raw<'_>) -> Option<Vec<Found>> {
 }
 
 /// The text of an answer; bytes that are no text become U+FFFD.
-fn content_text(content: Raw<'_>) -> Option<String> {
+fn content_text(content: Raw<'_>, creator: &str) -> Option<String> {
     let text = content.member_text("text")?;
+    let media_type = content.member_text("mimeType").unwrap_or_default();
     match content.member_text("encoding").as_deref() {
         Some("base64") => Some(String::from_utf8_lossy(&base64(&text)).into_owned()),
+        _ if creator == "mitmproxy" && media_type == "text/event-stream" => {
+            Some(in_utf_8(&text).unwrap_or_else(|| text.into_owned()))
+        }
         _ => Some(text.into_owned()),
     }
+}
+
+/// What was meant by a text that was read as ISO 8859-1, as mitmproxy (11.0) reads each text whose type
+/// names no charset. An event stream is UTF-8 whatever its type says.
+fn in_utf_8(text: &str) -> Option<String> {
+    let bytes: Result<Vec<u8>, _> = text.chars().map(|of| u8::try_from(u32::from(of))).collect();
+    String::from_utf8(bytes.ok()?).ok()
 }
 
 /// What was noted of an exchange by others: how long it took, and when its events came.
@@ -350,7 +363,7 @@ fn messages(
 
 #[cfg(test)]
 mod tests {
-    use super::base64;
+    use super::{base64, in_utf_8};
 
     #[test]
     fn base64_is_read_with_and_without_its_end() {
@@ -360,5 +373,12 @@ mod tests {
         {
             assert_eq!(base64(text), bytes.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_text_that_was_misread_is_read_again_where_it_was() {
+        assert_eq!(in_utf_8("\u{c3}\u{87}a").as_deref(), Some("Ça"));
+        assert_eq!(in_utf_8("Ça"), None, "it is no UTF-8");
+        assert_eq!(in_utf_8("雨"), None, "it was read well");
     }
 }
