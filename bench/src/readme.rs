@@ -64,17 +64,37 @@ pub fn notes(results: &Results) -> String {
     let wrong = results.checked.iter().flat_map(|checked| {
         let Checked { case, peer, answers, faults } = checked;
         faults.iter().map(move |(fault, count)| {
+            let fault = portable(fault);
             format!("Wrong answers of {peer} in `{case}`, {count} of {answers}: {fault}.")
         })
     });
-    let missing = results.missing.iter().map(|what| format!("Not measured: {what}."));
+    let missing = results.missing.iter().map(|what| format!("Not measured: {}.", portable(what)));
     let method = results.method.iter().cloned();
     method.chain([checked]).chain(wrong).chain(missing).map(|line| format!("- {line}\n")).collect()
 }
 
+/// What a program said, in one line, with its paths as they are in any workspace: below `target`, or
+/// their last name.
+fn portable(said: &str) -> String {
+    let line = said.lines().next().unwrap_or_default();
+    line.split(' ').map(portable_word).collect::<Vec<_>>().join(" ")
+}
+
+fn portable_word(word: &str) -> String {
+    let (before, path) = word.split_at(word.find('/').unwrap_or(word.len()));
+    if path.is_empty() || before.contains(char::is_alphanumeric) {
+        return word.to_owned();
+    }
+    let kept = match path.find("/target/") {
+        Some(at) => path.get(at + 1..),
+        None => path.rsplit('/').next(),
+    };
+    format!("{before}{}", kept.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BEGIN, END, with_section};
+    use super::{BEGIN, END, notes, with_section};
     use crate::results::tests::empty;
 
     #[test]
@@ -85,6 +105,26 @@ mod tests {
         assert!(once.contains("cargo xtask bench") && !once.contains("old"), "{once}");
         assert_eq!(with_section(&once, &empty()).expect("marks"), once);
         assert!(with_section("above", &empty()).is_err());
+    }
+
+    #[test]
+    fn where_the_workspace_lies_is_nobodys_business() {
+        let mut results = empty();
+        let lies = [
+            "cannot start /home/x/latimer/target/bench/peers/a/bin/a: No such file\nits log",
+            "it asked http://127.0.0.1:80/v1/responses, and `/opt/b/run` ended",
+        ];
+        results.missing = lies.map(str::to_owned).into();
+        results.check("case", "peer", 1, [("no /tmp/x/socket", 1)].into_iter());
+        let notes = notes(&results);
+        for line in [
+            "- Not measured: cannot start target/bench/peers/a/bin/a: No such file.\n",
+            "- Not measured: it asked http://127.0.0.1:80/v1/responses, and `run` ended.\n",
+            "in `case`, 1 of 1: no socket.\n",
+        ] {
+            assert!(notes.contains(line), "{line}: {notes}");
+        }
+        assert!(!notes.contains("its log"), "a line each: {notes}");
     }
 
     #[test]
