@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::dialogue::{History, Shape, TURN_BYTES};
+use crate::dialogue::{CHUNKS, History, Shape, TURN_BYTES};
 use crate::leave::Leave;
 use crate::load::Work;
 use crate::peers::{
-    CODEX_RELAY, DIRECT, HAPROXY, LATIMER, LITELLM, NGINX, PASSING, POSTGRES, RECORDING,
-    RESPONSES_PROXY,
+    BEFORE_MOCK, CODEX_RELAY, DIRECT, HAPROXY, LATIMER, LITELLM, MOCK, NGINX, PASSING, POSTGRES,
+    RECORDING, RESPONSES_PROXY,
 };
 
 /// A case, and who takes part.
@@ -45,6 +45,8 @@ pub const STREAM: &str = "stream 64 KB";
 pub const STREAM_1_KB: &str = "stream 1 KB";
 /// The same, requests of 1 MB.
 pub const STREAM_1_MB: &str = "stream 1 MB";
+/// The same of the bench's own upstream and of Latimer's mock, each alone and behind a gateway.
+pub const BACKENDS: &str = "backends 64 KB";
 /// One chunk a millisecond.
 pub const PACED: &str = "paced 64 KB";
 /// Not streamed.
@@ -84,6 +86,7 @@ pub const REPORT: &str = "report";
 
 const ALL: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
 const FAST: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY];
+const WITH_BACKENDS: &[&str] = &[DIRECT, MOCK, LATIMER, BEFORE_MOCK];
 const KEEPERS: &[&str] = &[LATIMER, POSTGRES];
 const FAST_WITH_DIRECT: &[&str] =
     &[DIRECT, NGINX, HAPROXY, LATIMER, PASSING, CODEX_RELAY, RESPONSES_PROXY];
@@ -96,7 +99,7 @@ const KB: usize = 1 << 10;
 const ANY: usize = usize::MAX;
 
 const fn work(request_bytes: usize, connections: usize, requests: usize) -> Work {
-    let shape = Shape::stream(request_bytes, 50);
+    let shape = Shape::stream(request_bytes, CHUNKS);
     Work { shape, pace: None, connections, requests }
 }
 
@@ -121,7 +124,7 @@ const fn load(name: &'static str, work: Work, peers: &'static [&'static str]) ->
 
 /// A question after so many turns of three items each.
 const fn turns(turns: usize, history: History) -> Work {
-    let shape = Shape::stream(turns * TURN_BYTES, 50).with(history);
+    let shape = Shape::stream(turns * TURN_BYTES, CHUNKS).with(history);
     Work { shape, pace: None, connections: 1, requests: 300 }
 }
 
@@ -136,10 +139,11 @@ pub const CASES: &[Case] = &[
     Case { name: PROGRAM, kind: Kind::Start, peers: ALL, rounds: ANY },
     load(STREAM_1_KB, work(KB, 32, 2_000), ALL),
     load(STREAM, work(64 * KB, 32, 2_000), WITH_DIRECT),
+    load(BACKENDS, work(64 * KB, 32, 2_000), WITH_BACKENDS),
     load(STREAM_1_MB, work(KB * KB, 8, 240), ALL),
     load(WHOLE_1_KB, whole(work(KB, 32, 4_000)), ALL),
     load(WHOLE, whole(work(64 * KB, 32, 4_000)), ALL),
-    load(PACED, paced(work(64 * KB, 32, 640), 50, Duration::from_millis(1)), ALL_OURS),
+    load(PACED, paced(work(64 * KB, 32, 640), CHUNKS, Duration::from_millis(1)), ALL_OURS),
     load(FIRST, work(64 * KB, 1, 500), WITH_DIRECT),
     Case { rounds: 3, ..load(SLOW, slow(KB), FAST) },
     Case { rounds: 1, ..load(SLOW_64_KB, slow(64 * KB), &[NGINX, HAPROXY, LATIMER]) },

@@ -46,13 +46,14 @@ struct Part<'a> {
     text: Cow<'a, str>,
 }
 
-/// Checks an answer that came as a stream.
+/// Checks an answer that came as a stream, and says how many events it had.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn stream(answer: &[u8], text: &str) -> Result<(), Fault> {
-    let (mut said, mut numbers, mut last) = (0, None, None);
+pub fn stream(answer: &[u8], text: &str) -> Result<usize, Fault> {
+    let (mut said, mut events, mut numbers, mut last) = (0, 0, None, None);
     for data in lines_of_data(answer) {
+        events += 1;
         if last.is_some() {
             return Err(Fault::Borrowed("an event after the last"));
         }
@@ -87,7 +88,7 @@ pub fn stream(answer: &[u8], text: &str) -> Result<(), Fault> {
     let last = last.ok_or(Fault::Borrowed("no terminal event"))?;
     let last: Last = serde_json::from_slice(last)
         .map_err(|error| Fault::Owned(format!("an odd terminal event: {error}")))?;
-    response(&last.response, text)
+    response(&last.response, text).map(|()| events)
 }
 
 /// Checks an answer that came whole.
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_the_upstream_says_is_right() {
-        assert_eq!(stream(&said(true), &text(3)), Ok(()));
+        assert_eq!(stream(&said(true), &text(3)), Ok(11));
         assert_eq!(whole(&said(false), &text(3)), Ok(()));
     }
 

@@ -18,6 +18,9 @@ pub struct Shape {
     pub history: History,
 }
 
+/// In how many chunks a text comes, where a case does not say otherwise.
+pub const CHUNKS: usize = 50;
+
 /// Who has what was said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum History {

@@ -48,6 +48,8 @@ pub struct Work {
 pub struct Answers {
     /// How many were asked for.
     pub asked: usize,
+    /// How many events those that were right had together.
+    pub events: usize,
     /// What was wrong with those that were not right, and how often.
     pub faults: BTreeMap<Fault, usize>,
     /// From the request to the first text.
@@ -67,6 +69,7 @@ impl Answers {
 
     fn add(&mut self, other: Answers) {
         self.asked += other.asked;
+        self.events += other.events;
         self.first.extend(other.first);
         self.gaps.extend(other.gaps);
         for (fault, count) in other.faults {
@@ -232,9 +235,10 @@ impl Asker {
             return Err(Fault::Owned(format!("status {}", status.as_u16())));
         }
         match self.stream {
-            true => check::stream(answer, &self.text),
-            false => check::whole(answer, &self.text),
+            true => answers.events += check::stream(answer, &self.text)?,
+            false => check::whole(answer, &self.text)?,
         }
+        Ok(())
     }
 }
 
@@ -298,6 +302,7 @@ mod tests {
             let shape = Shape { stream, ..SHAPE };
             let answers = answers(Work { shape, ..WORK }, shape).await;
             assert_eq!((answers.asked, answers.first.len()), (5, 5));
+            assert_eq!(answers.events, if stream { 5 * 12 } else { 0 });
             assert!(answers.faults.is_empty(), "{:?}", answers.faults);
         }
     }

@@ -39,7 +39,7 @@ use serde_json::json;
 
 use crate::machine::{Cores, Machine};
 use crate::measure::{Plan, Run};
-use crate::peers::{Database, PEERS, Peer, Site};
+use crate::peers::{Database, Model, PEERS, Peer, Site};
 use crate::results::Results;
 use crate::targets::TARGETS;
 use crate::upstream::Upstream;
@@ -186,6 +186,7 @@ fn site() -> Result<Site> {
         cores: Cores::share_out()?,
         open_files: machine::raise_open_files()?,
         database: Database::default(),
+        model: Model::default(),
     })
 }
 

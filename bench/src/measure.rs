@@ -214,10 +214,14 @@ impl Round {
         self.answers.gaps.sort_unstable();
         let at = |times: &[Duration], percent| percentile(times, percent).map(milliseconds);
         let (first, gaps) = (&self.answers.first, &self.answers.gaps);
-        let rate = self.answers.asked as f64 / self.answers.took.as_secs_f64();
+        let rate = |count: usize| {
+            let full_speed = work.pace.is_none() && count > 0;
+            full_speed.then(|| count as f64 / self.answers.took.as_secs_f64())
+        };
         let figures = [
             (Figure::CpuMs, self.cpu_ms()),
-            (Figure::Rate, work.pace.is_none().then_some(rate)),
+            (Figure::Rate, rate(self.answers.asked)),
+            (Figure::EventRate, rate(self.answers.events)),
             (Figure::FirstP50Ms, at(first, 50)),
             (Figure::FirstP99Ms, at(first, 99)),
             (Figure::GapP50Ms, at(gaps, 50)),

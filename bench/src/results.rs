@@ -18,6 +18,8 @@ pub enum Figure {
     CpuMs,
     /// Requests per second.
     Rate,
+    /// Events per second.
+    EventRate,
     /// Median time to the first text, in milliseconds.
     FirstP50Ms,
     /// The time to the first text that 99 of 100 do not pass.
@@ -48,6 +50,7 @@ impl Figure {
         match self {
             Figure::CpuMs => "CPU, ms a request",
             Figure::Rate => "requests a second",
+            Figure::EventRate => "events a second",
             Figure::FirstP50Ms => "first text p50, ms",
             Figure::FirstP99Ms => "first text p99, ms",
             Figure::GapP50Ms => "gap p50, ms",

@@ -1,8 +1,9 @@
 //! Tables, as Markdown that can be read as it is: what was measured, peer by peer.
 
 use crate::cases::{
-    CASES, FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT, SLOW,
-    SLOW_64_KB, TURN_1, TURN_1_NAMED, TURN_20, TURN_20_NAMED, TURN_200, TURN_200_NAMED, WRITES,
+    BACKENDS, CASES, FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT,
+    SLOW, SLOW_64_KB, TURN_1, TURN_1_NAMED, TURN_20, TURN_20_NAMED, TURN_200, TURN_200_NAMED,
+    WRITES,
 };
 use crate::peers::{NGINX, PEERS};
 use crate::results::{Figure, Results, Spread, shown};
@@ -43,6 +44,7 @@ fn figures(case: &str) -> &'static [Figure] {
         SLOW | SLOW_64_KB => &[Figure::CpuMs, Figure::ResidentMb, Figure::GapP99Ms],
         WRITES => &[Figure::Writes],
         LEAVE_WAITING | LEAVE_SILENT | LEAVE_TALKING => &[Figure::LeftP50Ms, Figure::LeftP99Ms],
+        BACKENDS => &[Figure::CpuMs, Figure::Rate, Figure::EventRate],
         REPORT => &[Figure::GbPerS, Figure::ResidentMb],
         _ => &[Figure::CpuMs],
     }

@@ -2,13 +2,16 @@
 //! below `target/`.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use latimer_scratch::PostgresServer;
+
+use super::running::free_port;
+use crate::dialogue::{CHUNKS, piece, text};
 
 /// Where a peer is put.
 #[derive(Debug)]
@@ -23,13 +26,48 @@ pub struct Place {
     pub open_files: u64,
     /// Where it may keep what it has to remember.
     pub database: Database,
+    /// A model that it may ask instead.
+    pub model: Model,
 }
 
 /// A PostgreSQL server, which is started when it is first asked for, and ends with the run.
 #[derive(Debug, Clone, Default)]
 pub struct Database(Arc<OnceLock<PostgresServer>>);
 
+/// A mock of Latimer's, which is started when it is first asked for, and ends with the run.
+#[derive(Debug, Clone, Default)]
+pub struct Model(Arc<OnceLock<Mock>>);
+
+#[derive(Debug)]
+struct Mock {
+    address: SocketAddr,
+    process: Child,
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        // It may have ended by itself, and is gone then.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 impl Place {
+    /// The address of the run's mock, which may not listen yet.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn model(&self, program: &Path) -> Result<SocketAddr> {
+        let Model(mock) = &self.model;
+        if let Some(mock) = mock.get() {
+            return Ok(mock.address);
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let mut command = mock_at(program, &self.directory, address)?;
+        let process = command.stderr(Stdio::null()).spawn()?;
+        Ok(mock.get_or_init(|| Mock { address, process }).address)
+    }
+
     /// The address of the run's database.
     ///
     /// # Errors
@@ -49,11 +87,40 @@ const SPARE_FILES: u64 = 100;
 
 /// Latimer with these options.
 pub fn latimer(program: &Path, place: &Place, options: &[&str]) -> Result<Command> {
+    before(program, place, place.upstream, options)
+}
+
+/// Latimer before its own mock.
+pub fn before_mock(program: &Path, place: &Place) -> Result<Command> {
+    before(program, place, place.model(program)?, &["--no-record"])
+}
+
+/// Latimer's mock, which says what the upstream says where nothing else is wanted of that.
+pub fn mock(program: &Path, place: &Place) -> Result<Command> {
+    mock_at(program, &place.directory, SocketAddr::from((Ipv4Addr::LOCALHOST, place.port)))
+}
+
+fn mock_at(program: &Path, directory: &Path, address: SocketAddr) -> Result<Command> {
+    let script = directory.join("script.toml");
+    let (piece, text) = (piece(0).len(), text(CHUNKS));
+    let answer = format!("text = {text:?}, input_tokens = 16000, output_tokens = 200");
+    fs::write(&script, format!("piece = {piece}\n[[rule]]\nanswer = {{ {answer} }}\n"))?;
+    let mut command = Command::new(program);
+    command.args(["--quiet", "mock", "--listen", &address.to_string(), "--script"]).arg(script);
+    Ok(command)
+}
+
+fn before(
+    program: &Path,
+    place: &Place,
+    upstream: SocketAddr,
+    options: &[&str],
+) -> Result<Command> {
     let configuration = place.directory.join("latimer.toml");
     fs::write(&configuration, "[limits]\nconnections = 30000\n")?;
     let mut command = Command::new(program);
     command.args(["--quiet", "serve", "--listen", &format!("127.0.0.1:{}", place.port)]);
-    command.args(["--upstream", &format!("http://{}/v1", place.upstream)]);
+    command.args(["--upstream", &format!("http://{upstream}/v1")]);
     command.arg("--config").arg(configuration).args(options).current_dir(&place.directory);
     Ok(command)
 }

@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail};
 use latimer_scratch::PostgresServer;
 
 use crate::machine::{self, Cores};
-use command::{codex_relay, haproxy, latimer, litellm, nginx, responses_proxy};
+use command::{before_mock, codex_relay, haproxy, latimer, litellm, mock, nginx, responses_proxy};
 
-pub use command::{Database, Place};
+pub use command::{Database, Model, Place};
 pub use running::Running;
 
 /// Somebody who can be measured.
@@ -79,6 +79,8 @@ pub struct Site {
     pub cores: Cores,
     /// A database, started when it is first needed.
     pub database: Database,
+    /// A mock of Latimer's, started when it is first needed.
+    pub model: Model,
     /// How many files each process may open; a stream takes two, in a peer as well as here.
     pub open_files: u64,
 }
@@ -99,6 +101,10 @@ pub const PASSING: &str = "latimer passing";
 pub const FORGETTING: &str = "latimer without state";
 /// Latimer as a bridge whose state is in PostgreSQL.
 pub const POSTGRES: &str = "latimer on PostgreSQL";
+/// Latimer's mock in the place of the upstream.
+pub const MOCK: &str = "latimer mock";
+/// Latimer as a bridge to that mock.
+pub const BEFORE_MOCK: &str = "latimer before its mock";
 /// A bridge in Rust.
 pub const CODEX_RELAY: &str = "codex-relay";
 /// Another.
@@ -171,6 +177,20 @@ pub const PEERS: &[Peer] = &[
         command: |program, place| {
             latimer(program, place, &["--no-record", "--store", &place.database()?])
         },
+    },
+    Peer {
+        name: MOCK,
+        what: "answers from a script what the upstream answers",
+        role: Role::Ours,
+        program: Program::Latimer,
+        command: mock,
+    },
+    Peer {
+        name: BEFORE_MOCK,
+        what: "bridges Responses to Chat Completions of its mock, which runs beside the load",
+        role: Role::Ours,
+        program: Program::Latimer,
+        command: before_mock,
     },
     Peer {
         name: CODEX_RELAY,

@@ -63,6 +63,7 @@ impl Running {
             directory,
             open_files: site.open_files,
             database: site.database.clone(),
+            model: site.model.clone(),
         };
         let mut command = (peer.command)(&program, &place)?;
         let log = fs::File::create(place.directory.join("log"))?;
@@ -125,6 +126,6 @@ const FIRST: Work =
     Work { shape: Shape::stream(1 << 10, 1), pace: None, connections: 1, requests: 1 };
 
 /// A port that was free just now.
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
