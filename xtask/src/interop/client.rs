@@ -172,7 +172,8 @@ impl Client {
     pub fn send(&self, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
         match self.kind {
             Kind::Codex(tool, transport) => {
-                codex::send(&tool.program(&site.tools()), transport, site, run, place, url)
+                let program = &tool.program(&site.tools());
+                codex::Session { program, transport, site, run, place, url }.send()
             }
             Kind::Python(sdk, file, mode) => {
                 through_serve(site, run, place, url, python(sdk, site, place, file, mode))

@@ -36,103 +36,106 @@ impl Transport {
     }
 }
 
-/// Sends Codex through Latimer to the backend at `url`.
-pub fn send(
-    program: &Path,
-    transport: Transport,
-    site: &Site,
-    run: &Run<'_>,
-    place: &Place,
-    url: &str,
-) -> Result<()> {
-    match (&run.scenario.breaks, transport) {
-        (Some(breaks), _) => broken_session(program, transport, site, run, place, url, breaks),
-        (None, Transport::BuiltIn) => built_in(program, site, run, place, url),
-        (None, _) => one_session(program, transport, site, run, place, url),
+/// How Codex is sent through Latimer.
+pub struct Session<'a> {
+    /// Codex itself.
+    pub program: &'a Path,
+    pub transport: Transport,
+    pub site: &'a Site,
+    pub run: &'a Run<'a>,
+    pub place: &'a Place,
+    /// The backend.
+    pub url: &'a str,
+}
+
+impl Session<'_> {
+    /// Sends it.
+    pub fn send(&self) -> Result<()> {
+        match (&self.run.scenario.breaks, self.transport) {
+            (Some(breaks), _) => self.broken(breaks),
+            (None, Transport::BuiltIn) => self.built_in(),
+            (None, _) => self.whole(),
+        }
     }
-}
 
-/// A session with the provider that is built in, told only another address.
-fn built_in(program: &Path, site: &Site, run: &Run<'_>, place: &Place, url: &str) -> Result<()> {
-    let (gateway, base_url) = serve(site, run, place, url)?;
-    let configuration = format!(
-        "model = \"mock\"\nopenai_base_url = \"{base_url}\"\ncheck_for_update_on_startup = false\n"
-    );
-    let mut exec = exec(program, place, &configuration)?;
-    let mut process = Process::start(exec.arg(&run.scenario.prompt), "codex", &place.logs)?;
-    let text = process.succeed(DEADLINE)?;
-    said(run.scenario, &text, &process.stderr()?)?;
-    gateway.stop()
-}
+    /// A session with the provider that is built in, told only another address.
+    fn built_in(&self) -> Result<()> {
+        let (gateway, base_url) = serve(self.site, self.run, self.place, self.url)?;
+        let configuration = format!(
+            "model = \"mock\"\nopenai_base_url = \"{base_url}\"\n\
+             check_for_update_on_startup = false\n"
+        );
+        self.answers(self.exec(&configuration)?.arg(&self.run.scenario.prompt), "codex")?;
+        gateway.stop()
+    }
 
-/// `codex exec` with a home of its own.
-fn exec(program: &Path, place: &Place, configuration: &str) -> Result<Command> {
-    let home = place.home.join("codex");
-    fs::create_dir_all(&home)?;
-    fs::write(home.join("config.toml"), configuration)?;
-    let mut command = command(program, &place.home);
-    command.current_dir(&place.work).env("CODEX_HOME", &home).arg("exec").args(OPTIONS);
-    Ok(command)
-}
+    /// A session through `latimer run`.
+    fn whole(&self) -> Result<()> {
+        let Session { program, transport, site, run, place, url } = self;
+        let mut command = command(&site.latimer, &place.home);
+        command.current_dir(&place.work).args(["run", "codex", "--upstream", url]);
+        command.args(["--dialect", run.dialect, "--record"]).arg(place.record());
+        command.arg("--program").arg(program).args(["--", "exec"]).args(OPTIONS);
+        command.args(transport.options());
+        let interop = site.root.join("interop").display().to_string();
+        let arguments = run.scenario.codex_arguments.iter();
+        command.args(arguments.map(|argument| argument.replace("{interop}", &interop)));
+        self.answers(command.arg(&run.scenario.prompt), "codex")?;
+        left_nothing(place)?;
+        report(run.scenario, place)
+    }
 
-fn one_session(
-    program: &Path,
-    transport: Transport,
-    site: &Site,
-    run: &Run<'_>,
-    place: &Place,
-    url: &str,
-) -> Result<()> {
-    let mut command = command(&site.latimer, &place.home);
-    command.current_dir(&place.work).args(["run", "codex", "--upstream", url]);
-    command.args(["--dialect", run.dialect, "--record"]).arg(place.record());
-    command.arg("--program").arg(program).args(["--", "exec"]).args(OPTIONS);
-    command.args(transport.options());
-    let interop = site.root.join("interop").display().to_string();
-    let arguments = run.scenario.codex_arguments.iter();
-    command.args(arguments.map(|argument| argument.replace("{interop}", &interop)));
-    let mut process = Process::start(command.arg(&run.scenario.prompt), "codex", &place.logs)?;
-    let text = process.succeed(DEADLINE)?;
-    said(run.scenario, &text, &process.stderr()?)?;
-    left_nothing(place)?;
-    report(run.scenario, place)
-}
+    /// A session that is broken off in the middle of a call or of an answer, and another that goes on
+    /// with it.
+    fn broken(&self, breaks: &Break) -> Result<()> {
+        let Session { transport, site, run, place, url, .. } = self;
+        let (gateway, base_url) = serve(site, run, place, url)?;
+        let exec = |words: &[&str]| -> Result<Command> {
+            let mut command = self.exec(&configuration(&base_url))?;
+            command.args(transport.options()).args(words);
+            Ok(command)
+        };
+        let mut first = Process::start(&mut exec(&[&run.scenario.prompt])?, "codex", &place.logs)?;
+        let mock_says = place.logs.join("mock.err");
+        let begun = || match &breaks.when_file {
+            Some(name) => Ok(place.work.join(name).exists()),
+            None => {
+                fs::read_to_string(&mock_says).map(|said| said.contains("nothing more is said"))
+            }
+        };
+        let begins = until(DEADLINE, || {
+            first.must_run()?;
+            Ok(begun()?.then_some(()))
+        })?;
+        begins.context("the moment at which the session is to break off did not come")?;
+        first.signal(breaks.signal.into())?;
+        first.wait(DEADLINE)?;
+        self.answers(&mut exec(&["resume", "--last", &breaks.prompt])?, "codex-resume")?;
+        gateway.stop()
+    }
 
-/// A session that is broken off in the middle of a call or of an answer, and another that goes on with
-/// it.
-fn broken_session(
-    program: &Path,
-    transport: Transport,
-    site: &Site,
-    run: &Run<'_>,
-    place: &Place,
-    url: &str,
-    breaks: &Break,
-) -> Result<()> {
-    let (gateway, base_url) = serve(site, run, place, url)?;
-    let exec = |words: &[&str]| -> Result<Command> {
-        let mut command = exec(program, place, &configuration(&base_url))?;
-        command.args(transport.options()).args(words);
+    /// `codex exec` with a home of its own.
+    fn exec(&self, configuration: &str) -> Result<Command> {
+        let home = self.place.home.join("codex");
+        fs::create_dir_all(&home)?;
+        fs::write(home.join("config.toml"), configuration)?;
+        let mut command = command(self.program, &self.place.home);
+        command.current_dir(&self.place.work).env("CODEX_HOME", &home).arg("exec").args(OPTIONS);
         Ok(command)
-    };
-    let mut first = Process::start(&mut exec(&[&run.scenario.prompt])?, "codex", &place.logs)?;
-    let mock_says = place.logs.join("mock.err");
-    let begun = || match &breaks.when_file {
-        Some(name) => Ok(place.work.join(name).exists()),
-        None => fs::read_to_string(&mock_says).map(|said| said.contains("nothing more is said")),
-    };
-    let begins = until(DEADLINE, || {
-        first.must_run()?;
-        Ok(begun()?.then_some(()))
-    })?;
-    begins.context("the moment at which the session is to break off did not come")?;
-    first.signal(breaks.signal.into())?;
-    first.wait(DEADLINE)?;
-    let mut resume = exec(&["resume", "--last", &breaks.prompt])?;
-    let mut second = Process::start(&mut resume, "codex-resume", &place.logs)?;
-    let text = second.succeed(DEADLINE)?;
-    said(run.scenario, &text, &second.stderr()?)?;
-    gateway.stop()
+    }
+
+    /// Runs Codex to its end, which has to say and show what the scenario wants. `name` is that of its
+    /// log.
+    fn answers(&self, command: &mut Command, name: &str) -> Result<()> {
+        let scenario = self.run.scenario;
+        let mut process = Process::start(command, name, &self.place.logs)?;
+        let (text, shown) = (process.succeed(DEADLINE)?, process.stderr()?);
+        ensure!(text.trim() == scenario.text, "Codex ends with {text:?}, not {:?}", scenario.text);
+        for thought in &scenario.reasoning {
+            ensure!(shown.contains(thought), "Codex does not show the reasoning {thought:?}");
+        }
+        Ok(())
+    }
 }
 
 /// What a user writes who has a gateway.
@@ -148,14 +151,6 @@ fn configuration(base_url: &str) -> String {
          base_url = \"{base_url}\"\n\
          wire_api = \"responses\"\n"
     )
-}
-
-fn said(scenario: &Scenario, text: &str, shown: &str) -> Result<()> {
-    ensure!(text.trim() == scenario.text, "Codex ends with {text:?}, not {:?}", scenario.text);
-    for thought in &scenario.reasoning {
-        ensure!(shown.contains(thought), "Codex does not show the reasoning {thought:?}");
-    }
-    Ok(())
 }
 
 /// The user's own configuration was not touched, and ours is gone.
