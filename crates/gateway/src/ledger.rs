@@ -310,7 +310,7 @@ fn overheard(heard: Heard, finished: &mut Finished, account: &mut Account) {
     account.request_left_out_bytes = heard.left_out_bytes as u64;
     account.is_request_unfinished = !heard.is_whole;
     finished.request_body = heard.kept;
-    finished.is_coded = true;
+    finished.is_overheard = true;
 }
 
 fn path_and_query(uri: &Uri) -> &str {

@@ -6,11 +6,12 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use latimer_probe::record::account::Account;
+use latimer_probe::record::account::{Account, Outcome};
 use latimer_probe::record::attempts::Attempts;
 use latimer_probe::record::{Body, Record};
 use latimer_probe::record::{arrivals, lineage};
 use latimer_wire::json::Raw;
+use latimer_wire::responses::Usage;
 use tokio::sync::oneshot;
 
 use crate::coding::{self, Decoder};
@@ -29,8 +30,9 @@ pub(crate) struct Finished {
     pub url: String,
     pub request_headers: HeaderMap,
     pub request_body: Bytes,
-    /// The body of the request is as it came over the wire, perhaps compressed.
-    pub is_coded: bool,
+    /// Nobody has read it on its way: the body of the request is as it came over the wire, perhaps
+    /// compressed, and what the answer says of itself is not noted down yet.
+    pub is_overheard: bool,
     /// The body of the request was read as JSON on its way, all of it.
     pub is_json: bool,
     pub status: Option<u16>,
@@ -57,7 +59,7 @@ impl Finished {
 
     /// The body of the request without its coding, as far as that can be undone; else as it came.
     fn plain_request(&self) -> Cow<'_, [u8]> {
-        let coding = headers::coding(&self.request_headers).filter(|_| self.is_coded);
+        let coding = headers::coding(&self.request_headers).filter(|_| self.is_overheard);
         let decoder = coding.and_then(|coding| Decoder::of(&coding, PLAIN_BYTES));
         let plain = decoder.map(|decoder| coding::undo_beginning(decoder, &self.request_body));
         match plain.filter(|plain| !plain.is_empty()) {
@@ -97,6 +99,7 @@ impl Finished {
         &self,
         request: &[u8],
         pieces: &[(Cow<'_, [u8]>, u64)],
+        answer: Body<'_>,
         attempts: &mut Attempts,
     ) -> Account {
         let mut account = self.account.clone();
@@ -112,6 +115,9 @@ impl Finished {
         if is_stream || account.websocket.is_some() {
             let pieces = pieces.iter().map(|(piece, at_us)| (&**piece, *at_us));
             account.arrived(arrivals::of_stream(pieces));
+        }
+        if let (true, Body::Json(answer)) = (self.is_overheard, answer) {
+            read_whole(&mut account, answer);
         }
         let ended_unix_ms = self.timestamp_unix_ms + account.duration_ms.unwrap_or_default();
         attempts.note(&mut account, ended_unix_ms, &self.url, request);
@@ -132,8 +138,6 @@ impl Finished {
         let (request_headers, response_headers) =
             (texts(&self.request_headers), texts(&self.response_headers));
         let (request, pieces) = (self.plain_request(), self.plain_pieces());
-        let account = self.complete(&request, &pieces, attempts);
-        let account = serde_json::to_string(&account).unwrap_or_default();
         let response_body = match pieces.as_slice() {
             [(whole, _)] => Cow::Borrowed(&**whole),
             pieces => {
@@ -141,6 +145,9 @@ impl Finished {
                 Cow::Owned(pieces.concat())
             }
         };
+        let response_body = Body::of(&response_body);
+        let account = self.complete(&request, &pieces, response_body, attempts);
+        let account = serde_json::to_string(&account).unwrap_or_default();
         Record {
             timestamp_unix_ms: self.timestamp_unix_ms,
             method: self.method.as_str(),
@@ -149,11 +156,21 @@ impl Finished {
             request_body: self.body_of(&request),
             status: self.status,
             response_headers: &pairs(&response_headers),
-            response_body: Body::of(&response_body),
+            response_body,
             extra: Some(Raw::unchecked(&account)),
             is_revealed,
         }
         .write_line(line);
+    }
+}
+
+/// What an answer that came whole says of itself: what it used, and whether it was cut short.
+fn read_whole(account: &mut Account, answer: &[u8]) {
+    let Some(answer) = std::str::from_utf8(answer).ok().map(Raw::unchecked) else { return };
+    account.used(answer.member("usage").and_then(Raw::non_null).map(Usage::read));
+    let is_response = answer.member_text("object").as_deref() == Some("response");
+    if is_response && account.outcome == Some(Outcome::Completed) {
+        account.outcome = Some(Outcome::of(answer));
     }
 }
 

@@ -116,6 +116,72 @@ async fn every_byte_goes_through_as_it_is() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_whole_says_how_it_ended_and_what_it_used() {
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let cut_short = "{\"object\":\"response\",\"status\":\"incomplete\",\
+        \"usage\":{\"input_tokens\":3,\"output_tokens\":4,\"total_tokens\":7}}";
+    let client = Client::send(tapped.address, &post("", ASK_WHOLE)).await;
+    let (mut line, _) = backend.heard().await;
+    line.say(whole_in_gzip("200 OK", cut_short)).await;
+    assert_eq!(client.finish().await.status, 200);
+    let (exchange, account) = tapped.stop().await.remove(0);
+    let Payload::Json(body) = exchange.response.unwrap().body else { panic!("no JSON") };
+    assert_eq!(body.as_str(), cut_short);
+    assert_eq!(account.outcome, Some(Outcome::Incomplete));
+    assert_eq!(account.usage.map(|usage| (usage.input, usage.output)), Some((3, 4)));
+    assert_eq!(account.response_coding.as_deref(), Some("gzip"));
+    assert_eq!(account.response_bytes, Some(gzip(cut_short.as_bytes()).len() as u64));
+}
+
+/// The key of a client comes back in every form it may take, in answers and on a WebSocket.
+#[tokio::test]
+async fn no_key_of_a_client_is_written_down() {
+    const KEY: &str = "canary/\"ключ\"+1";
+    let forms = [
+        KEY.to_owned(),
+        KEY.replace('"', "\\\""),
+        "canary%2F%22%D0%BA%D0%BB%D1%8E%D1%87%22%2B1".to_owned(),
+        "Y2FuYXJ5LyLQutC70Y7RhyIrMQ==".to_owned(),
+    ];
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let key = format!("authorization: Bearer {KEY}\r\n");
+    let said = forms.join(" and ");
+    let client = Client::send(tapped.address, &post(&key, &said)).await;
+    let (mut line, heard) = backend.heard().await;
+    assert_eq!(heard.header("authorization"), Some(&*format!("Bearer {KEY}")));
+    line.say(whole("401 No", "", &said)).await;
+    assert_eq!(client.finish().await.text(), said);
+    let mut client = TcpStream::connect(tapped.address).await.unwrap();
+    let handshake = format!(
+        "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n{key}upgrade: websocket\r\n\r\n"
+    );
+    client.write_all(handshake.as_bytes()).await.unwrap();
+    let (mut line, heard) = backend.heard().await;
+    assert!(heard.head.contains(KEY));
+    line.say("HTTP/1.1 101 Switching\r\n\r\n").await;
+    let answers: Vec<u8> = forms
+        .iter()
+        .flat_map(|form| [frame(1, false, form.as_bytes()), frame(9, false, form.as_bytes())])
+        .flatten()
+        .chain(frame(8, false, format!("\x03\u{20}{KEY}").as_bytes()))
+        .collect();
+    line.say(&answers).await;
+    let mut heard = vec![0; "HTTP/1.1 101 Switching\r\n\r\n".len() + answers.len()];
+    within("all of it", client.read_exact(&mut heard)).await.unwrap();
+    drop((client, line));
+    let path = tapped.directory.path().join("traffic.jsonl");
+    assert_eq!(tapped.stop().await.len(), 2);
+    let recorded = std::fs::read_to_string(path).unwrap();
+    let escaped_twice = forms[1].replace('\\', "\\\\");
+    for form in forms.iter().chain([&escaped_twice]) {
+        assert!(!recorded.contains(form), "{form} in {recorded}");
+    }
+    assert!(recorded.matches("[REDACTED]").count() >= 2 * forms.len());
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_as_it_comes_and_breaks_as_it_breaks() {
     let backend = Backend::start().await;
     let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
