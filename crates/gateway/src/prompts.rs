@@ -56,7 +56,11 @@ const OWN: &[&str] = &[
 /// In words, with the prompt's id.
 pub(crate) fn check(prompts: &Prompts) -> Result<(), String> {
     for (id, versions) in prompts {
+        let mut known = BTreeSet::new();
         for prompt in versions {
+            if let Some(twice) = prompt.version.as_ref().filter(|version| !known.insert(*version)) {
+                return Err(format!("`prompts.{id}` has the version `{twice}` twice"));
+            }
             prompt.check().map_err(|why| format!("`prompts.{id}`: {why}"))?;
         }
         if versions.is_empty() {

@@ -156,8 +156,16 @@ impl Teller for Preface {
 }
 
 /// Members of a response that say who keeps it, and what it goes on from.
-const OF_KEEPER: &[&str] =
-    &["id", "created_at", "background", "conversation", "previous_response_id", "prompt", "store"];
+const OF_KEEPER: &[&str] = &[
+    "id",
+    "created_at",
+    "background",
+    "conversation",
+    "metadata",
+    "previous_response_id",
+    "prompt",
+    "store",
+];
 
 /// The response of a backend that keeps nothing.
 pub(crate) struct Ours {

@@ -24,6 +24,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("listen = \"[::]:8300\"", &["[::]:8300", "--open"]),
     ("[timeouts]\nkeep_alive_ms = 0", &["timeouts.keep_alive_ms", "0"]),
     ("[[prompts.p]]\nparameters = { stream = true }", &["prompts.p", "stream"]),
+    ("[[prompts.p]]\nversion = \"1\"\n[[prompts.p]]\nversion = \"1\"", &["prompts.p", "`1` twice"]),
     ("[[prompts.p]]\nparameters = { top_p = 7 }", &["prompts.p", "top_p"]),
     (
         "[[prompts.p]]\nmessages = [{ role = \"king\", content = \"x\" }]",

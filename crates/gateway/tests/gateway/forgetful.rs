@@ -57,7 +57,10 @@ async fn a_responses_backend_without_memory_is_given_one() {
     assert_eq!((&sent["store"], texts(&sent)), (&json!(false), vec!["one"]));
     let first = answered.json();
     assert_eq!((&first["store"], first["id"] == "resp_theirs"), (&json!(true), false));
-    assert_eq!(first["usage"]["input_tokens"], 3);
+    assert_eq!(
+        (&first["usage"]["input_tokens"], &first["metadata"]),
+        (&json!(3), &json!({"a": "b"}))
+    );
 
     for stream in [true, false] {
         let next = json!({"model": "m", "input": "three", "previous_response_id": first["id"],
