@@ -1,17 +1,23 @@
 //! What of an exchange several parts of a report show, found once: where the values of JSON bodies
-//! are, and the sizes of bodies.
+//! are, the sizes of bodies, and what the model answered.
 
 use latimer_wire::json::Outline;
 
+use crate::content::answer::Answer;
 use crate::content::python;
+use crate::content::stream::{self, StreamSummary};
 use crate::fields::Fields;
 use crate::record::exchange::{Exchange, Payload};
 
-/// The two bodies of an exchange.
+/// The two bodies of an exchange, and the answer in the second.
 pub(crate) struct Parts<'a> {
     pub(crate) request: Body<'a>,
     /// Empty where there is no response.
     pub(crate) response: Body<'a>,
+    /// The response, where it is an event stream.
+    pub(crate) stream: Option<StreamSummary>,
+    /// What a response that is no stream says.
+    whole: Answer,
 }
 
 /// A body, looked into.
@@ -25,8 +31,18 @@ pub(crate) struct Body<'a> {
 
 impl<'a> Parts<'a> {
     pub(crate) fn of(exchange: &Exchange<'a>) -> Self {
-        let response = exchange.response.as_ref().map(|response| Body::of(&response.body));
-        Parts { request: Body::of(&exchange.request.body), response: response.unwrap_or_default() }
+        let response = exchange.response.as_ref();
+        let events = response.and_then(|of| stream::text_of(&of.headers, &of.body));
+        let stream = events.map(stream::summarize);
+        let response = response.map(|response| Body::of(&response.body)).unwrap_or_default();
+        let whole = response.json().filter(|_| stream.is_none());
+        let whole = whole.as_ref().map(Answer::of_body).unwrap_or_default();
+        Parts { request: Body::of(&exchange.request.body), response, stream, whole }
+    }
+
+    /// What the model answered.
+    pub(crate) fn answer(&self) -> &Answer {
+        self.stream.as_ref().map_or(&self.whole, |stream| &stream.answer)
     }
 }
 

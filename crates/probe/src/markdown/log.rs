@@ -25,7 +25,7 @@ pub(super) fn write_exchange(page: &mut Page<'_>, exchange: &Exchange<'_>, parts
         Some(response) => {
             write_headers(page, "Response Headers", &response.headers);
             page.paragraph("#### Response Body");
-            response::write_body(page, response, &parts.response);
+            response::write_body(page, response, parts);
             write_beside(page, exchange);
         }
         None => {

@@ -6,8 +6,8 @@ use super::page::Page;
 use super::request::write_as_it_is;
 use super::text::{chars, code, code_cell, cut, inline};
 use crate::content::answer::{Answer, Channel};
-use crate::content::parts::Body;
-use crate::content::stream::{self, StreamSummary};
+use crate::content::parts::Parts;
+use crate::content::stream::StreamSummary;
 use crate::content::tool_call::ToolCall;
 use crate::record::account::Tokens;
 use crate::record::exchange::RecordedResponse;
@@ -24,20 +24,17 @@ const TEXTS: &[(Channel, &str)] = &[
 const ARGUMENTS_MAX_CHARS: usize = 300;
 
 /// Writes a response's body.
-pub(super) fn write_body(page: &mut Page<'_>, response: &RecordedResponse<'_>, parts: &Body<'_>) {
-    if let Some(body) = stream::text_of(&response.headers, &response.body) {
-        let summary = stream::summarize(body);
-        write_stream(page, body, &summary);
-        return write_answer(page, &summary.answer);
+pub(super) fn write_body(page: &mut Page<'_>, response: &RecordedResponse<'_>, parts: &Parts<'_>) {
+    let size_bytes = parts.response.size_bytes;
+    match &parts.stream {
+        Some(stream) => write_stream(page, size_bytes, stream),
+        None => write_as_it_is(page, "Response Body", &response.body, size_bytes),
     }
-    write_as_it_is(page, "Response Body", &response.body, parts.size_bytes);
-    if let Some(json) = parts.json() {
-        write_answer(page, &Answer::of_body(&json));
-    }
+    write_answer(page, parts.answer());
 }
 
-fn write_stream(page: &mut Page<'_>, body: &str, summary: &StreamSummary) {
-    let (size, count) = (grouped(body.len() as u64), grouped(summary.events.total()));
+fn write_stream(page: &mut Page<'_>, size_bytes: u64, summary: &StreamSummary) {
+    let (size, count) = (grouped(size_bytes), grouped(summary.events.total()));
     page.paragraph(format!("**SSE Stream** ({size} bytes, {count} events)"));
     let events = summary.events.sorted();
     if !events.is_empty() {

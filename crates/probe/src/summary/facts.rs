@@ -8,7 +8,6 @@ use super::{Beside, BrokenRule, Called, Ending, Facts, NamedBy, Times};
 use crate::check;
 use crate::content::answer::{Answer, Channel};
 use crate::content::parts::Parts;
-use crate::content::stream;
 use crate::fields::Fields;
 use crate::record::account::{Account, Outcome, Remark};
 use crate::record::exchange::{Exchange, Payload, path_of};
@@ -49,8 +48,8 @@ impl Seen {
         let body = parts.request.json();
         let body = body.as_ref();
         let (account, belongs) = account(exchange, body);
-        let answer = answer(exchange, parts);
-        let outcome = ending(exchange, account.outcome, &answer);
+        let answer = parts.answer();
+        let outcome = ending(exchange, account.outcome, answer);
         let facts = Facts {
             at_unix_ms: exchange.timestamp_unix_ms,
             method: name(&exchange.request.method),
@@ -58,12 +57,12 @@ impl Seen {
             model: body.and_then(|body| body.text("model")).as_deref().map(name),
             status: exchange.response.as_ref().and_then(|response| response.status_code),
             outcome,
-            error: error(exchange, &answer, outcome),
+            error: error(exchange, answer, outcome),
             times: times(&account),
             request_bytes: parts.request.size_bytes,
             response_bytes: parts.response.size_bytes,
             tokens: answer.tokens.or(account.usage),
-            said: said(&answer),
+            said: said(answer),
             calls: answer.calls.iter().take(LISTED_MAX).map(Called::of).collect(),
             attempt: account.attempt.unwrap_or(1),
             violations: violations(exchange, body),
@@ -137,14 +136,6 @@ fn account(exchange: &Exchange<'_>, body: Option<&Fields<'_>>) -> (Account, Belo
         turn: account.turn.take().as_deref().map(name),
     };
     (account, belongs)
-}
-
-fn answer(exchange: &Exchange<'_>, parts: &Parts<'_>) -> Answer {
-    let Some(response) = &exchange.response else { return Answer::default() };
-    match stream::text_of(&response.headers, &response.body) {
-        Some(body) => stream::summarize(body).answer,
-        None => parts.response.json().as_ref().map(Answer::of_body).unwrap_or_default(),
-    }
 }
 
 fn ending(exchange: &Exchange<'_>, noted: Option<Outcome>, answer: &Answer) -> Ending {

@@ -65,10 +65,10 @@ enum Speaker {
 impl Part {
     fn of(item: Node<'_>, range: Range<usize>) -> Part {
         let speaker = match item.member_text("role").as_deref() {
-            _ if !item.is_object() => Speaker::User,
             Some("user") => Speaker::User,
             Some("system" | "developer") => Speaker::Program,
-            _ => Speaker::Other,
+            _ if item.is_object() => Speaker::Other,
+            _ => Speaker::User,
         };
         let is_output = item.member_text("type").is_some_and(|kind| kind.ends_with("_output"));
         let call_id = if is_output { "call_id" } else { "tool_call_id" };
