@@ -35,8 +35,8 @@ pub enum Kind {
     Writes(Work),
     /// How soon the backend is let go when its client leaves.
     Leave(Leave),
-    /// `latimer report` over a large recording.
-    Report,
+    /// `latimer report` over a large recording, as a file with this end and with these options.
+    Report(&'static str, &'static [&'static str]),
 }
 
 /// Streams at full speed, requests of 64 KB.
@@ -81,8 +81,14 @@ pub const LEAVE_WAITING: &str = "leave while nothing has come";
 pub const LEAVE_SILENT: &str = "leave while nothing comes";
 /// The client leaves while chunks come.
 pub const LEAVE_TALKING: &str = "leave while chunks come";
-/// The report.
+/// The report as Markdown: sessions, and all that was said.
 pub const REPORT: &str = "report";
+/// The same without sessions.
+pub const REPORT_LOG: &str = "report, the log alone";
+/// The report as a page.
+pub const REPORT_PAGE: &str = "report as a page";
+/// The report as JSON.
+pub const REPORT_DATA: &str = "report as data";
 
 const ALL: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY, LITELLM];
 const FAST: &[&str] = &[NGINX, HAPROXY, LATIMER, CODEX_RELAY, RESPONSES_PROXY];
@@ -130,6 +136,10 @@ const fn turns(turns: usize, history: History) -> Work {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
+const fn report(name: &'static str, end: &'static str, options: &'static [&'static str]) -> Case {
+    Case { name, kind: Kind::Report(end, options), peers: &[LATIMER], rounds: 3 }
+}
+
 const fn leave(name: &'static str, leave: Leave) -> Case {
     Case { name, kind: Kind::Leave(leave), peers: FAST_WITH_DIRECT, rounds: 3 }
 }
@@ -157,7 +167,10 @@ pub const CASES: &[Case] = &[
     leave(LEAVE_WAITING, Leave { begins: false, pace: HOUR }),
     leave(LEAVE_SILENT, Leave { begins: true, pace: HOUR }),
     leave(LEAVE_TALKING, Leave { begins: true, pace: Duration::from_millis(50) }),
-    Case { name: REPORT, kind: Kind::Report, peers: &[LATIMER], rounds: 3 },
+    report(REPORT, "md", &[]),
+    report(REPORT_LOG, "md", &["--layout", "seed"]),
+    report(REPORT_PAGE, "html", &[]),
+    report(REPORT_DATA, "json", &[]),
 ];
 
 #[cfg(test)]

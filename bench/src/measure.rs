@@ -72,7 +72,7 @@ pub async fn all(run: &mut Run<'_>) -> Result<()> {
             Kind::Start => start(run, case, &present).await,
             Kind::Writes(work) => writes::measure(run, case.name, work, &present).await,
             Kind::Leave(at) => leave::measure(run, case, at, &present).await,
-            Kind::Report => recording::measure(run, case).await,
+            Kind::Report(end, options) => recording::measure(run, case, end, options).await,
         };
         measured.with_context(|| format!("in the case `{}`", case.name))?;
     }

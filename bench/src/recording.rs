@@ -21,17 +21,18 @@ use crate::results::Figure;
 const RECORDED: Work =
     Work { shape: Shape::stream(170 << 10, 50), pace: None, connections: 1, requests: 8 };
 
-/// Measures the report of a recording of `plan.report_bytes`.
+/// Measures the report of a recording of `plan.report_bytes`, as a file with the end `end`.
 ///
 /// # Errors
 /// When nothing is recorded, or the report fails.
-pub async fn measure(run: &mut Run<'_>, case: &Case) -> Result<()> {
+pub async fn measure(run: &mut Run<'_>, case: &Case, end: &str, options: &[&str]) -> Result<()> {
     let lines = lines(run, case).await?;
     let site = run.site;
     let file = site.scratch.join("large.jsonl");
     let bytes = write(&file, &lines, run.plan.report_bytes)?;
     for _ in 0..run.plan.rounds.min(case.rounds) {
-        let (took, peak_kb) = site.cores.on_all(|| report(&site.latimer, &file))??;
+        let (took, peak_kb) =
+            site.cores.on_all(|| report(&site.latimer, &file, end, options))??;
         let gb_per_s = bytes as f64 / 1e9 / took.as_secs_f64();
         run.results.add(case.name, LATIMER, Figure::GbPerS, gb_per_s);
         run.results.add(case.name, LATIMER, Figure::ResidentMb, peak_kb as f64 / 1000.0);
@@ -69,10 +70,10 @@ fn write(file: &Path, lines: &[u8], wanted: u64) -> Result<u64> {
 }
 
 /// Runs the report. Out: how long it took, and the most memory it had.
-fn report(latimer: &Path, file: &Path) -> Result<(Duration, u64)> {
-    let output: PathBuf = file.with_extension("md");
+fn report(latimer: &Path, file: &Path, end: &str, options: &[&str]) -> Result<(Duration, u64)> {
+    let output: PathBuf = file.with_extension(end);
     let mut command = Command::new(latimer);
-    command.arg("report").arg(file).arg("-o").arg(&output).stdout(Stdio::null());
+    command.arg("report").arg(file).arg("-o").arg(&output).args(options).stdout(Stdio::null());
     let began = Instant::now();
     let mut child = command.spawn()?;
     let mut peak_kb = 0;

@@ -2,8 +2,8 @@
 
 use crate::cases::{
     BACKENDS, CASES, FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT,
-    SLOW, SLOW_64_KB, TURN_1, TURN_1_NAMED, TURN_20, TURN_20_NAMED, TURN_200, TURN_200_NAMED,
-    WRITES,
+    REPORT_DATA, REPORT_LOG, REPORT_PAGE, SLOW, SLOW_64_KB, TURN_1, TURN_1_NAMED, TURN_20,
+    TURN_20_NAMED, TURN_200, TURN_200_NAMED, WRITES,
 };
 use crate::peers::{NGINX, PEERS};
 use crate::results::{Figure, Results, Spread, shown};
@@ -45,7 +45,7 @@ fn figures(case: &str) -> &'static [Figure] {
         WRITES => &[Figure::Writes],
         LEAVE_WAITING | LEAVE_SILENT | LEAVE_TALKING => &[Figure::LeftP50Ms, Figure::LeftP99Ms],
         BACKENDS => &[Figure::CpuMs, Figure::Rate, Figure::EventRate],
-        REPORT => &[Figure::GbPerS, Figure::ResidentMb],
+        REPORT | REPORT_LOG | REPORT_PAGE | REPORT_DATA => &[Figure::GbPerS, Figure::ResidentMb],
         _ => &[Figure::CpuMs],
     }
 }

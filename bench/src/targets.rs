@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use crate::cases::{
-    FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT, SLOW, STREAM,
-    STREAM_1_MB, WHOLE, WRITES,
+    FIRST, LEAVE_SILENT, LEAVE_TALKING, LEAVE_WAITING, PACED, PROGRAM, REPORT, REPORT_DATA,
+    REPORT_LOG, REPORT_PAGE, SLOW, STREAM, STREAM_1_MB, WHOLE, WRITES,
 };
 use crate::peers::{DIRECT, LATIMER, NGINX, PASSING, RECORDING};
 use crate::results::{Figure, Results, Spread, shown};
@@ -101,6 +101,11 @@ pub const TARGETS: &[Target] = &[
     target("size of the program", plain(PROGRAM, Figure::ProgramMb), "MB", (None, None)),
     at_least(target("report over a large recording", plain(REPORT, Figure::GbPerS), "GB/s", (Some(1.0), Some(2.0)))),
     target("report over a large recording: memory", plain(REPORT, Figure::ResidentMb), "MB", (Some(50.0), None)),
+    at_least(target("report without sessions", plain(REPORT_LOG, Figure::GbPerS), "GB/s", (Some(1.0), Some(2.0)))),
+    at_least(target("report as a page", plain(REPORT_PAGE, Figure::GbPerS), "GB/s", (Some(1.0), Some(2.0)))),
+    target("report as a page: memory", plain(REPORT_PAGE, Figure::ResidentMb), "MB", (Some(50.0), None)),
+    at_least(target("report as data", plain(REPORT_DATA, Figure::GbPerS), "GB/s", (Some(1.0), Some(2.0)))),
+    target("report as data: memory", plain(REPORT_DATA, Figure::ResidentMb), "MB", (Some(50.0), None)),
 ];
 
 /// What would reach what is missed: the measured reason, and the way.
@@ -132,7 +137,7 @@ pub const REACH: &[(&str, &str)] = &[
     ("1,000 slow streams: CPU", "one chunk a wake-up; the same as for the paced stream"),
     (
         "report over a large recording",
-        "2.8 s of CPU a GB on two cores: members and elements taken while the line is checked, instead of in two more walks",
+        "its text is nearly as long as the recording and is written twice, because the head is known last: writing it once; and the judge reads each event of an answer three times",
     ),
 ];
 
