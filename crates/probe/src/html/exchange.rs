@@ -84,14 +84,8 @@ fn write_parts(page: &mut Html<'_>, facts: &Facts) {
 }
 
 fn write_times(page: &mut Html<'_>, times: &Times) {
-    let known = [
-        ("first byte", times.first_byte_us),
-        ("first event", times.first_event_us),
-        ("longest silence", times.longest_gap_us),
-        ("whole answer", times.duration_us),
-        ("tools before it", times.tools_us),
-    ];
-    let known: Vec<_> = known
+    let known: Vec<_> = times
+        .named()
         .into_iter()
         .filter_map(|(name, time)| Some(format!("{name} {}", duration(time?))))
         .collect();

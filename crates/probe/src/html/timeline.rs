@@ -1,5 +1,5 @@
 //! A session along time, as an SVG: a row for each exchange, with the wait for its first event, its
-//! stream, the longest silence in it, and the tools that ran before it. In: a session. Out: a picture with
+//! stream, the longest gap in it, and the tools that ran before it. In: a session. Out: a picture with
 //! a scale; nothing where no times are known.
 
 use super::element::Html;
@@ -70,7 +70,7 @@ pub(super) fn write(page: &mut Html<'_>, session: &SessionSummary) {
                 ("tools", "tools run"),
                 ("wait", "until the first event"),
                 ("stream", "answer"),
-                ("gap", "longest silence"),
+                ("gap", "longest gap"),
             ] {
                 page.with("span", &[("class", &format!("key {class}"))], name);
             }
@@ -144,13 +144,7 @@ fn write_row(page: &mut Html<'_>, scale: &Scale, facts: &Facts, at: i64, y: f64)
 }
 
 fn tooltip(facts: &Facts) -> String {
-    let times = &facts.times;
-    let known = [
-        ("first event after", times.first_event_us.or(times.first_byte_us)),
-        ("longest silence", times.longest_gap_us),
-        ("all of it", times.duration_us),
-        ("tools before it", times.tools_us),
-    ];
+    let known = facts.times.named();
     let known =
         known.into_iter().filter_map(|(name, us)| Some(format!(", {name} {}", duration(us?))));
     format!("{}: {}{}", facts.number, facts.outcome.name(), known.collect::<String>())

@@ -139,17 +139,20 @@ fn write_timeline(page: &mut Page<'_>, exchanges: &[Facts]) {
     let time = |us: Option<u64>| us.map_or(Cow::Borrowed("–"), |us| duration(us).into());
     let tokens = |count: Option<u64>| count.map_or(Cow::Borrowed("–"), |of| grouped(of).into());
     let rows = exchanges.iter().map(|facts| {
-        let (times, used) = (&facts.times, facts.tokens.as_ref());
+        let used = facts.tokens.as_ref();
+        let [tools, first_byte, first_event, longest_gap, took] =
+            facts.times.named().map(|(_, us)| time(us));
         [
             number(facts),
             facts.at_unix_ms.map_or(Cow::Borrowed("–"), |at| time_with_ms(at).into()),
             status(facts),
             facts.outcome.name().into(),
             attempt(facts),
-            time(times.tools_us),
-            time(times.first_event_us.or(times.first_byte_us)),
-            time(times.longest_gap_us),
-            time(times.duration_us),
+            tools,
+            first_byte,
+            first_event,
+            longest_gap,
+            took,
             tokens(used.map(|used| used.input)),
             tokens(used.map(|used| used.cached)),
             tokens(used.map(|used| used.output)),
@@ -162,10 +165,11 @@ fn write_timeline(page: &mut Page<'_>, exchanges: &[Facts]) {
         "Status",
         "End",
         "Attempt",
-        "Tools before",
+        "Tools",
+        "First Byte",
         "First Event",
         "Longest Gap",
-        "Whole",
+        "Duration",
         "Input",
         "Cached",
         "Output",

@@ -285,7 +285,8 @@ impl Ending {
     }
 }
 
-/// When things happened, in microseconds from the beginning of the request.
+/// When things happened, in microseconds from the beginning of the request: what the recorder noted down
+/// under the same names ([`Account`](crate::record::account::Account)), and what follows from it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Times {
     /// The end of the answer.
@@ -297,16 +298,30 @@ pub struct Times {
     /// The first event of the stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_event_us: Option<u64>,
-    /// The longest silence between two events of the stream.
+    /// The longest gap between two events of the stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longest_gap_us: Option<u64>,
-    /// When that silence began.
+    /// When that gap began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longest_gap_at_us: Option<u64>,
     /// From the end of the answer before, whose tool calls this request answers: how long the tools
     /// ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools_us: Option<u64>,
+}
+
+impl Times {
+    /// The times under the names that every report has for them, in the order in which they come
+    /// (`docs/record.md`).
+    pub fn named(&self) -> [(&'static str, Option<u64>); 5] {
+        [
+            ("tools", self.tools_us),
+            ("first byte", self.first_byte_us),
+            ("first event", self.first_event_us),
+            ("longest gap", self.longest_gap_us),
+            ("duration", self.duration_us),
+        ]
+    }
 }
 
 /// Something that a request has and the one before it had not.
