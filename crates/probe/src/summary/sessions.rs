@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::io;
 
 use super::facts::{Belonging, Seen};
+use super::open::Open;
 use super::prefix::{Compared, Prompt};
 use super::sums::Sums;
 use super::{
-    Cache, Change, Ending, Facts, Lines, NamedBy, Placed, SUMMARY_VERSION, SessionSummary,
-    SkippedLine, Sum, Summary, SummaryOptions, TurnSummary,
+    Cache, Change, Facts, Lines, NamedBy, Placed, SUMMARY_VERSION, SessionSummary, SkippedLine,
+    Sum, Summary, SummaryOptions,
 };
 use crate::record::account::Incident;
 use crate::record::exchange::Unreadable;
@@ -36,40 +37,6 @@ pub(super) struct Assembly {
 
 /// Who sees each exchange that is wanted.
 type Watch<'w> = &'w mut dyn FnMut(&Placed<'_>) -> io::Result<()>;
-
-/// A session that may go on.
-#[derive(Default)]
-struct Open {
-    id: String,
-    named_by: NamedBy,
-    parent: Option<String>,
-    /// Its place in the summary, once an exchange of it is kept there.
-    kept_at: Option<usize>,
-    /// The turn that goes on, without its exchanges.
-    turn: TurnSummary,
-    /// Whether the summary has it.
-    turn_is_kept: bool,
-    /// How many turns there were.
-    turns: u64,
-    prompt: Option<Prompt>,
-    last: Option<Last>,
-    /// Calls whose outputs have not come: the tool, by the call's id.
-    pending: HashMap<String, String>,
-    /// The number of its last exchange.
-    used_at: u64,
-}
-
-/// What of the last exchange of a session the next one is held against.
-struct Last {
-    number: u64,
-    attempt: u32,
-    retry_of: Option<u64>,
-    outcome: Ending,
-    model: Option<String>,
-    input_tokens: Option<u64>,
-    /// When its answer ended: microseconds since 1970 (UTC).
-    end_unix_us: Option<i64>,
-}
 
 impl Assembly {
     pub(super) fn new(options: SummaryOptions) -> Self {
@@ -352,55 +319,6 @@ impl Assembly {
     pub(super) fn finish(self) -> Summary {
         let (sum, models, tools, violations) = self.sums.finish();
         Summary { sum, models, tools, violations, ..self.summary }
-    }
-}
-
-impl Open {
-    /// Whether a request that begins like this session is the first of another one.
-    fn begins_anew(&self, prompt: &Prompt) -> bool {
-        let may_be_retry = self.last.as_ref().is_some_and(|last| last.outcome != Ending::Completed);
-        let known = self.prompt.as_ref().map_or(usize::MAX, Prompt::items);
-        !may_be_retry && prompt.items() <= known
-    }
-
-    /// A request after a failure is a retry, unless the user has said something new.
-    fn attempts(&self, facts: &mut Facts, user_spoke: bool) {
-        let failed = self.last.as_ref().filter(|last| last.outcome.is_error());
-        if let Some(last) = failed.filter(|last| !user_spoke && last.model == facts.model) {
-            facts.attempt = last.attempt + 1;
-            facts.retry_of = last.retry_of.or(Some(last.number));
-        }
-    }
-
-    /// Begins a turn where the client says so, or else where the user says something.
-    fn turns(&mut self, facts: &Facts, belongs: &Belonging, says: Option<String>) -> bool {
-        let begins = match (&belongs.turn, &self.turn.id) {
-            (Some(now), Some(before)) => now != before,
-            _ => self.last.is_none() || (says.is_some() && facts.retry_of.is_none()),
-        };
-        if begins {
-            self.turn =
-                TurnSummary { id: belongs.turn.clone(), prompt: says, ..TurnSummary::default() };
-            self.turn_is_kept = false;
-            self.turns += 1;
-        }
-        begins
-    }
-
-    /// Notes down what the next request is held against.
-    fn goes_on(&mut self, facts: &Facts) {
-        let began_us = facts.at_unix_ms.map(|ms| ms.saturating_mul(1000));
-        let took_us = facts.times.duration_us.map(|us| us as i64);
-        let known = self.last.as_ref().and_then(|last| last.input_tokens);
-        self.last = Some(Last {
-            number: facts.number,
-            attempt: facts.attempt,
-            retry_of: facts.retry_of,
-            outcome: facts.outcome,
-            model: facts.model.clone(),
-            input_tokens: facts.tokens.map(|used| used.input).or(known),
-            end_unix_us: began_us.zip(took_us).map(|(began, took)| began.saturating_add(took)),
-        });
     }
 }
 
