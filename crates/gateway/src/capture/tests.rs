@@ -84,6 +84,25 @@ fn several_writers_and_their_segments_lose_nothing() {
 }
 
 #[test]
+fn a_file_whose_first_line_is_old_is_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traffic.jsonl");
+    std::fs::write(&path, line(7)).expect("a file of 1970");
+    let config = RecorderConfig { compress: false, ..RecorderConfig::default() };
+    for (segment_age_s, closed) in [(0, false), (u64::MAX, false), (86_400, true)] {
+        let config = RecorderConfig { segment_age_s, ..config.clone() };
+        let mut log = log(&path, &config, std::fs::File::sync_data);
+        (8..10).for_each(|number| assert!(log.append(line(number).as_bytes())));
+        log.finish();
+        let segment = folder.path().join("traffic-7000.jsonl");
+        assert_eq!(segment.exists(), closed, "{segment_age_s}");
+    }
+    let open = std::fs::read_to_string(&path).expect("the open file");
+    assert_eq!(open, line(8) + &line(9), "only what came after it was closed");
+    assert_eq!(read_all(folder.path()).0, [7, 8, 8, 8, 9, 9, 9]);
+}
+
+#[test]
 fn the_index_says_where_each_exchange_stands() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("traffic.jsonl");
