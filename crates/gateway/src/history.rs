@@ -208,15 +208,14 @@ fn unknown_conversation(id: &str) -> ApiError {
     ApiError { status: 404, ..ApiError::invalid("conversation", "conversation_not_found", message) }
 }
 
-/// What is to be stored of a request, as it was asked and as it is sent, when its answer is
-/// over; none where the client does not want it.
+/// What is to be stored of a request when its answer is over; none where the client does not want
+/// it. Its items are those of the request that is sent ([`own_items`]).
 ///
 /// # Errors
 /// As [`recall`].
 pub(crate) fn keep(
     exchange: &Exchange,
     asked: &Request<'_>,
-    sent: &Request<'_>,
     envelope: &Envelope,
 ) -> Result<Option<Keep>, ApiError> {
     let Some(state) = &exchange.gateway.state else { return Ok(None) };
@@ -238,7 +237,7 @@ pub(crate) fn keep(
         id,
         previous,
         conversation,
-        input: own_items(sent, &exchange.id),
+        input: Vec::new(),
         begun: background.then(|| {
             let mut begun = String::new();
             envelope.clone().stored(true).print(&mut begun, "", &Snapshot::IN_PROGRESS);
@@ -248,7 +247,7 @@ pub(crate) fn keep(
 }
 
 /// The items of a request as they are stored: each with an id, its own or one made of `stem`.
-fn own_items(request: &Request<'_>, stem: &str) -> Vec<StoredItem> {
+pub(crate) fn own_items(request: &Request<'_>, stem: &str) -> Vec<StoredItem> {
     let own = request.input.iter().skip(request.inherited()).enumerate();
     let own = own.filter(|(_, item)| item.kind != TRIGGER);
     own.filter_map(|(place, item)| stored(item, stem, place)).collect()

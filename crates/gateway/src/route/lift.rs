@@ -21,6 +21,7 @@ use crate::config::Dialect;
 use crate::history;
 use crate::ledger::Exchange;
 use crate::prompts::{self, Filled};
+use crate::state::Keep;
 use crate::translation::{Retold, Summary};
 
 /// The plan for a request of such a client.
@@ -39,12 +40,14 @@ pub(super) async fn plan(
     let filled = prompts::filled(&exchange.gateway.settings.prompts, &asked, text)?;
     let asked = filled.as_ref().map_or(Ok(asked), Filled::request)?;
     let past = history::recall(exchange, &asked).await?;
-    let mut request = with_prompt(filled.as_ref(), past.with(asked.clone())?)?;
     let envelope = envelope(exchange, &asked);
     let keep = match door {
-        Door::Responses => history::keep(exchange, &asked, &request, &envelope)?,
+        Door::Responses => history::keep(exchange, &asked, &envelope)?,
         _ => None,
     };
+    let mut request = with_prompt(filled.as_ref(), past.with(asked)?)?;
+    let input = |keep| Keep { input: history::own_items(&request, &exchange.id), ..keep };
+    let keep = keep.map(input);
     let envelope = envelope.stored(keep.is_some());
     let form = Form::wanted(request.stream && door == Door::Responses);
     let gateway = Arc::clone(&exchange.gateway);
