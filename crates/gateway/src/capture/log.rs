@@ -21,7 +21,7 @@ use crate::clock::unix_milliseconds;
 use crate::config::{RecorderConfig, SyncPolicy};
 
 /// What may be lost to a power failure: so many bytes, or what was written in so long.
-const UNSYNCED_BYTES: usize = 1 << 20;
+const UNSYNCED_BYTES: usize = 16 << 20;
 const UNSYNCED_TIME: Duration = Duration::from_millis(700);
 /// How long to wait where a file becomes a segment just as it is opened, and how often.
 const LOCK_WAIT: Duration = Duration::from_millis(1);

@@ -14,6 +14,10 @@ use super::shapes::Shapes;
 const PIECES: &[&[u8]] =
     &[br#"\"delta\":"#, br#"\"content\":"#, br#"\"arguments\":"#, br#"\"reasoning_content\":"#];
 
+/// What stands before the answer in a recorded line. A request may hold it too, but not a line's answer
+/// before it.
+const ANSWER: &[u8] = br#","response":"#;
+
 /// Takes secrets out of lines.
 #[derive(Debug)]
 pub struct Redactor {
@@ -121,9 +125,11 @@ impl Redactor {
 /// are written `\"`, and a backslash of its own `\\`.
 fn pieces(line: &[u8]) -> Vec<Range<usize>> {
     let mut pieces: Vec<Range<usize>> = Vec::new();
+    let answer_at = memmem::find(line, ANSWER).unwrap_or_default();
+    let answer = line.get(answer_at..).unwrap_or_default();
     for name in PIECES {
-        for hit in memmem::find_iter(line, name) {
-            let value_at = hit + name.len();
+        for hit in memmem::find_iter(answer, name) {
+            let value_at = answer_at + hit + name.len();
             let value_at = value_at + usize::from(line.get(value_at) == Some(&b' '));
             let value = line.get(value_at..).unwrap_or_default();
             if let Some(value) = value.strip_prefix(br#"\""#) {
