@@ -37,6 +37,7 @@ pub(crate) async fn answer(
         let error = ApiError { status: 404, ..ApiError::invalid("", "not_found", message) };
         return Err(error.into());
     };
+    state.touch();
     let text = utf8(&body.plain)?;
     if !text.is_empty() {
         Raw::parse(text).map_err(ApiError::from)?;

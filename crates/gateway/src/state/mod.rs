@@ -21,7 +21,7 @@ pub(crate) use self::pending::{Keep, Kept, LOST, failed, refused, unstored};
 pub(crate) use self::telling::{RETRY_AFTER_S, UNAVAILABLE, told, unavailable};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use latimer_store::{Bounds, Id, Memory, NEVER, Pending, Postgres, Sqlite, Store, StoreError};
@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub owner: Id,
     /// The responses that are being made in the background.
     pub runs: Runs,
+    /// Whether something was in the store, or it was asked.
+    is_used: AtomicBool,
     /// Until when others know that this gateway lives, in seconds since 1970.
     leased_until: AtomicI64,
     /// How many answers could not be stored.
@@ -61,6 +63,7 @@ impl State {
         if settings.upstream.as_ref().is_some_and(|target| target.remembers) {
             return Ok(None);
         }
+        let mut is_used = true;
         let store: Arc<dyn Store> = match &config.store {
             Keeper::Off => return Ok(None),
             Keeper::Memory => Arc::new(Memory::new(config.memory())),
@@ -68,6 +71,7 @@ impl State {
                 let path = settings.directory.join(FILE);
                 std::fs::create_dir_all(&settings.directory)
                     .map_err(|error| StoreError::Gone(error.to_string()))?;
+                is_used = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
                 Arc::new(Sqlite::open(path, config.sqlite())?)
             }
             Keeper::Postgres(address) => Arc::new(Postgres::new(address, config.postgres())?),
@@ -78,6 +82,7 @@ impl State {
             config: config.clone(),
             owner,
             runs: Runs::default(),
+            is_used: AtomicBool::new(is_used),
             leased_until: AtomicI64::new(0),
             lost: AtomicU64::new(0),
         }))
@@ -85,11 +90,22 @@ impl State {
 
     /// What comes of an operation, within the time that the configuration allows.
     pub async fn in_time<T>(&self, operation: Pending<'_, T>) -> Result<T, StoreError> {
+        self.touch();
         let wait = Duration::from_millis(self.config.wait_ms);
         match tokio::time::timeout(wait, operation).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::Busy(format!("nothing for {} ms", wait.as_millis()))),
         }
+    }
+
+    /// Says that the store is asked for something.
+    fn touch(&self) {
+        self.is_used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything may be in the store; until then there is nothing to tend.
+    fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
     }
 
     /// How much of a history is read.

@@ -35,9 +35,14 @@ impl State {
         let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let done = tokio::select! {
-                _ = tick.tick() => self.live_on().await,
-                _ = expiry.tick() => self.forget().await,
+            let leases = tokio::select! {
+                _ = tick.tick() => true,
+                _ = expiry.tick() => false,
+            };
+            let done = match leases {
+                _ if !self.is_used() => Ok(()),
+                true => self.live_on().await,
+                false => self.forget().await,
             };
             if let Err(error) = done {
                 tracing::warn!(%error, "the store cannot be tended now");
@@ -102,6 +107,8 @@ impl State {
                 let _ = self.give_up(&tenant, &turn).await;
             }
         }
-        let _ = self.in_time(self.store.renew(&self.owner, 0)).await;
+        if self.is_used() {
+            let _ = self.in_time(self.store.renew(&self.owner, 0)).await;
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The file: opened, made, looked over and brought up to date.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -18,9 +19,47 @@ const LOG_BYTES: i64 = 64 << 20;
 /// How many statements a connection keeps prepared.
 const PREPARED: usize = 64;
 
-/// Opens the file, or makes it, and sees to it that it can be used.
-pub(super) fn prepare(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
-    create(path).map_err(|error| StoreError::Gone(format!("{}: {error}", path.display())))?;
+/// The file of a store.
+pub(super) struct File {
+    pub path: PathBuf,
+    pub options: SqliteOptions,
+    /// Whether it was looked over and brought up to date.
+    is_ready: Mutex<bool>,
+}
+
+impl File {
+    pub fn new(path: PathBuf, options: SqliteOptions) -> File {
+        File { path, options, is_ready: Mutex::new(false) }
+    }
+
+    /// Makes the file where it is missing: an empty one that only its owner can read, since it will
+    /// hold what people say. Says whether there is nothing in it.
+    pub fn make(&self) -> Result<bool, StoreError> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let found = options.open(&self.path).and_then(|file| file.metadata());
+        let gone = |error| StoreError::Gone(format!("{}: {error}", self.path.display()));
+        Ok(found.map_err(gone)?.len() == 0)
+    }
+
+    /// A connection to it; the first sees to it that the file can be used.
+    pub fn connection(&self) -> Result<Connection, StoreError> {
+        let mut is_ready = self.is_ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_ready {
+            self.make()?;
+            let connection = prepare(&self.path, &self.options)?;
+            *is_ready = true;
+            return Ok(connection);
+        }
+        drop(is_ready);
+        connect(&self.path, &self.options)
+    }
+}
+
+/// Sees to it that the file can be used.
+fn prepare(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
     let mut connection = connect(path, options)?;
     let told = |error: rusqlite::Error| meaning(&error, path);
     ours(&connection, path)?;
@@ -32,16 +71,7 @@ pub(super) fn prepare(path: &Path, options: &SqliteOptions) -> Result<Connection
     Ok(connection)
 }
 
-/// An empty file that only its owner can read: it will hold what people say.
-fn create(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-pub(super) fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
+fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
     let told = |error: rusqlite::Error| meaning(&error, path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(told)?;

@@ -5,12 +5,13 @@
 mod file;
 mod run;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use self::file::File;
 use crate::StoreError;
 use crate::pool::Pool;
 use crate::relational::{Batch, Engine, Rows};
@@ -51,14 +52,14 @@ impl Default for SqliteOptions {
 
 /// A store in a file.
 pub struct Sqlite {
-    path: Arc<Path>,
-    options: SqliteOptions,
+    file: Arc<File>,
     writer: Arc<Pool<Connection>>,
     readers: Arc<Pool<Connection>>,
 }
 
 impl Sqlite {
-    /// Opens the file, or makes it, and brings its schema up to date. It waits for the disk: call it
+    /// Opens the file and brings its schema up to date; where there is none yet, makes an empty one, in
+    /// which the schema comes with the first that is asked or kept. It waits for the disk: call it
     /// before there is traffic.
     ///
     /// # Errors
@@ -66,12 +67,13 @@ impl Sqlite {
     /// another process has locked it, `Gone` when it cannot be opened, `Refused` when it is another
     /// program's or a newer version's.
     pub fn open(path: impl Into<PathBuf>, options: SqliteOptions) -> Result<Self, StoreError> {
-        let path: Arc<Path> = Arc::from(path.into());
-        let connection = file::prepare(&path, &options)?;
         let writer = Pool::new(1, options.queue, options.queue_wait);
-        writer.keep(connection);
         let readers = Pool::new(options.readers.max(1), options.queue, options.queue_wait);
-        Ok(Sqlite { path, options, writer, readers })
+        let file = Arc::new(File::new(path.into(), options));
+        if !file.make()? {
+            writer.keep(file.connection()?);
+        }
+        Ok(Sqlite { file, writer, readers })
     }
 
     async fn run(
@@ -81,14 +83,14 @@ impl Sqlite {
         access: run::Access,
     ) -> Result<Rows, StoreError> {
         let mut lease = pool.lease().await?;
-        let (path, options) = (Arc::clone(&self.path), self.options.clone());
+        let file = Arc::clone(&self.file);
         let work = tokio::task::spawn_blocking(move || {
             let mut connection = match lease.connection.take() {
                 Some(connection) => connection,
-                None => file::connect(&path, &options)?,
+                None => file.connection()?,
             };
             let rows = run::run(&mut connection, batch, access);
-            let rows = rows.map_err(|failure| failure.told_of(&path));
+            let rows = rows.map_err(|failure| failure.told_of(&file.path));
             if !matches!(rows, Err(StoreError::Gone(_) | StoreError::Corrupt(_))) {
                 lease.give_back(connection);
             }
@@ -108,6 +110,6 @@ impl Engine for Sqlite {
     }
 
     fn tenant_bytes(&self) -> u64 {
-        self.options.tenant_bytes
+        self.file.options.tenant_bytes
     }
 }

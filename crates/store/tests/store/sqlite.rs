@@ -37,6 +37,21 @@ async fn conforms() {
 }
 
 #[tokio::test]
+async fn a_new_file_is_empty_until_it_is_used_by_all_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.sqlite");
+    let store = Sqlite::open(&path, options()).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    let used = (0..8).map(async |at| {
+        let name = format!("r{at}");
+        assert!(!holds(&store, &name).await);
+        store.put(&tenant("t"), turn(&name, None), items(&["i"]), Vec::new()).await.unwrap();
+        assert!(holds(&store, &name).await);
+    });
+    futures_util::future::join_all(used).await;
+}
+
+#[tokio::test]
 async fn what_is_acknowledged_survives_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory).await;
@@ -176,7 +191,8 @@ async fn only_its_owner_reads_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.sqlite");
-    let _store = Sqlite::open(&path, options()).unwrap();
+    let store = Sqlite::open(&path, options()).unwrap();
+    store.put(&tenant("t"), turn("r", None), items(&["i"]), Vec::new()).await.unwrap();
     for suffix in ["", "-wal"] {
         let mode = std::fs::metadata(beside(&path, suffix)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{suffix}");
