@@ -22,7 +22,7 @@ use crate::recording::Recording;
 use crate::{diff, follow};
 
 /// How much of a report waits for its head in memory; what is longer waits in a temporary file.
-const IN_MEMORY_BYTES: usize = 16 << 20;
+const IN_MEMORY_BYTES: usize = 4 << 20;
 
 /// The forms by the end of the output's name.
 const FORMATS: &[(&str, ReportFormat)] = &[

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// How much is read at once.
-const BLOCK_BYTES: u64 = 1 << 19;
+const BLOCK_BYTES: u64 = 1 << 18;
 /// How many blocks a worker has: one in hand, one to go on with.
 const BLOCKS_PER_WORKER: usize = 2;
 
