@@ -14,6 +14,19 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
+/// How many of something there are; `what` is one of them.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let (stem, ending) = match what.strip_suffix('y') {
+        Some(stem) => (stem, "ies"),
+        None if what.ends_with('s') => (what, "es"),
+        None => (what, "s"),
+    };
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{} {stem}{ending}", grouped(number)),
+    }
+}
+
 /// `2026-02-12 08:26:19`, in UTC.
 pub(crate) fn date_and_time(unix_s: i64) -> String {
     let (days, of_day) = (unix_s.div_euclid(86_400), unix_s.rem_euclid(86_400));

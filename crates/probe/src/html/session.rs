@@ -3,8 +3,8 @@
 
 use super::element::Html;
 use super::{exchange, timeline};
-use crate::summary::{NamedBy, SessionSummary, Sum, Summary, TurnSummary};
-use crate::words::{date_and_time, grouped, usd};
+use crate::summary::{NamedBy, SessionSummary, Summary, TurnSummary};
+use crate::words::date_and_time;
 
 /// Up to so many exchanges in all, sessions and turns are shown open.
 const OPEN_EXCHANGES: u64 = 60;
@@ -46,7 +46,7 @@ fn write_session(page: &mut Html<'_>, session: &SessionSummary, is_open: bool) {
     let head = |page: &mut Html<'_>| {
         page.with("b", &[], "Session ");
         page.quote(&session.id);
-        page.with("span", &[("class", "facts")], &facts(&session.sum));
+        page.with("span", &[("class", "facts")], &session.sum.in_words().join(" · "));
     };
     fold(page, "session", is_open, head, |page| {
         page.element("p", &[("class", "about")], |page| {
@@ -70,30 +70,6 @@ fn write_session(page: &mut Html<'_>, session: &SessionSummary, is_open: bool) {
             write_turn(page, turn, number, is_open);
         }
     });
-}
-
-/// The sum of a session in a line.
-fn facts(sum: &Sum) -> String {
-    let tokens = &sum.tokens;
-    let mut facts = vec![format!("{} exchanges", grouped(sum.exchanges))];
-    let counts =
-        [(sum.errors, "errors"), (sum.retries, "retries"), (sum.cache_misses, "cache misses")];
-    facts.extend(
-        counts
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", grouped(count))),
-    );
-    if tokens.total > 0 {
-        let [input, cached, output] = [tokens.input, tokens.cached, tokens.output].map(grouped);
-        facts.push(format!("{input} tokens in ({cached} cached), {output} out"));
-        facts.push(match sum.unpriced_exchanges {
-            0 => usd(sum.cost_usd),
-            _ if sum.cost_usd == 0.0 => "no price".to_owned(),
-            _ => format!("{} and more without a price", usd(sum.cost_usd)),
-        });
-    }
-    facts.join(" · ")
 }
 
 fn write_turn(page: &mut Html<'_>, turn: &TurnSummary, number: usize, is_open: bool) {

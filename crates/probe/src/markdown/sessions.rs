@@ -10,8 +10,8 @@ use super::Layout;
 use super::overview::{attempt, cached, number, place, status};
 use super::page::Page;
 use super::text::{code, code_cell, inline};
-use crate::summary::{Ending, Facts, NamedBy, SessionSummary, Sum, Summary, TurnSummary};
-use crate::words::{date_and_time, duration, grouped, time_with_ms, usd};
+use crate::summary::{Ending, Facts, NamedBy, SessionSummary, Summary, TurnSummary};
+use crate::words::{counted, date_and_time, duration, grouped, time_with_ms, usd};
 
 /// How deep the tree of sessions is drawn.
 const DEPTH_MAX: usize = 16;
@@ -62,8 +62,8 @@ fn write_branches(
     depth: usize,
 ) {
     for session in children.get(&of).into_iter().flatten().filter(|_| depth < DEPTH_MAX) {
-        let turns = count(session.turns.len() as u64, "turn");
-        let (id, facts) = (code(&session.id), facts(&session.sum));
+        let turns = counted(session.turns.len() as u64, "turn");
+        let (id, facts) = (code(&session.id), session.sum.in_words().join(", "));
         page.line(format!("{}- {id}: {turns}, {facts}", "  ".repeat(depth)));
         write_branches(page, children, known, known.get(&*session.id).copied(), depth + 1);
     }
@@ -78,7 +78,7 @@ fn write_session(page: &mut Page<'_>, session: &SessionSummary) {
     if let Some(parent) = &session.parent {
         page.line(format!("**Started by:** {}", code(parent)));
     }
-    page.paragraph(format!("**In all:** {}", facts(&session.sum)));
+    page.paragraph(format!("**In all:** {}", session.sum.in_words().join(", ")));
     for (turn, number) in session.turns.iter().zip(1..) {
         write_turn(page, turn, number);
     }
@@ -91,38 +91,6 @@ fn named_by(named_by: NamedBy) -> &'static str {
         NamedBy::Client => "its requests name it",
         NamedBy::CacheKey => "its requests share a key for the prompt cache",
         NamedBy::Inferred => "its requests begin the same way; nothing names it",
-    }
-}
-
-/// The sum of a session in a line.
-fn facts(sum: &Sum) -> String {
-    let counts = [(sum.errors, "error"), (sum.retries, "retry"), (sum.cache_misses, "cache miss")];
-    let counts = counts.into_iter().filter(|(number, _)| *number > 0);
-    let mut facts = vec![count(sum.exchanges, "request")];
-    facts.extend(counts.map(|(number, what)| count(number, what)));
-    let tokens = &sum.tokens;
-    if tokens.total > 0 {
-        let [input, cached, output] = [tokens.input, tokens.cached, tokens.output].map(grouped);
-        facts.push(format!("{input} tokens in ({cached} cached), {output} out"));
-        facts.push(match sum.unpriced_exchanges {
-            0 => usd(sum.cost_usd),
-            _ if sum.cost_usd == 0.0 => "no price".to_owned(),
-            _ => format!("{} and more without a price", usd(sum.cost_usd)),
-        });
-    }
-    facts.join(", ")
-}
-
-/// How many of something there are, in words.
-fn count(number: u64, what: &str) -> String {
-    let (stem, ending) = match what.strip_suffix('y') {
-        Some(stem) => (stem, "ies"),
-        None if what.ends_with('s') => (what, "es"),
-        None => (what, "s"),
-    };
-    match number {
-        1 => format!("1 {what}"),
-        _ => format!("{} {stem}{ending}", grouped(number)),
     }
 }
 
@@ -207,7 +175,7 @@ fn write_exchange(page: &mut Page<'_>, facts: &Facts) {
     let kind = kind.map(|kind| format!(", {}", inline(kind)));
     let added = facts.added.len() as u64 + facts.added_more;
     page.folded(
-        format!("<b>Request {}</b>: {} added", grouped(facts.number), count(added, "part")),
+        format!("<b>Request {}</b>: {} added", grouped(facts.number), counted(added, "part")),
         |page| {
             let line = [model, kind].into_iter().flatten().collect::<String>();
             page.paragraph(format!("Line {}{line}", grouped(facts.line)));
@@ -266,7 +234,11 @@ fn write_wrong(page: &mut Page<'_>, facts: &Facts) {
     let error = facts.error.as_deref().map(|error| format!("- error: {}", inline(error)));
     let broken = facts.violations.iter().map(|broken| {
         let (rule, detail) = (code(&broken.rule), inline(&broken.detail));
-        format!("- breaks {rule} ({}, {}): {detail}", broken.severity, count(broken.times, "time"))
+        format!(
+            "- breaks {rule} ({}, {}): {detail}",
+            broken.severity,
+            counted(broken.times, "time")
+        )
     });
     let notes = facts.notes.iter().map(|note| format!("- in translation: {}", inline(note)));
     let beside = facts.websocket.as_ref();

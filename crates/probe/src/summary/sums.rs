@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{BrokenRule, Facts, Price, Prices};
 use crate::record::account::Tokens;
+use crate::words::{counted, grouped, usd};
 
 /// How many models, tools and rules are told apart; what comes after them goes by [`OTHER`].
 const NAMES_MAX: usize = 1_000;
@@ -67,6 +68,26 @@ impl Sum {
             self.lost_tokens_estimate += cache.lost_tokens_estimate;
             self.lost_usd_estimate += cache.lost_usd_estimate.unwrap_or_default();
         }
+    }
+
+    /// What there is to say of it in a few words each, for a line.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let counts =
+            [(self.errors, "error"), (self.retries, "retry"), (self.cache_misses, "cache miss")];
+        let counts = counts.into_iter().filter(|(number, _)| *number > 0);
+        let mut words = vec![counted(self.exchanges, "exchange")];
+        words.extend(counts.map(|(number, what)| counted(number, what)));
+        if self.tokens.total > 0 {
+            let Tokens { input, cached, output, .. } = self.tokens;
+            let [input, cached, output] = [input, cached, output].map(grouped);
+            words.push(format!("{input} tokens in ({cached} cached), {output} out"));
+            words.push(match self.unpriced_exchanges {
+                0 => usd(self.cost_usd),
+                _ if self.cost_usd == 0.0 => "no price".to_owned(),
+                _ => format!("{} and more without a price", usd(self.cost_usd)),
+            });
+        }
+        words
     }
 
     /// The time from the beginning of the first to the beginning of the last, in milliseconds.
