@@ -35,15 +35,14 @@ impl State {
         let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let leases = tokio::select! {
-                _ = tick.tick() => true,
-                _ = expiry.tick() => false,
+            let is_expiry_due = tokio::select! {
+                _ = tick.tick() => false,
+                _ = expiry.tick() => true,
             };
-            let done = match leases {
-                _ if !self.is_used() => Ok(()),
-                true => self.live_on().await,
-                false => self.forget().await,
-            };
+            if !self.is_used() {
+                continue;
+            }
+            let done = if is_expiry_due { self.forget().await } else { self.live_on().await };
             if let Err(error) = done {
                 tracing::warn!(%error, "the store cannot be tended now");
             }

@@ -94,8 +94,7 @@ impl Whole {
     }
 }
 
-/// The response that a body holds, whatever form it has.
-/// The response that a body becomes, failed or not.
+/// The response that a body becomes, whatever form it has, failed or not.
 pub(super) fn folded(source: &mut dyn Source, body: &[u8], now: u64) -> Response {
     let mut fold = Fold::default();
     read_whole(source, body, now, &mut fold);

@@ -38,6 +38,18 @@ async fn said(
     (serde_json::from_slice(&heard.body).unwrap(), client.finish().await)
 }
 
+/// Until something is to be kept nobody tends the store, neither as the gateway runs nor as it stops.
+#[tokio::test]
+async fn a_gateway_that_keeps_nothing_leaves_its_file_empty() {
+    for (store, is_empty) in [(false, true), (true, false)] {
+        let gateway = Gateway::start(before(mock(SAID).await)).await;
+        let file = gateway.directory.path().join("state.db");
+        respond(gateway.address, json!({"model": "m", "input": "x", "store": store})).await;
+        gateway.stop().await;
+        assert_eq!(std::fs::metadata(&file).unwrap().len() == 0, is_empty, "store: {store}");
+    }
+}
+
 #[tokio::test]
 async fn a_stored_response_is_continued_and_its_instructions_are_not() {
     let backend = Backend::start().await;
