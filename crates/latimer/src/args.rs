@@ -22,7 +22,7 @@ pub use self::convert::Convert;
 pub use self::mock::Mock;
 pub use self::receipt::{Receipt, ReceiptAction};
 pub use self::replay::Replay;
-pub use self::report::{Layout, Report, ReportFormat};
+pub use self::report::{Layout, Report, ReportFormat, Schema};
 pub use self::run::{Agent, Run};
 pub use self::serve::{GatewayOptions, Serve};
 pub use self::translate::{Form, Translate};

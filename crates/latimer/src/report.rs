@@ -36,8 +36,12 @@ const FORMATS: &[(&str, ReportFormat)] = &[
 
 /// Writes the report where it is wanted.
 pub fn report(args: args::Report) -> Result<ExitCode> {
-    if args.schema {
-        return to(args.output.as_deref(), |out| writeln!(out, "{}", summary::schema()));
+    if let Some(of) = args.schema {
+        let schema = match of {
+            args::Schema::Summary => summary::schema(),
+            args::Schema::Diff => summary::diff_schema(),
+        };
+        return to(args.output.as_deref(), |out| writeln!(out, "{schema}"));
     }
     let options = options(&args)?;
     if args.follow {

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use latimer_probe::markdown::{Layout, MarkdownReport, Options};
 use latimer_probe::summary::{self, Prices, Summarizer, Summary, SummaryLimits, SummaryOptions};
 use latimer_probe::{formats::csv, html};
+use serde_json::Value;
+
+mod common;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -100,6 +103,28 @@ fn the_schema_is_that_of_the_types() {
     expect(&folder("docs/diff.schema.json"), &(summary::diff_schema() + "\n"));
 }
 
+#[test]
+fn what_is_written_fits_the_published_schema() {
+    let published = [summary::schema(), summary::diff_schema()];
+    let [ours, diffs] = published.map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
+    let value = |written: String| serde_json::from_str::<Value>(&written).expect("JSON");
+    let mut pairs = 0;
+    for case in ["summary/agent", "summary/sub-agent", "websocket", "failed", "incomplete"] {
+        let recording = fs::read(folder(&format!("fixtures/{case}.jsonl"))).expect("a recording");
+        let (summary, _) = summarize(&recording, options());
+        let written = value(serde_json::to_string(&summary).expect("JSON"));
+        assert_eq!(common::fits(&ours, &written), Ok(()), "{case}");
+        for (one, other) in summary.sessions.iter().zip(summary.sessions.iter().skip(1)) {
+            pairs += 1;
+            let diff = summary::diff(one, other);
+            let written = value(serde_json::to_string(&diff).expect("JSON"));
+            assert_eq!(common::fits(&diffs, &written), Ok(()), "{case}: {} {}", one.id, other.id);
+            assert!(common::fits(&ours, &written).is_err(), "a difference is no summary");
+        }
+    }
+    assert!(pairs > 1, "there are sessions to compare");
+}
+
 /// Texts that try to leave the place they are put in.
 const HOSTILE: &[&str] = &[
     "```\n# a heading\n````\n~~~",
@@ -115,7 +140,7 @@ const HOSTILE: &[&str] = &[
 
 /// A recording with a text wherever a text can be.
 fn hostile(text: &str) -> String {
-    let text = serde_json::Value::from(text);
+    let text = Value::from(text);
     let item = format!(
         r#"{{"type":"message","role":{text},"content":[{{"type":"input_text","text":{text}}}]}}"#
     );
@@ -157,7 +182,7 @@ fn hostile_texts_stay_in_their_places() {
         assert_eq!(opened, page.matches("</details>").count(), "{text:?}");
         assert!(rows.lines().all(|row| !row.contains(",=") && !row.starts_with('=')), "{rows}");
         let json = serde_json::to_string(&summary).expect("JSON");
-        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+        assert!(serde_json::from_str::<Value>(&json).is_ok());
         assert!(!json.contains(|c: char| c < ' '), "{text:?}");
     }
 }

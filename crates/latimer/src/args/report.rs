@@ -24,7 +24,8 @@ Examples:
   latimer report --diff before.jsonl after.jsonl -o diff.html
       two sessions side by side: sums, and the turns in which they differ
   latimer report --diff 0199aa 0199bb latimer
-      the same of two sessions in one folder, by the beginnings of their ids
+      the same of two sessions in one folder, by the beginnings of their ids; as data with
+      `--format json`, which `latimer report --schema=diff` describes
   latimer report latimer --follow
       turns as they are recorded, until Ctrl-C
 
@@ -76,9 +77,24 @@ pub struct Report {
     /// Show turns as they are recorded.
     #[arg(long, conflicts_with_all = ["output", "format"])]
     pub follow: bool,
-    /// Print the JSON schema of the summary, and do nothing else.
-    #[arg(long)]
-    pub schema: bool,
+    /// Print the JSON schema of what `--format json` writes, and do nothing else.
+    #[arg(
+        long,
+        value_name = "OF",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "summary"
+    )]
+    pub schema: Option<Schema>,
+}
+
+/// What `--format json` writes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Schema {
+    /// A report; also where nothing is named.
+    Summary,
+    /// Two sessions side by side (`--diff`).
+    Diff,
 }
 
 /// Forms of the report.
