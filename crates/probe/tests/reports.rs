@@ -63,6 +63,15 @@ fn every_fixture_gives_its_report() {
 }
 
 #[test]
+fn the_first_layout_calls_every_stream_the_same() {
+    let recording =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/websocket.jsonl"));
+    let recording = recording.expect("a recording");
+    let report = report(&recording, "websocket.jsonl", Layout::Seed);
+    assert_eq!(report.matches("**SSE Stream** (82 bytes, 2 events)").count(), 2, "{report}");
+}
+
+#[test]
 fn a_long_recording_is_one_report() {
     const EXCHANGES: usize = 60;
     const MALFORMED_LINE: usize = 55;

@@ -326,7 +326,7 @@ fn messages(
 ) -> Option<(&'static str, String)> {
     let response = exchange.response.as_ref()?;
     let body = stream::text_of(&response.headers, &response.body)?;
-    let is_socket = response.status_code == Some(SWITCHING_PROTOCOLS);
+    let is_socket = response.is_websocket();
     let began_s = began_ms as f64 / 1e3;
     let mut list = String::from("[");
     let mut add = |time_s: f64, write: &dyn Fn(Object<'_>)| {

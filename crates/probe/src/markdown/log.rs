@@ -6,7 +6,7 @@ use super::text::{code, inline};
 use super::{request, response, totals};
 use crate::content::parts::Parts;
 use crate::content::socket::Beside;
-use crate::record::exchange::{Exchange, Headers};
+use crate::record::exchange::{Exchange, Headers, RecordedResponse};
 use crate::redact;
 use crate::words::time_with_ms;
 
@@ -39,8 +39,8 @@ pub(super) fn write_exchange(page: &mut Page<'_>, exchange: &Exchange<'_>, parts
 
 /// What passed on a WebSocket beside messages.
 fn write_beside(page: &mut Page<'_>, exchange: &Exchange<'_>) {
-    let is_socket = exchange.response.as_ref().and_then(|r| r.status_code) == Some(101);
-    let account = is_socket.then(|| exchange.account()).flatten();
+    let is_websocket = exchange.response.as_ref().is_some_and(RecordedResponse::is_websocket);
+    let account = is_websocket.then(|| exchange.account()).flatten();
     let beside = account.and_then(|account| Beside::of(account.websocket.as_ref()?));
     if let Some(beside) = beside {
         page.paragraph(format!("**WebSocket:** {}", inline(&beside.words())));

@@ -20,6 +20,11 @@ impl<'o> Page<'o> {
         Page { out, layout }
     }
 
+    /// How the report looks.
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// One line.
     pub(super) fn line(&mut self, line: impl AsRef<str>) {
         self.out.push_str(line.as_ref());

@@ -1,7 +1,8 @@
-//! The body of a response: an event stream as counts, any other body as it is, and then what the
+//! The body of a response: a stream of events as counts, any other body as it is, and then what the
 //! model answered: how it ended, texts, tool calls, usage. In: a recorded response. Out: its part
 //! of the report.
 
+use super::Layout;
 use super::page::Page;
 use super::request::write_as_it_is;
 use super::text::{chars, code, code_cell, cut, inline};
@@ -27,15 +28,23 @@ const ARGUMENTS_MAX_CHARS: usize = 300;
 pub(super) fn write_body(page: &mut Page<'_>, response: &RecordedResponse<'_>, parts: &Parts<'_>) {
     let size_bytes = parts.response.size_bytes;
     match &parts.stream {
-        Some(stream) => write_stream(page, size_bytes, stream),
+        Some(stream) => write_stream(page, title(page.layout(), response), size_bytes, stream),
         None => write_as_it_is(page, "Response Body", &response.body, size_bytes),
     }
     write_answer(page, parts.answer());
 }
 
-fn write_stream(page: &mut Page<'_>, size_bytes: u64, summary: &StreamSummary) {
+/// How the events came. The first layout knows one way.
+fn title(layout: Layout, response: &RecordedResponse<'_>) -> &'static str {
+    match layout {
+        Layout::Default if response.is_websocket() => "WebSocket Messages",
+        _ => "SSE Stream",
+    }
+}
+
+fn write_stream(page: &mut Page<'_>, title: &str, size_bytes: u64, summary: &StreamSummary) {
     let (size, count) = (grouped(size_bytes), grouped(summary.events.total()));
-    page.paragraph(format!("**SSE Stream** ({size} bytes, {count} events)"));
+    page.paragraph(format!("**{title}** ({size} bytes, {count} events)"));
     let events = summary.events.sorted();
     if !events.is_empty() {
         let rows =

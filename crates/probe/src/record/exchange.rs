@@ -51,8 +51,15 @@ pub struct RecordedResponse<'a> {
     pub status_code: Option<u16>,
     /// The headers in their order.
     pub headers: Headers<'a>,
-    /// The body; an event stream is text.
+    /// The body; an event stream is text, and so are the messages of a WebSocket.
     pub body: Payload<'a>,
+}
+
+impl RecordedResponse<'_> {
+    /// Whether it opened a WebSocket (RFC 6455, section 4.2.2).
+    pub fn is_websocket(&self) -> bool {
+        self.status_code == Some(101)
+    }
 }
 
 /// Header names and values in the order of the record.
