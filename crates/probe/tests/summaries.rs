@@ -12,7 +12,7 @@ use latimer_probe::summary::{self, Prices, Summarizer, Summary, SummaryLimits, S
 use latimer_probe::{formats::csv, html};
 use serde_json::Value;
 
-mod common;
+mod schema;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -113,13 +113,13 @@ fn what_is_written_fits_the_published_schema() {
         let recording = fs::read(folder(&format!("fixtures/{case}.jsonl"))).expect("a recording");
         let (summary, _) = summarize(&recording, options());
         let written = value(serde_json::to_string(&summary).expect("JSON"));
-        assert_eq!(common::fits(&ours, &written), Ok(()), "{case}");
+        assert_eq!(schema::fits(&ours, &written), Ok(()), "{case}");
         for (one, other) in summary.sessions.iter().zip(summary.sessions.iter().skip(1)) {
             pairs += 1;
             let diff = summary::diff(one, other);
             let written = value(serde_json::to_string(&diff).expect("JSON"));
-            assert_eq!(common::fits(&diffs, &written), Ok(()), "{case}: {} {}", one.id, other.id);
-            assert!(common::fits(&ours, &written).is_err(), "a difference is no summary");
+            assert_eq!(schema::fits(&diffs, &written), Ok(()), "{case}: {} {}", one.id, other.id);
+            assert!(schema::fits(&ours, &written).is_err(), "a difference is no summary");
         }
     }
     assert!(pairs > 1, "there are sessions to compare");
