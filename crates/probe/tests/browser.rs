@@ -78,7 +78,7 @@ fn the_page_can_be_read_light_and_dark_and_on_a_phone() {
         tab.value(&all);
         for (name, width, scheme) in VIEWS {
             tab.show(*width, scheme);
-            assert_eq!(tab.value("faint()"), json!([]), "{name}, {folds}");
+            assert_eq!(tab.value("[faint(), small()]"), json!([[], []]), "{name}, {folds}");
             let width_seen = tab.value("document.documentElement.scrollWidth");
             assert_eq!(width_seen, *width, "{name}, {folds}: nothing is wider than the window");
             let picture = STANDARD.decode(tab.picture()).expect("base64");

@@ -4,7 +4,7 @@
 use super::element::Html;
 use super::{exchange, timeline};
 use crate::summary::{NamedBy, SessionSummary, Summary, TurnSummary};
-use crate::words::date_and_time;
+use crate::words::{counted, date_and_time};
 
 /// Up to so many exchanges in all, sessions and turns are shown open.
 const OPEN_EXCHANGES: u64 = 60;
@@ -76,7 +76,8 @@ fn write_turn(page: &mut Html<'_>, turn: &TurnSummary, number: usize, is_open: b
     let head = |page: &mut Html<'_>| {
         page.with("b", &[], &format!("Turn {number} "));
         page.quote(turn.prompt.as_deref().unwrap_or("(the user says nothing new)"));
-        page.with("span", &[("class", "facts")], &format!("{} exchanges", turn.exchanges.len()));
+        let exchanges = counted(turn.exchanges.len() as u64, "exchange");
+        page.with("span", &[("class", "facts")], &exchanges);
     };
     fold(page, "turn", is_open, head, |page| {
         turn.exchanges.iter().for_each(|facts| exchange::write(page, facts));

@@ -4,7 +4,7 @@
 
 use super::element::Html;
 use crate::summary::{Facts, SessionSummary};
-use crate::words::duration;
+use crate::words::{counted, duration};
 
 /// The most rows; of longer sessions the last are drawn.
 const ROWS_MAX: usize = 120;
@@ -54,11 +54,11 @@ pub(super) fn write(page: &mut Html<'_>, session: &SessionSummary) {
     page.element("figure", &[("class", "wide")], |page| {
         let view = format!("0 0 {WIDTH} {height}");
         let label = format!(
-            "Timeline of {} exchanges over {}",
-            rows.len(),
+            "Timeline of {} over {}",
+            counted(rows.len() as u64, "exchange"),
             duration((to_us - from_us).max(0) as u64)
         );
-        let attributes = [("viewBox", view.as_str()), ("role", "img"), ("aria-label", &label)];
+        let attributes = [("viewBox", view.as_str()), ("role", "group"), ("aria-label", &label)];
         page.element("svg", &attributes, |page| {
             write_scale(page, &scale, height);
             for ((facts, at), row) in rows.iter().zip(0..) {

@@ -8,6 +8,12 @@ const stop = () => {
   return [stops().indexOf(at), isSeen];
 };
 
+// Texts that are too small to read: below 8 pixels as they are shown.
+const small = () => [...document.querySelectorAll("body *")]
+  .filter((e) => e.checkVisibility() && [...e.childNodes].some((node) => node.data?.trim()))
+  .filter((e) => parseFloat(getComputedStyle(e).fontSize) * (e.getScreenCTM?.().a ?? 1) < 8)
+  .map((e) => e.tagName);
+
 // Texts that are hard to read: less contrast with what is behind them than 4.5 : 1 (WCAG 2.2, 1.4.3).
 const channels = (color) => color.match(/[\d.]+/g).map(Number);
 const light = (color) => {
