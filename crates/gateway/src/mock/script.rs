@@ -133,7 +133,8 @@ impl TryFrom<String> for Pattern {
 pub struct Answer {
     /// Its reasoning.
     pub reasoning: Option<String>,
-    /// Its text; `{user}` stands for the last user text, `{tool_output}` for a tool's output.
+    /// Its text; `{user}` stands for the last user text, `{tool_output}` for a tool's output, and
+    /// `{tool_output/id}` for the member `id` of an output that is JSON (a pointer: RFC 6901).
     pub text: Option<String>,
     /// Where the request has a schema, a value that follows it instead of `text`. So it is also
     /// where the answer has neither text nor calls nor a refusal.
@@ -163,8 +164,8 @@ pub struct Answer {
 pub struct Call {
     /// The tool's name.
     pub name: String,
-    /// Its arguments: a table, or a string that is sent as it is. Without them, a value that follows
-    /// the tool's schema.
+    /// Its arguments: a table, whose strings may stand for something as `text` may, or a string that is
+    /// sent as it is. Without them, a value that follows the tool's schema.
     #[serde(default)]
     pub arguments: Value,
 }

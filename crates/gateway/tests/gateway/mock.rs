@@ -55,6 +55,10 @@ async fn the_first_rule_that_fits_answers() {
               { calls = [{ name = "shell", arguments = { command = ["ls"] } }] },
               { calls = [{ name = "shell" }] },
               { text = "done after {tool_output}" } ] },
+          { when = { user = "hand on" }, steps = [
+              { calls = [{ name = "shell" }] },
+              { calls = [{ name = "shell", arguments = { command = ["kill {tool_output/pid}", "{user}"] } }] },
+              { text = "{tool_output/0} {{user} {tool_output/1} {}" } ] },
           { answer = { text = "none" } },
         ]"#;
     let user = |text: &str| json!({"role": "user", "content": text});
@@ -79,8 +83,18 @@ async fn the_first_rule_that_fits_answers() {
         ("m", vec![user("loop"), call.clone(), output("x")], "shell {\"command\":[\"echo\"]}"),
         (
             "m",
-            vec![user("loop"), call.clone(), output("x"), call, output("{user}")],
+            vec![user("loop"), call.clone(), output("x"), call.clone(), output("{user}")],
             "output_text: done after {user}",
+        ),
+        (
+            "m",
+            vec![user("hand on {user}"), call.clone(), output(r#"{"pid":"{user}7"}"#)],
+            r#"shell {"command":["kill {user}7","hand on {user}"]}"#,
+        ),
+        (
+            "m",
+            vec![user("hand on"), call.clone(), output("x"), call.clone(), output("[[1]]")],
+            "output_text: [1] {hand on {tool_output/1} {}",
         ),
     ];
     let mock = mock(script).await;
