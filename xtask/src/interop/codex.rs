@@ -170,5 +170,7 @@ fn report(scenario: &Scenario, place: &Place) -> Result<()> {
     for shown in calls.chain([scenario.text.clone()]) {
         ensure!(report.contains(&shown), "{} does not show {shown:?}", path.display());
     }
+    let started = report.lines().filter(|line| line.starts_with("**Started by:** `")).count();
+    ensure!(started == scenario.sub_agents, "{} has {started} sub-agents", path.display());
     Ok(())
 }

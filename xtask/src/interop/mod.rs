@@ -245,6 +245,7 @@ fn perform(site: &Site, run: &Run<'_>, shared: Option<&Backend>) -> Result<()> {
     run.client.send(site, run, &place, &url)?;
     files_are_made(run, &place)?;
     recording::check(run.scenario, &place.record())?;
+    recording::sub_agents(run.scenario, &place.record())?;
     is_sealed(site, &place)?;
     if run.client.uses_socket {
         recording::all_over_socket(&place.record())?;

@@ -2,6 +2,7 @@
 //! Both are read as plain JSON, not with Latimer's own reader, so that they cannot be wrong in the
 //! same way.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -96,6 +97,27 @@ pub fn all_calls_answered(scenario: &Scenario, directory: &Path) -> Result<()> {
     calls_answered(last, &scenario.call_kinds())
 }
 
+/// Checks that the requests in `directory` name as many agents as were to be started, and for each the
+/// thread of the agent that started it.
+pub fn sub_agents(scenario: &Scenario, directory: &Path) -> Result<()> {
+    let noted =
+        |record: &Value, name: &str| Some(record.get("latimer")?.get(name)?.as_str()?.to_owned());
+    let (mut threads, mut started) = (BTreeSet::new(), BTreeMap::new());
+    for record in read_asked(directory)? {
+        let thread = noted(&record, "thread");
+        match noted(&record, "parent_thread") {
+            Some(parent) => drop(started.insert(thread, parent)),
+            None => threads.extend(thread),
+        }
+    }
+    ensure!(started.len() == scenario.sub_agents, "agents and who started them: {started:?}");
+    for (thread, parent) in &started {
+        let is_known = threads.contains(parent) && thread.as_ref().is_some_and(|it| it != parent);
+        ensure!(is_known, "{thread:?} was started by {parent}, who is not among {threads:?}");
+    }
+    Ok(())
+}
+
 /// An exchange as bytes.
 #[derive(Debug, Deserialize)]
 struct Traffic {
@@ -148,7 +170,8 @@ impl Traffic {
 
 /// Each exchange of the recording in `ours` is one in `backends`; one that the client left, the
 /// backend saw left too. Where client and backend speak the same, both hold the same bytes, but for
-/// a byte order mark, which stays behind; an answer that broke off may be longer on one side.
+/// a byte order mark, which stays behind; an answer that broke off may be longer on one side. Of two
+/// that are asked at the same time, either may come first: there, what was asked says which is which.
 pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
     let (mut ours, mut theirs): (Vec<Traffic>, Vec<Traffic>) = (read(ours)?, read(backends)?);
     for exchanges in [&mut ours, &mut theirs] {
@@ -156,6 +179,11 @@ pub fn compare(ours: &Path, backends: &Path) -> Result<()> {
         exchanges.sort_by(|one, other| one.timestamp.total_cmp(&other.timestamp));
     }
     ensure!(ours.len() == theirs.len(), "the backend was asked {} times", theirs.len());
+    if ours.iter().zip(&theirs).all(|(ours, theirs)| ours.path() == theirs.path()) {
+        for exchanges in [&mut ours, &mut theirs] {
+            exchanges.sort_by(|one, other| one.request.body.get().cmp(other.request.body.get()));
+        }
+    }
     let pairs = || ours.iter().zip(&theirs);
     for (_, theirs) in pairs().filter(|(ours, _)| ours.latimer.outcome == "cancelled") {
         let seen = &theirs.latimer.outcome;

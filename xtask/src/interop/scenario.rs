@@ -53,6 +53,9 @@ pub struct Scenario {
     /// Whether the last request holds a summary in the place of what came before.
     #[serde(default)]
     pub compacts: bool,
+    /// How many agents it starts, whose requests are told apart from its own. Only Codex starts some.
+    #[serde(default)]
+    pub sub_agents: usize,
     /// Every request it makes, and how it is answered.
     pub exchanges: Vec<Exchange>,
     /// What the backend speaks, one run each.
