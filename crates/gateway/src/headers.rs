@@ -17,10 +17,12 @@ const OF_ONE_HOP: &[&str] = &[
     "proxy-authorization",
     "proxy-connection",
     "te",
-    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
+
+/// Announced for what comes behind a body, which goes no further where bodies are read.
+const OF_TRAILERS: &[&str] = &["trailer"];
 
 /// Not passed to a backend of the same dialect either, as they came: of the codings that a client
 /// takes, those go on that can be read here too.
@@ -61,6 +63,11 @@ pub(crate) fn is_codex(headers: &HeaderMap) -> bool {
 /// Whether a client wants its answer as events.
 pub(crate) fn takes_events(headers: &HeaderMap) -> bool {
     words(headers, header::ACCEPT).iter().any(|word| word.starts_with("text/event-stream"))
+}
+
+/// Whether a client takes what may come behind a body (RFC 9110, 10.1.4).
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    words(headers, header::TE).iter().any(|word| word == "trailers")
 }
 
 /// The family an error status stands for.
@@ -113,7 +120,7 @@ pub(crate) fn translated(from: &HeaderMap, key: Option<&str>, stream: bool) -> H
 /// For a backend of the same dialect: all but what belongs to one hop.
 pub(crate) fn passed_on(from: &HeaderMap, key: Option<&str>) -> HeaderMap {
     let of_caller = if key.is_some() { OF_CALLER } else { &[] };
-    let mut headers = without(from, &[OF_ONE_HOP, NOT_TO_BACKEND, of_caller]);
+    let mut headers = without(from, &[OF_ONE_HOP, OF_TRAILERS, NOT_TO_BACKEND, of_caller]);
     if let Some(value) = authorization(from, key) {
         headers.insert(header::AUTHORIZATION, value);
     }
@@ -133,7 +140,7 @@ fn accepted(from: &HeaderMap) -> Option<HeaderValue> {
 
 /// From a backend of the same dialect.
 pub(crate) fn answered(from: &HeaderMap) -> HeaderMap {
-    without(from, &[OF_ONE_HOP, NOT_TO_CLIENT])
+    without(from, &[OF_ONE_HOP, OF_TRAILERS, NOT_TO_CLIENT])
 }
 
 /// For somebody who is only listened to, in both directions: all but what belongs to one hop.

@@ -2,6 +2,7 @@
 //! on the way. Whatever becomes of the exchange, when its entry is dropped it is logged and
 //! recorded. Every head of an answer is made here, so that the record has it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use latimer_probe::record::account::{Account, Control, Outcome, Passage, Socket};
+use latimer_probe::redact;
 use latimer_wire::note::Notes;
 use latimer_wire::responses::Usage;
 use tokio::sync::oneshot;
@@ -61,6 +63,7 @@ pub(crate) struct Exchange {
     /// What was lost or changed.
     pub notes: Notes,
     usage: Option<Usage>,
+    trailers: BTreeMap<String, String>,
     outcome: Outcome,
     status: Option<u16>,
     /// What the record will hold; none where nothing is recorded.
@@ -92,6 +95,7 @@ impl Exchange {
             passing: None,
             notes: Notes::default(),
             usage: None,
+            trailers: BTreeMap::new(),
             outcome: Outcome::Cancelled,
             status: None,
             finished: gateway.recorder.is_some().then(|| Finished {
@@ -194,6 +198,18 @@ impl Exchange {
         self.usage = usage;
     }
 
+    /// What came behind the answer's body. It is written down as headers are: what came more than once
+    /// is one member.
+    pub fn trailed(&mut self, trailers: &HeaderMap) {
+        let is_revealed = self.gateway.settings.recorder.reveal;
+        for (name, value) in trailers {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let shown = if is_revealed { &*value } else { redact::header(name.as_str(), &value) };
+            let so_far = self.trailers.entry(name.to_string());
+            so_far.and_modify(|all| all.extend([", ", shown])).or_insert_with(|| shown.to_owned());
+        }
+    }
+
     /// Says how it ended; the rest happens when it is dropped. Where the end of an answer has to wait
     /// until the exchange is recorded, this is for what: it is ready as well when that cannot be.
     pub fn close(mut self, outcome: Outcome) -> Option<Written> {
@@ -227,6 +243,7 @@ impl Exchange {
             response_bytes: Some(self.response_bytes as u64),
             left_out_bytes: self.left_out_bytes as u64,
             websocket: self.socket.take(),
+            trailers: std::mem::take(&mut self.trailers),
             ..Account::default()
         };
         account.used(self.usage);

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use latimer_wire::responses::{Failure, Status};
 
 use crate::clock::unix_seconds;
@@ -15,11 +16,13 @@ pub(crate) struct Strand {
     pub translation: Box<dyn Translation>,
     /// How much the backend may still send.
     left_bytes: usize,
+    /// What came behind the body.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl Strand {
     pub fn new(reply: ReplyBody, translation: Box<dyn Translation>, limit_bytes: usize) -> Self {
-        Strand { reply: Some(reply), translation, left_bytes: limit_bytes }
+        Strand { reply: Some(reply), translation, left_bytes: limit_bytes, trailers: None }
     }
 
     /// That there is an answer, and what of it has come already; it waits for nothing.
@@ -67,6 +70,7 @@ impl Strand {
                 self.fail(format!("Latimer: the connection to the backend {hop} broke: {reason}."))
             }
             Poll::Ready(None) => {
+                self.trailers = reply.trailers();
                 self.reply = None;
                 self.translation.end(unix_seconds())
             }
@@ -82,6 +86,11 @@ impl Strand {
     /// Closes the connection the answer comes on.
     pub fn cancel(&mut self) {
         self.reply = None;
+    }
+
+    /// What came behind the body, once.
+    pub fn trailers(&mut self) -> Option<Box<HeaderMap>> {
+        self.trailers.take()
     }
 
     pub fn ended(&self) -> Option<Status> {

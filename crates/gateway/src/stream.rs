@@ -43,7 +43,7 @@ pub(crate) struct Stream {
     /// What is to be stored when the answer is over.
     keeping: Keeping,
     /// The end waits until the exchange is recorded; what is to be said then, nothing at its end.
-    writing: Option<(Written, Bytes)>,
+    writing: Option<(Written, Option<Frame<Bytes>>)>,
     /// The stream has to be broken off, and whether what was said has gone out.
     cut: bool,
     flushed: bool,
@@ -223,6 +223,16 @@ impl Stream {
         self.strands.iter().map(|strand| strand.translation.usage()).sum()
     }
 
+    /// What came behind the backend's body. HTTP gives it to clients that take it, where the head of the
+    /// answer has announced it.
+    fn trailers(&mut self) -> Option<Frame<Bytes>> {
+        let trailers = self.strands.first_mut().and_then(Strand::trailers)?;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.trailed(&trailers);
+        }
+        Some(Frame::trailers(*trailers))
+    }
+
     fn close(&mut self, broken: bool) -> Option<Written> {
         let mut exchange = self.exchange.take()?;
         let notes = self.strands.iter().map(|strand| strand.translation.notes());
@@ -281,8 +291,7 @@ impl Body for Stream {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some((written, _)) = &mut self.writing {
             std::task::ready!(written.as_mut().poll(cx));
-            let held = self.writing.take().map(|(_, held)| held).filter(|held| !held.is_empty());
-            return Poll::Ready(held.map(|bytes| Ok(Frame::data(bytes))));
+            return Poll::Ready(self.writing.take().and_then(|(_, held)| held).map(Ok));
         }
         if self.cut {
             return self.break_off(cx);
@@ -300,13 +309,14 @@ impl Body for Stream {
                     return self.break_off(cx);
                 }
                 Poll::Ready(None) | Poll::Pending if !head.is_empty() => break head,
-                Poll::Ready(None) => match self.close(false) {
-                    Some(written) => {
-                        self.writing = Some((written, Bytes::new()));
-                        return self.poll_frame(cx);
-                    }
-                    None => return Poll::Ready(None),
-                },
+                Poll::Ready(None) => {
+                    let trailers = self.trailers();
+                    let Some(written) = self.close(false) else {
+                        return Poll::Ready(trailers.map(Ok));
+                    };
+                    self.writing = Some((written, trailers));
+                    return self.poll_frame(cx);
+                }
                 Poll::Pending => return Poll::Pending,
             }
         };
@@ -318,7 +328,7 @@ impl Body for Stream {
         if self.waits_for_record()
             && let Some(written) = self.close(false)
         {
-            self.writing = Some((written, bytes));
+            self.writing = Some((written, Some(Frame::data(bytes))));
             return self.poll_frame(cx);
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))

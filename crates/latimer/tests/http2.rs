@@ -174,7 +174,7 @@ const CREATED: &str = "data: {\"type\":\"response.created\"}\n\n";
 const COMPLETED: &str = "data: {\"type\":\"response.completed\",\"response\":{}}\n\n";
 
 #[tokio::test]
-async fn a_stream_comes_piece_by_piece_and_its_trailers_do_no_harm() {
+async fn a_stream_comes_piece_by_piece_and_its_trailers_are_written_down() {
     let service = Service::start(true).await;
     let mut client = service.ask("one").await;
     let mut line = service.accept().await;
@@ -199,6 +199,7 @@ async fn a_stream_comes_piece_by_piece_and_its_trailers_do_no_harm() {
     let accounts = service.stop();
     assert!(accounts.iter().all(|account| account.outcome == Some(Outcome::Completed)));
     assert_eq!(accounts.len(), 3);
+    assert!(accounts[0].trailers.contains_key("x-checksum"), "{:?}", accounts[0].trailers);
     assert_eq!(accounts[0].response_bytes, Some((CREATED.len() + COMPLETED.len()) as u64));
     assert!(accounts[0].upstream.as_ref().unwrap().starts_with("https://localhost:"));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use latimer_probe::record::account::{Outcome, Passage};
 use latimer_wire::error::ApiError;
 use latimer_wire::responses::Status;
@@ -67,7 +67,10 @@ pub(super) fn begin(tapped: &Tapped, head: &Parts, scheme: &str) -> Exchange {
 
 fn ask(head: &Parts, body: Content) -> Ask {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let headers = headers::listened(&head.headers);
+    let mut headers = headers::listened(&head.headers);
+    if headers::takes_trailers(&head.headers) {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     Ask { method: head.method.clone(), path: path.into(), headers, body }
 }
 
@@ -125,6 +128,6 @@ fn left(exchange: Exchange) -> Response<Answer> {
 async fn refuse(exchange: Exchange, error: &ApiError) -> Response<Answer> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut headers = headers::closing();
-    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     exchange.whole(status, headers, Bytes::from(error.body()), Outcome::Failed).await
 }

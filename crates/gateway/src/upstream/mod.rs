@@ -360,8 +360,12 @@ impl Upstream {
     async fn exchange(
         &self,
         line: Line,
-        request: Request<Outgoing>,
+        mut request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Option<Line>), UpstreamError> {
+        if request.headers().contains_key(header::TE) {
+            // It is said to one hop (RFC 9110, 10.1.4); over HTTP/2 that goes without saying.
+            request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
         let Line { mut sender, driver, since } = line;
         let mut driver = Some(driver);
         let mut sending = Box::pin(sender.send_request(request));

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -33,12 +34,13 @@ pub(crate) struct ReplyBody {
     is_drained: bool,
     /// The body is over: well, or by an error that was not given out yet.
     end: Option<Option<hyper::Error>>,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl ReplyBody {
     pub(super) fn new(incoming: Incoming, line: Option<Line>, upstream: Arc<Upstream>) -> Self {
         let bell = Bell::new();
-        ReplyBody { incoming, line, upstream, bell, is_drained: false, end: None }
+        ReplyBody { incoming, line, upstream, bell, is_drained: false, end: None, trailers: None }
     }
 
     /// All bytes that are there now, as one piece; `None` at the end of the body.
@@ -74,7 +76,13 @@ impl ReplyBody {
             match Pin::new(&mut self.incoming).poll_frame(&mut cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     fruitless = 0;
-                    let Ok(data) = frame.into_data() else { continue };
+                    let data = match frame.into_data() {
+                        Ok(data) => data,
+                        Err(other) => {
+                            self.trailers = other.into_trailers().ok().map(Box::new);
+                            continue;
+                        }
+                    };
                     match (first.is_empty(), gathered.is_empty()) {
                         (true, _) => first = data,
                         (false, true) => {
@@ -109,6 +117,11 @@ impl ReplyBody {
         if let Some(line) = self.line.take().filter(|line| line.sender.is_ready()) {
             self.upstream.put_idle(line);
         }
+    }
+
+    /// What came behind the body, when it is over.
+    pub fn trailers(&mut self) -> Option<Box<HeaderMap>> {
+        self.trailers.take()
     }
 
     /// What of the body is there already; it waits for nothing.

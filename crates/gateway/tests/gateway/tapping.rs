@@ -116,6 +116,30 @@ async fn every_byte_goes_through_as_it_is() {
 }
 
 #[tokio::test]
+async fn trailers_go_to_a_client_that_takes_them_and_are_written_down() {
+    let backend = Backend::start().await;
+    let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;
+    let head = EVENTS_HEAD.replace("\r\n\r\n", "\r\ntrailer: x-request-id, x-sum\r\n\r\n");
+    let trailers = "x-request-id: r\r\nx-request-id: q\r\nx-sum: s\r\n";
+    for (takes, passed_on) in [("te: deflate, Trailers\r\n", trailers), ("te: deflate\r\n", "")] {
+        let mut client = Client::send(tapped.address, &post(takes, ASK_STREAM)).await;
+        let (mut line, heard) = backend.heard().await;
+        let (te, of_this_hop) = (heard.header("te"), heard.header("connection"));
+        let is_taken = !passed_on.is_empty();
+        assert_eq!((te, of_this_hop), is_taken.then_some(("trailers", "te")).unzip());
+        line.say(format!("{head}{}0\r\n{trailers}\r\n", piece(COMPLETED))).await;
+        client.wait_for(&format!("rest\r\n0\r\n{passed_on}\r\n")).await;
+    }
+    for (_, account) in tapped.stop().await {
+        assert_eq!(account.outcome, Some(Outcome::Completed));
+        let written: Vec<_> = account.trailers.iter().collect();
+        let [id, sum] = [("x-request-id", "r, q"), ("x-sum", "[REDACTED]")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(written, [(&id.0, &id.1), (&sum.0, &sum.1)]);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_whole_says_how_it_ended_and_what_it_used() {
     let backend = Backend::start().await;
     let tapped = Tapped::start(format!("http://{}/", backend.address), None).await;

@@ -27,6 +27,11 @@ const FRAMINGS: &[(&str, [&str; 2], &str)] = &[
         ["D\r\n{\"model\":\"m\",\r\n", "D\r\n\"input\":\"Hi\"}\r\n"],
         "0\r\n\r\n",
     ),
+    (
+        "transfer-encoding: chunked\r\ntrailer: x-sum",
+        ["D\r\n{\"model\":\"m\",\r\n", "D\r\n\"input\":\"Hi\"}\r\n"],
+        "0\r\nx-sum: 1\r\n\r\n",
+    ),
 ];
 
 impl Halfway {

@@ -3,6 +3,8 @@
 //! exchange but a word of the recorder about the recording. Both are written and read by the same
 //! types, from which [`mod@crate::record::schema`] is made. `docs/record.md` says it in prose.
 
+use std::collections::BTreeMap;
+
 use latimer_wire::json::Raw;
 use latimer_wire::note::Notes;
 use latimer_wire::responses;
@@ -136,6 +138,10 @@ pub struct Account {
     /// How much of the end of the answer's body is not in the record, of the size over the wire.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out_bytes: u64,
+    /// The fields that came behind the answer's body (RFC 9110, 6.5); values that may be secret are
+    /// `[REDACTED]`, as in headers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub trailers: BTreeMap<String, String>,
     /// The WebSocket connection this exchange is a part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub websocket: Option<Socket>,
