@@ -2,10 +2,9 @@
 //! the bytes of a file. Out: findings, each with the line of the recording and what was asked there.
 
 use latimer_wire::check::{Api, Exhibit, Finding, judge};
-use latimer_wire::json::{Node, Raw, push_string};
+use latimer_wire::json::{Fields, Node, Raw, push_string};
 use latimer_wire::responses::Flavour;
 
-use crate::fields::Fields;
 use crate::record::exchange::{Exchange, Payload, Unreadable, read};
 
 /// What was found in one answer.
@@ -110,9 +109,7 @@ fn settings(body: &Fields<'_>) -> String {
         push_string(&mut settings, key);
         settings.push(':');
         if key == "input" && value.is_array() {
-            let brings_tools = |item: &Node<'_>| {
-                memchr::memmem::find(item.as_str().as_bytes(), b"\"tools\"").is_some()
-            };
+            let brings_tools = |item: &Node<'_>| item.member("tools").is_some();
             let items =
                 value.elements().into_iter().filter(brings_tools).map(|item| item.raw().as_str());
             settings.push_str(&format!("[{}]", items.collect::<Vec<_>>().join(",")));

@@ -18,6 +18,6 @@ pub mod words;
 
 mod blocks;
 mod content;
-mod fields;
+mod tree;
 
 pub use words::{unix_ms, visible};

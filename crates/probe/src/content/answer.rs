@@ -4,11 +4,11 @@
 
 use std::borrow::Cow;
 
-use latimer_wire::json::Node;
+use latimer_wire::json::{Fields, Node};
 
 use crate::content::tool_call::ToolCalls;
-use crate::fields::{Fields, tree};
 use crate::record::account::Tokens;
+use crate::tree::tree;
 
 /// The channels on which text arrives: the event's name without `.delta` or `.done`, and the
 /// channel. The names without `_text` are those of the Open Responses specification.

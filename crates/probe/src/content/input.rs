@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use latimer_wire::json::Node;
+use latimer_wire::json::{Fields, Node};
 
-use crate::fields::{Fields, tree};
+use crate::tree::tree;
 
 /// One row of the input table.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,12 +1,11 @@
 //! What of an exchange several parts of a report show, found once: where the values of JSON bodies
 //! are, the sizes of bodies, and what the model answered.
 
-use latimer_wire::json::Outline;
+use latimer_wire::json::{Fields, Outline};
 
 use crate::content::answer::Answer;
 use crate::content::python;
 use crate::content::stream::{self, StreamSummary};
-use crate::fields::Fields;
 use crate::record::exchange::{Exchange, Payload};
 
 /// The two bodies of an exchange, and the answer in the second.

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use latimer_wire::sse::{Decoder, Frame};
 
+use latimer_wire::json::Fields;
+
 use crate::content::answer::Answer;
 use crate::content::tally::Tally;
-use crate::fields::Fields;
 use crate::record::exchange::{Headers, Payload};
 
 /// A recorded stream, read to its end.

@@ -4,9 +4,7 @@
 
 use std::collections::HashMap;
 
-use latimer_wire::json::{Node, Raw};
-
-use crate::fields::Fields;
+use latimer_wire::json::{Fields, Node, Raw};
 
 /// A table holds the paths that appeared first.
 const PATHS_MAX: usize = 30;

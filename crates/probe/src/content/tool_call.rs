@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 
+use latimer_wire::json::Fields;
+
 use crate::content::input::call;
-use crate::fields::Fields;
 
 /// The events that bring arguments: the name without `.delta` or `.done`, and the field of the
 /// `done` event.

@@ -1,15 +1,15 @@
 //! The body of a request: its settings, instructions, input and tools, or the body as it is when
 //! it has none of these. In: a recorded body. Out: its part of the report.
 
-use latimer_wire::json::Node;
+use latimer_wire::json::{Fields, Node};
 
 use super::page::Page;
 use super::text::{chars, code, cut, html, inline};
 use crate::content::input::{self, InputItem};
 use crate::content::parts::Body;
 use crate::content::python;
-use crate::fields::{Fields, tree};
 use crate::record::exchange::Payload;
+use crate::tree::tree;
 use crate::words::grouped;
 
 /// The settings on the first line: key and label.

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use latimer_wire::json::{Malformed, Raw, Reader};
 
-use crate::fields::tree;
 use crate::record::account::{Account, Incident};
+use crate::tree::tree;
 
 /// One recorded request and its answer.
 #[derive(Debug, Clone, PartialEq)]

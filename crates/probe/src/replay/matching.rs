@@ -7,10 +7,10 @@
 use latimer_wire::json::Raw;
 use serde_json::Value;
 
-use crate::fields::tree;
 use crate::record::Body;
 use crate::record::exchange::Payload;
 use crate::redact;
+use crate::tree::tree;
 
 /// Members of a body that are left out, by their path, and why they differ.
 pub const VOLATILE_MEMBERS: &[(&str, &str)] = &[

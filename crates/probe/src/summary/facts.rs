@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use super::prefix::Prompt;
 use super::{Beside, BrokenRule, Called, Ending, Facts, NamedBy, Times};
+use latimer_wire::json::Fields;
+
 use crate::check;
 use crate::content::answer::{Answer, Channel};
 use crate::content::parts::Parts;
-use crate::fields::Fields;
 use crate::record::account::{Account, Outcome, Remark};
 use crate::record::exchange::{Exchange, Payload, path_of};
 use crate::record::lineage;

@@ -7,12 +7,11 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use latimer_wire::json::{Node, Raw};
+use latimer_wire::json::{Fields, Node, Raw};
 
 use super::facts::{excerpt, name};
 use super::{Added, Change};
 use crate::content::input;
-use crate::fields::Fields;
 
 /// The parts of a prompt, and by what names dialects know each.
 const GROUPS: [&[&str]; 3] = [&["instructions", "system"], &["tools"], &["input", "messages"]];
@@ -64,15 +63,16 @@ enum Speaker {
 
 impl Part {
     fn of(item: Node<'_>, range: Range<usize>) -> Part {
-        let speaker = match item.member_text("role").as_deref() {
+        let fields = Fields::of(item);
+        let speaker = match fields.text("role").as_deref() {
             Some("user") => Speaker::User,
             Some("system" | "developer") => Speaker::Program,
             _ if item.is_object() => Speaker::Other,
             _ => Speaker::User,
         };
-        let is_output = item.member_text("type").is_some_and(|kind| kind.ends_with("_output"));
+        let is_output = fields.text("type").is_some_and(|kind| kind.ends_with("_output"));
         let call_id = if is_output { "call_id" } else { "tool_call_id" };
-        Part { range, speaker, answers: item.member_text(call_id).as_deref().map(name) }
+        Part { range, speaker, answers: fields.text(call_id).as_deref().map(name) }
     }
 }
 

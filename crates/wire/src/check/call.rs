@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Findings, Place, Rule, quote};
-use crate::json::Raw;
+use crate::json::{Fields, Raw};
 
 /// The longest id that OpenAI takes back, in characters.
 const ID_CHARACTERS_MAX: usize = 64;
@@ -34,21 +34,19 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub fn of(request: Option<Raw<'_>>) -> Calls {
-        let Some(request) = request.filter(|request| request.is_object()) else {
-            return Calls::default();
-        };
-        let given = |name: &&str| request.member(name).and_then(Raw::non_null).is_some();
+    pub fn of(request: Option<&Fields<'_>>) -> Calls {
+        let Some(request) = request else { return Calls::default() };
+        let given = |name: &&str| request.raw(name).and_then(Raw::non_null).is_some();
         if ELSEWHERE.iter().any(given) {
             return Calls::default();
         }
         let mut offered = Vec::new();
-        let tools = request.member("tools").map(Raw::elements).unwrap_or_default();
+        let tools = request.raw("tools").map(Raw::elements).unwrap_or_default();
         for tool in tools {
             offer(tool, "", &mut offered);
         }
         // Tools may also come with the history, from a search or from the client.
-        let history = request.member("input").map(Raw::elements).unwrap_or_default();
+        let history = request.raw("input").map(Raw::elements).unwrap_or_default();
         for tool in history.iter().filter_map(|item| item.member("tools")).flat_map(Raw::elements) {
             offer(tool, "", &mut offered);
         }

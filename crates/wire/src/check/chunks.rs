@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::call::{Call, Calls};
 use super::frames::{DONE, Frames};
 use super::shape::{self, Member, require};
-use super::{Exhibit, Findings, Place, Rule, promise, quote, text};
-use crate::json::Raw;
+use super::{Findings, Place, Rule, promise, quote, text};
+use crate::json::{Fields, Raw};
 
 const CHUNK: &[Member] = &[
     ("id", "string"),
@@ -33,7 +33,7 @@ pub(super) fn are_chunks(frames: &Frames) -> bool {
 }
 
 /// Judges the frames of one stream.
-pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findings) {
+pub(super) fn judge(frames: &Frames, request: Option<&Fields<'_>>, findings: &mut Findings) {
     let mut stream = Stream {
         id: None,
         choices: BTreeMap::new(),
@@ -62,7 +62,7 @@ pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findi
             }
         }
     }
-    stream.end(frames, exhibit.request, &last);
+    stream.end(frames, request, &last);
 }
 
 struct Stream<'s> {
@@ -94,43 +94,46 @@ struct Fragments {
 
 impl Stream<'_> {
     fn chunk(&mut self, chunk: Raw<'_>, place: &Place, first: bool) {
-        if let Some(error) = chunk.member("error").and_then(Raw::non_null) {
+        let held = Fields::of(chunk);
+        if let Some(error) = held.raw("error").and_then(Raw::non_null) {
             self.errored = true;
             if first {
                 self.findings.add(Rule::ErrorFirst, "", place, quote(error.as_str()));
             }
             return shape::error(Some(error), place, self.findings);
         }
-        require(chunk, CHUNK, Rule::ChunkMember, "chunk", place, self.findings);
-        if let Some(id) = chunk.member_text("id") {
+        require(&held, CHUNK, Rule::ChunkMember, "chunk", place, self.findings);
+        if let Some(id) = held.text("id") {
             let known = self.id.get_or_insert_with(|| id.clone().into_owned());
             if *known != id {
                 let detail = format!("{} was {}", quote(&id), quote(known));
                 self.findings.add(Rule::ChunkIdChanged, "", place, detail);
             }
         }
-        if let Some(usage) = chunk.member("usage").and_then(Raw::non_null) {
+        if let Some(usage) = held.raw("usage").and_then(Raw::non_null) {
             self.usage = Some(usage.as_str().to_owned());
             shape::chat_usage(usage, place, self.findings);
         }
-        for choice in chunk.member("choices").map(Raw::elements).unwrap_or_default() {
+        for choice in held.raw("choices").map(Raw::elements).unwrap_or_default() {
             self.choice(choice, place);
         }
     }
 
     fn choice(&mut self, choice: Raw<'_>, place: &Place) {
-        require(choice, CHOICE, Rule::ChunkMember, "choice", place, self.findings);
-        let index = choice.member("index").and_then(Raw::count).unwrap_or_default();
+        let held = Fields::of(choice);
+        require(&held, CHOICE, Rule::ChunkMember, "choice", place, self.findings);
+        let index = held.raw("index").and_then(Raw::count).unwrap_or_default();
         let subject = format!("choices[{index}]");
-        let delta = choice.member("delta").unwrap_or(Raw::NULL);
-        if !self.choices.contains_key(&index) && delta.member_text("role").is_none() {
-            let detail = format!("`{subject}`: {}", quote(delta.as_str()));
+        let told = held.raw("delta").unwrap_or(Raw::NULL);
+        let delta = Fields::of(told);
+        if !self.choices.contains_key(&index) && delta.text("role").is_none() {
+            let detail = format!("`{subject}`: {}", quote(told.as_str()));
             self.findings.add(Rule::RoleMissing, &subject, place, detail);
         }
         let seen = self.choices.entry(index).or_default();
-        let content = delta.member_text("content").unwrap_or_default();
-        let calls = delta.member("tool_calls").map(Raw::elements).unwrap_or_default();
-        let finish = choice.member_text("finish_reason");
+        let content = delta.text("content").unwrap_or_default();
+        let calls = delta.raw("tool_calls").map(Raw::elements).unwrap_or_default();
+        let finish = held.text("finish_reason");
         if seen.finish.is_some() && (!content.is_empty() || !calls.is_empty() || finish.is_some()) {
             let detail = format!("`{subject}`: {}", quote(choice.as_str()));
             self.findings.add(Rule::FinishRepeated, &subject, place, detail);
@@ -145,7 +148,7 @@ impl Stream<'_> {
         }
     }
 
-    fn end(self, frames: &Frames, request: Option<Raw<'_>>, place: &Place) {
+    fn end(self, frames: &Frames, request: Option<&Fields<'_>>, place: &Place) {
         let mut calls = Calls::of(request);
         for (index, choice) in &self.choices {
             choice.end(&format!("choices[{index}]"), &mut calls, place, self.findings);
@@ -167,9 +170,8 @@ impl Stream<'_> {
             let detail = "the stream just ends".to_owned();
             self.findings.add(Rule::DoneMissing, "", place, detail);
         }
-        let asked = request.and_then(|request| {
-            request.member("stream_options")?.member("include_usage")?.boolean()
-        });
+        let asked = request
+            .and_then(|request| request.raw("stream_options")?.member("include_usage")?.boolean());
         let usage = self.usage.as_deref().map(Raw::unchecked);
         if asked == Some(true) && usage.is_none() {
             let detail = "`stream_options.include_usage` asked for it".to_owned();
@@ -257,13 +259,13 @@ pub(super) fn reason(
 pub(super) fn limit(
     finish: &str,
     usage: Option<Raw<'_>>,
-    request: Option<Raw<'_>>,
+    request: Option<&Fields<'_>>,
     place: &Place,
     findings: &mut Findings,
 ) {
     let limit = request.and_then(|request| {
-        let limit = request.member("max_completion_tokens").and_then(Raw::non_null);
-        limit.or_else(|| request.member("max_tokens"))?.count()
+        let limit = request.raw("max_completion_tokens").and_then(Raw::non_null);
+        limit.or_else(|| request.raw("max_tokens"))?.count()
     });
     let made = usage.and_then(|usage| usage.member("completion_tokens")?.count());
     if let (Some(limit), Some(made), "stop") = (limit, made, finish)

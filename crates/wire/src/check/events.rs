@@ -1,26 +1,32 @@
 //! A Responses stream before the judge: its order by the grammar, its members by the tables, and what
 //! it says against itself: deltas against texts, texts against items, items against the end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::call::{Call, Calls};
 use super::compare::difference;
 use super::frames::{DONE, Framed, Frames};
-use super::{Exhibit, Findings, Place, Rule, promise, quote, shape, text};
-use crate::json::Raw;
+use super::{Findings, Place, Rule, promise, quote, shape, text};
+use crate::json::{Fields, Malformed, Raw};
 use crate::responses::{Breach, Event, Field, Flavour, Grammar, Index, Kind, Role, State, Status};
 
 /// Judges the frames of one stream.
-pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findings) {
+pub(super) fn judge(
+    frames: &Frames,
+    flavour: Flavour,
+    request: Option<&Fields<'_>>,
+    findings: &mut Findings,
+) {
     let mut stream = Stream {
         grammar: Grammar::default(),
         items: BTreeMap::new(),
         response_id: None,
         ended: false,
         errored: false,
-        calls: Calls::of(exhibit.request),
-        request: exhibit.request,
-        flavour: exhibit.flavour,
+        calls: Calls::of(request),
+        request,
+        flavour,
         findings,
     };
     let mut events = 0;
@@ -29,29 +35,42 @@ pub(super) fn judge(frames: &Frames, exhibit: &Exhibit<'_>, findings: &mut Findi
         let place = Place { line: Some(frame.line), event: Some(number), what: String::new() };
         if frame.data == DONE {
             done = true;
-            if exhibit.flavour == Flavour::OpenAi {
+            if flavour == Flavour::OpenAi {
                 stream.findings.add(Rule::DoneMarker, "", &place, quote(DONE));
             }
             continue;
         }
-        let data = exhibit.flavour.hub_event(&frame.data);
-        match Event::parse(&data, frame.named.as_deref().filter(|name| !name.is_empty())) {
+        let data = flavour.hub_event(&frame.data);
+        match read(frame, &data) {
             Err(error) => {
                 let detail = format!("{error}: {}", quote(&frame.data));
                 stream.findings.add(Rule::FrameNotJson, "", &place, detail);
             }
-            Ok(event) => {
+            Ok((kind, event)) => {
                 let place = Place { what: event.name().to_owned(), ..place };
-                stream.event(frame, &event, &place, events == 0);
+                stream.event(frame, kind.as_deref(), &event, &place, events == 0);
             }
         }
         events += 1;
     }
-    if !done && stream.ended && exhibit.flavour == Flavour::OpenResponses {
+    if !done && stream.ended && flavour == Flavour::OpenResponses {
         let detail = "nothing follows the terminal event".to_owned();
         stream.findings.add(Rule::DoneMissing, "", &Place::default(), detail);
     }
     stream.end(frames);
+}
+
+/// The `type` in a frame, and its event; `data` is the frame's, with the hub's names.
+fn read<'f>(
+    frame: &'f Framed,
+    data: &'f str,
+) -> Result<(Option<Cow<'f, str>>, Event<'f>), Malformed> {
+    let event = Event::parse(data, None)?;
+    let is_known = event.kind != Kind::Other && data == frame.data;
+    let known = is_known.then(|| Cow::Borrowed(event.kind.row().name));
+    let kind = known.or_else(|| Raw::unchecked(&frame.data).member_text("type"));
+    let named = frame.named.as_deref().filter(|name| kind.is_none() && !name.is_empty());
+    Ok((kind, if named.is_some() { Event::parse(data, named)? } else { event }))
 }
 
 /// What was seen of one stream.
@@ -62,7 +81,7 @@ struct Stream<'s> {
     ended: bool,
     errored: bool,
     calls: Calls,
-    request: Option<Raw<'s>>,
+    request: Option<&'s Fields<'s>>,
     flavour: Flavour,
     findings: &'s mut Findings,
 }
@@ -84,10 +103,16 @@ struct Text {
 }
 
 impl Stream<'_> {
-    fn event(&mut self, frame: &Framed, event: &Event<'_>, place: &Place, first: bool) {
-        let kind = Raw::unchecked(&frame.data).member_text("type");
-        self.name(frame, kind.as_deref(), place);
-        if event.kind == Kind::Other || kind.is_some_and(|kind| !self.flavour.has_event(&kind)) {
+    fn event(
+        &mut self,
+        frame: &Framed,
+        kind: Option<&str>,
+        event: &Event<'_>,
+        place: &Place,
+        first: bool,
+    ) {
+        self.name(frame, kind, place);
+        if event.kind == Kind::Other || kind.is_some_and(|kind| !self.flavour.has_event(kind)) {
             self.findings.add(Rule::UnknownEvent, event.name(), place, quote(event.name()));
         }
         self.order(event, place, first);
@@ -201,7 +226,7 @@ impl Stream<'_> {
         let Some(payload) = event.payload.filter(|payload| payload.is_object()) else { return };
         let item = event.output_index.unwrap_or_default();
         match row.payload {
-            "response" => shape::response(payload, self.flavour, place, self.findings),
+            "response" => shape::response(&Fields::of(payload), self.flavour, place, self.findings),
             "item" => shape::item(payload, &format!("output[{item}]"), place, self.findings),
             "part" => shape::part(payload, &format!("output[{item}].part"), place, self.findings),
             _ => {}
@@ -329,8 +354,9 @@ impl Stream<'_> {
     }
 
     fn terminal(&mut self, status: Status, response: Raw<'_>, place: &Place) {
-        finished(response, Some(status), self.request, place, self.findings);
-        let output = response.member("output").map(Raw::elements).unwrap_or_default();
+        let response = Fields::of(response);
+        finished(&response, Some(status), self.request, place, self.findings);
+        let output = response.raw("output").map(Raw::elements).unwrap_or_default();
         let done: Vec<_> = self.items.values().filter_map(|item| item.done.as_deref()).collect();
         if output.is_empty() && !done.is_empty() {
             let detail = format!("{} items came, and none is in `output`", done.len());
@@ -419,18 +445,18 @@ pub(super) fn call(item: Raw<'_>, calls: &mut Calls, place: &Place, findings: &m
 
 /// A finished response: its status, why it ended, and its usage. `told` is what the stream says.
 pub(super) fn finished(
-    response: Raw<'_>,
+    response: &Fields<'_>,
     told: Option<Status>,
-    request: Option<Raw<'_>>,
+    request: Option<&Fields<'_>>,
     place: &Place,
     findings: &mut Findings,
 ) {
-    let status = response.member_text("status").unwrap_or_default();
+    let status = response.text("status").unwrap_or_default();
     if let Some(told) = told.filter(|told| told.name() != status && !status.is_empty()) {
         let detail = format!("`response.{}` holds {}", told.name(), quote(&status));
         findings.add(Rule::StatusMismatch, "", place, detail);
     }
-    let member = |object: &str, name: &str| response.member(object)?.member_text(name);
+    let member = |object: &str, name: &str| response.raw(object)?.member_text(name);
     let why = match told.map(Status::name).unwrap_or(&status) {
         "incomplete" => member("incomplete_details", "reason").is_some(),
         "failed" => member("error", "code").is_some() && member("error", "message").is_some(),
@@ -447,8 +473,8 @@ pub(super) fn finished(
         promise::kept(request, &said, &called, place, findings);
     }
     promise::continued(request, response, place, findings);
-    let limit = request.and_then(|request| request.member("max_output_tokens")?.count());
-    let made = response.member("usage").and_then(|usage| usage.member("output_tokens")?.count());
+    let limit = request.and_then(|request| request.raw("max_output_tokens")?.count());
+    let made = response.raw("usage").and_then(|usage| usage.member("output_tokens")?.count());
     if status == "completed" && limit.is_some_and(|limit| made.is_some_and(|made| made >= limit)) {
         let detail = format!("{} tokens of {}", made.unwrap_or(0), limit.unwrap_or(0));
         findings.add(Rule::LimitAsCompleted, "", place, detail);
@@ -456,9 +482,9 @@ pub(super) fn finished(
 }
 
 /// The text of a response, and the names of the tools that it calls.
-fn said(response: Raw<'_>) -> (String, Vec<String>) {
+fn said(response: &Fields<'_>) -> (String, Vec<String>) {
     let (mut said, mut called) = (String::new(), Vec::new());
-    for item in response.member("output").map(Raw::elements).unwrap_or_default() {
+    for item in response.raw("output").map(Raw::elements).unwrap_or_default() {
         match item.member_text("type").as_deref() {
             Some("message") => {
                 let parts = item.member("content").map(Raw::elements).unwrap_or_default();

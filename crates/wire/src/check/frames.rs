@@ -2,7 +2,7 @@
 //! or the JSON of one event a line.
 
 use crate::json::Raw;
-use crate::sse::Decoder;
+use crate::sse::{Decoder, Frame};
 
 /// One event of a stream, where it stands.
 #[derive(Debug)]
@@ -50,40 +50,64 @@ fn blank(line: &[u8]) -> bool {
 /// The frames of server-sent events.
 pub(super) fn of_events(body: &[u8]) -> Frames {
     let mut frames = Frames::default();
+    let mut lines = Lines { body, at: 0, line: 1 };
     // The body is in memory already, so no event of it is too long.
     let mut decoder = Decoder::new(usize::MAX);
-    let mut began = None;
-    for (line, bytes) in (1..).zip(body.split_inclusive(|byte| *byte == b'\n')) {
-        let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-        if text.starts_with(b"event") || text.starts_with(b"data") {
-            began.get_or_insert(line);
-        }
-        decoder.push(bytes);
-        while let Ok(Some(frame)) = decoder.next() {
-            frames.list.push(Framed {
-                line: began.take().unwrap_or(line),
-                named: Some(frame.event.unwrap_or_default().into_owned()),
-                data: frame.data.into_owned(),
-            });
-        }
-        if blank(bytes) {
-            began = None;
-        }
+    decoder.push(body);
+    while let Ok(Some(frame)) = decoder.next() {
+        let framed = Framed::of(frame);
+        let line = lines.pass(body.len() - decoder.pending_bytes());
+        frames.list.push(Framed { line, ..framed });
     }
+    let line = lines.pass(body.len());
     // Recorders may strip the blank line after the last event, which then is whole all the same.
     decoder.push(b"\n\n");
     if let Ok(Some(frame)) = decoder.next() {
-        let line = began.unwrap_or(1);
         match frame.data == DONE || Raw::parse(&frame.data).is_ok() {
-            true => frames.list.push(Framed {
-                line,
-                named: Some(frame.event.unwrap_or_default().into_owned()),
-                data: frame.data.into_owned(),
-            }),
+            true => frames.list.push(Framed { line, ..Framed::of(frame) }),
             false => frames.cut_off = Some(line),
         }
     }
     frames
+}
+
+impl Framed {
+    /// A frame whose line is not known yet.
+    fn of(frame: Frame<'_>) -> Framed {
+        let named = Some(frame.event.unwrap_or_default().into_owned());
+        Framed { line: 0, named, data: frame.data.into_owned() }
+    }
+}
+
+/// The lines of a body, passed frame by frame.
+struct Lines<'a> {
+    body: &'a [u8],
+    at: usize,
+    /// The number of the line at which it stands.
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// Passes what stands before `end`, which is one frame and what is none before it. Out: the line on
+    /// which the frame begins.
+    fn pass(&mut self, end: usize) -> usize {
+        let (mut began, mut last) = (None, self.line);
+        while let Some(rest) = self.body.get(self.at..end).filter(|rest| !rest.is_empty()) {
+            let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |found| found + 1);
+            let line = rest.get(..length).unwrap_or_default();
+            let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+            last = self.line;
+            if text.starts_with(b"event") || text.starts_with(b"data") {
+                began.get_or_insert(last);
+            }
+            self.at += length;
+            self.line += usize::from(line.ends_with(b"\n"));
+            if blank(line) && self.at < end {
+                began = None;
+            }
+        }
+        began.unwrap_or(last)
+    }
 }
 
 /// The frames of one event's JSON a line.

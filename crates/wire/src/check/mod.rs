@@ -23,7 +23,7 @@ pub use rules::{Rule, Severity};
 
 use std::collections::BTreeMap;
 
-use crate::json::Raw;
+use crate::json::{Fields, Raw};
 use crate::responses::Flavour;
 
 /// Which API an answer belongs to.
@@ -109,20 +109,22 @@ pub fn judge(exhibit: &Exhibit<'_>) -> Vec<Finding> {
         body if frames::are_lines(body) => Some(frames::of_lines(body)),
         _ => None,
     };
-    let asked = exhibit.request.filter(|request| request.is_object() && !refused);
-    let asked = asked.map(|request| request.member("stream").and_then(Raw::boolean) == Some(true));
+    let request = exhibit.request.filter(|request| request.is_object()).map(Fields::of);
+    let request = request.as_ref();
+    let asked = request.filter(|_| !refused);
+    let asked = asked.map(|request| request.raw("stream").and_then(Raw::boolean) == Some(true));
     if let Some(asked) = asked.filter(|asked| *asked != frames.is_some()) {
         let form = if asked { "the request has `stream: true`" } else { "no stream was asked for" };
         findings.add(Rule::StreamIgnored, "", &Place::default(), form.to_owned());
     }
     match frames {
-        None => whole::judge(exhibit, &mut findings),
+        None => whole::judge(exhibit, request, &mut findings),
         Some(frames) => {
             text::characters(&frames, &mut findings);
             let api = exhibit.api.or_else(|| chunks::are_chunks(&frames).then_some(Api::Chat));
             match api {
-                Some(Api::Chat) => chunks::judge(&frames, exhibit, &mut findings),
-                _ => events::judge(&frames, exhibit, &mut findings),
+                Some(Api::Chat) => chunks::judge(&frames, request, &mut findings),
+                _ => events::judge(&frames, exhibit.flavour, request, &mut findings),
             }
             if let Some(line) = frames.cut_off {
                 let place = Place { line: Some(line), ..Place::default() };

@@ -2,22 +2,22 @@
 //! response that is gone on from.
 
 use super::{Findings, Place, Rule, quote};
-use crate::json::Raw;
+use crate::json::{Fields, Raw};
 
 /// Judges a finished answer that `said` this text and `called` these tools.
 pub(super) fn kept(
-    request: Option<Raw<'_>>,
+    request: Option<&Fields<'_>>,
     said: &str,
     called: &[String],
     place: &Place,
     findings: &mut Findings,
 ) {
-    let Some(request) = request.filter(|request| request.is_object()) else { return };
-    if let Some(choice) = request.member("tool_choice") {
+    let Some(request) = request else { return };
+    if let Some(choice) = request.raw("tool_choice") {
         forced(choice, called, place, findings);
     }
-    let format = request.member("text").and_then(|text| text.member("format"));
-    let format = format.or_else(|| request.member("response_format"));
+    let format = request.raw("text").and_then(|text| text.member("format"));
+    let format = format.or_else(|| request.raw("response_format"));
     if let Some(format) = format.filter(|_| called.is_empty() && !said.is_empty()) {
         formed(format, said, place, findings);
     }
@@ -26,14 +26,14 @@ pub(super) fn kept(
 /// Judges what a response says that came before it. One that says nothing of it is judged by its
 /// members alone.
 pub(super) fn continued(
-    request: Option<Raw<'_>>,
-    response: Raw<'_>,
+    request: Option<&Fields<'_>>,
+    response: &Fields<'_>,
     place: &Place,
     findings: &mut Findings,
 ) {
     const MEMBER: &str = "previous_response_id";
-    let wanted = request.and_then(|request| request.member_text(MEMBER));
-    if let (Some(wanted), Some(given)) = (wanted, response.member(MEMBER))
+    let wanted = request.and_then(|request| request.text(MEMBER));
+    if let (Some(wanted), Some(given)) = (wanted, response.get(MEMBER))
         && given.text().as_deref() != Some(&*wanted)
     {
         let detail = format!("{} was asked for, and it says {}", quote(&wanted), given.as_str());

@@ -2,7 +2,7 @@
 //! one function that looks for them.
 
 use super::{Findings, Place, Rule, quote};
-use crate::json::{Node, Outline, Raw};
+use crate::json::{Fields, Node, Raw};
 use crate::responses::Flavour;
 
 /// A member, and the kind of its value; a kind of `any` may be everything.
@@ -74,20 +74,21 @@ const CHAT_USAGE: &[Member] =
 const ERROR: &[Member] = &[("message", "string"), ("type", "string")];
 
 /// The value at a dotted path.
-fn at<'a>(object: Node<'a>, path: &str) -> Option<Node<'a>> {
-    path.split('.').try_fold(object, |value, key| value.member(key))
+fn at<'a>(object: &Fields<'a>, path: &str) -> Option<Node<'a>> {
+    let mut keys = path.split('.');
+    let first = object.get(keys.next()?)?;
+    keys.try_fold(first, |value, key| value.member(key))
 }
 
 /// Adds what `object` lacks of `members`. `subject` names the object.
-pub(super) fn require<'a>(
-    object: impl Into<Node<'a>>,
+pub(super) fn require(
+    object: &Fields<'_>,
     members: &[Member],
     rule: Rule,
     subject: &str,
     place: &Place,
     findings: &mut Findings,
 ) {
-    let object = object.into();
     for (path, kind) in members {
         let found = at(object, path).map_or("missing", |found| found.kind());
         if found == *kind || (*kind == "any" && found != "missing") {
@@ -104,15 +105,16 @@ pub(super) fn require<'a>(
 
 /// An item, with its parts.
 pub(super) fn item(item: Raw<'_>, subject: &str, place: &Place, findings: &mut Findings) {
-    let Some(kind) = item.member_text("type") else {
+    let fields = Fields::of(item);
+    let Some(kind) = fields.text("type") else {
         let detail = format!("`{subject}.type` is missing in {}", quote(item.as_str()));
         return findings.add(Rule::ItemMember, subject, place, detail);
     };
     if let Some((_, members)) = ITEMS.iter().find(|(known, _)| *known == kind) {
-        require(item, members, Rule::ItemMember, subject, place, findings);
+        require(&fields, members, Rule::ItemMember, subject, place, findings);
     }
     for list in ["content", "summary"] {
-        let parts = item.member(list).map(Raw::elements).unwrap_or_default();
+        let parts = fields.raw(list).map(Raw::elements).unwrap_or_default();
         for (index, part) in parts.into_iter().enumerate() {
             self::part(part, &format!("{subject}.{list}[{index}]"), place, findings);
         }
@@ -121,30 +123,24 @@ pub(super) fn item(item: Raw<'_>, subject: &str, place: &Place, findings: &mut F
 
 /// A part of an item.
 pub(super) fn part(part: Raw<'_>, subject: &str, place: &Place, findings: &mut Findings) {
-    let kind = part.member_text("type");
-    let Some(kind) = kind else {
-        return findings.add(
-            Rule::PartMember,
-            subject,
-            place,
-            format!("`{subject}.type` is missing"),
-        );
+    let part = Fields::of(part);
+    let Some(kind) = part.text("type") else {
+        let detail = format!("`{subject}.type` is missing");
+        return findings.add(Rule::PartMember, subject, place, detail);
     };
     if let Some((_, members)) = PARTS.iter().find(|(known, _)| *known == kind) {
-        require(part, members, Rule::PartMember, subject, place, findings);
+        require(&part, members, Rule::PartMember, subject, place, findings);
     }
 }
 
 /// A response, without its items.
 pub(super) fn response(
-    response: Raw<'_>,
+    response: &Fields<'_>,
     flavour: Flavour,
     place: &Place,
     findings: &mut Findings,
 ) {
-    // Its members are looked up one by one, and its tools and instructions are long.
-    let outline = Outline::of(response);
-    require(outline.root(), RESPONSE, Rule::ResponseMember, "response", place, findings);
+    require(response, RESPONSE, Rule::ResponseMember, "response", place, findings);
     for member in flavour.lacks(response) {
         let detail = format!("`{member}` is missing, or null");
         findings.add(Rule::ResponseMember, member, place, detail);
@@ -152,27 +148,28 @@ pub(super) fn response(
 }
 
 /// The usage of a finished response.
-pub(super) fn usage(response: Raw<'_>, place: &Place, findings: &mut Findings) {
-    let Some(usage) = response.member("usage").and_then(Raw::non_null) else {
+pub(super) fn usage(response: &Fields<'_>, place: &Place, findings: &mut Findings) {
+    let Some(usage) = response.get("usage").and_then(Node::non_null).map(Fields::of) else {
         let detail = "`response.usage` is missing".to_owned();
         return findings.add(Rule::UsageMissing, "", place, detail);
     };
-    require(usage, USAGE, Rule::UsageShape, "response.usage", place, findings);
-    sum(usage, ["input_tokens", "output_tokens"], 0, place, findings);
+    require(&usage, USAGE, Rule::UsageShape, "response.usage", place, findings);
+    sum(&usage, ["input_tokens", "output_tokens"], 0, place, findings);
 }
 
 /// The usage of a completion.
 pub(super) fn chat_usage(usage: Raw<'_>, place: &Place, findings: &mut Findings) {
-    require(usage, CHAT_USAGE, Rule::UsageShape, "usage", place, findings);
+    let usage = Fields::of(usage);
+    require(&usage, CHAT_USAGE, Rule::UsageShape, "usage", place, findings);
     // Some services do not count reasoning as completion.
-    let reasoning = at(usage.into(), "completion_tokens_details.reasoning_tokens");
+    let reasoning = at(&usage, "completion_tokens_details.reasoning_tokens");
     let reasoning = reasoning.and_then(|reasoning| reasoning.count());
     let parts = ["prompt_tokens", "completion_tokens"];
-    sum(usage, parts, reasoning.unwrap_or_default(), place, findings);
+    sum(&usage, parts, reasoning.unwrap_or_default(), place, findings);
 }
 
-fn sum(usage: Raw<'_>, parts: [&str; 2], apart: u64, place: &Place, findings: &mut Findings) {
-    let count = |name| usage.member(name).and_then(Raw::count);
+fn sum(usage: &Fields<'_>, parts: [&str; 2], apart: u64, place: &Place, findings: &mut Findings) {
+    let count = |name| usage.raw(name).and_then(Raw::count);
     let [Some(read), Some(made), Some(total)] =
         [count(parts[0]), count(parts[1]), count("total_tokens")]
     else {
@@ -188,7 +185,9 @@ fn sum(usage: Raw<'_>, parts: [&str; 2], apart: u64, place: &Place, findings: &m
 /// An error, where it stands.
 pub(super) fn error(error: Option<Raw<'_>>, place: &Place, findings: &mut Findings) {
     match error.filter(|error| error.is_object()) {
-        Some(error) => require(error, ERROR, Rule::ErrorShape, "error", place, findings),
+        Some(error) => {
+            require(&Fields::of(error), ERROR, Rule::ErrorShape, "error", place, findings)
+        }
         None => {
             let detail = "there is no object `error`".to_owned();
             findings.add(Rule::ErrorShape, "error", place, detail);

@@ -3,7 +3,8 @@
 use super::call::{Call, Calls};
 use super::shape::{self, Member, require};
 use super::{Api, Exhibit, Findings, Place, Rule, chunks, events, promise, quote, text};
-use crate::json::Raw;
+use crate::json::{Fields, Raw};
+use crate::responses::Flavour;
 
 const COMPLETION: &[Member] = &[
     ("id", "string"),
@@ -20,20 +21,20 @@ const CHOICE: &[Member] = &[
 ];
 
 /// Judges an answer that is no stream.
-pub(super) fn judge(exhibit: &Exhibit<'_>, findings: &mut Findings) {
+pub(super) fn judge(exhibit: &Exhibit<'_>, request: Option<&Fields<'_>>, findings: &mut Findings) {
     let place = Place { what: "the answer".to_owned(), ..Place::default() };
     let body = String::from_utf8_lossy(exhibit.body);
     let answer = match Raw::parse(&body) {
-        Ok(answer) if answer.is_object() => answer,
+        Ok(answer) if answer.is_object() => Fields::of(answer),
         Ok(_) => return findings.add(Rule::NotJson, "", &place, quote(&body)),
         Err(error) => {
             let detail = format!("{error}: {}", quote(&body));
             return findings.add(Rule::NotJson, "", &place, detail);
         }
     };
-    let object = answer.member_text("object").unwrap_or_default();
-    let error = answer.member("error").and_then(Raw::non_null);
-    let says_something = answer.member("output").is_some() || answer.member("choices").is_some();
+    let object = answer.text("object").unwrap_or_default();
+    let error = answer.raw("error").and_then(Raw::non_null);
+    let says_something = answer.get("output").is_some() || answer.get("choices").is_some();
     let refused = exhibit.status.is_some_and(|status| status >= 400);
     if refused || (error.is_some() && !says_something) {
         if let Some(status) = exhibit.status.filter(|_| !refused) {
@@ -46,26 +47,32 @@ pub(super) fn judge(exhibit: &Exhibit<'_>, findings: &mut Findings) {
         }
         return shape::error(error, &place, findings);
     }
-    let is_chat = object.starts_with("chat.completion") || answer.member("choices").is_some();
+    let is_chat = object.starts_with("chat.completion") || answer.get("choices").is_some();
     match exhibit.api {
-        Some(Api::Chat) => completion(answer, exhibit, &place, findings),
-        None if is_chat => completion(answer, exhibit, &place, findings),
-        _ => response(answer, exhibit, &place, findings),
+        Some(Api::Chat) => completion(&answer, request, &place, findings),
+        None if is_chat => completion(&answer, request, &place, findings),
+        _ => response(&answer, exhibit.flavour, request, &place, findings),
     }
 }
 
-fn response(response: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &mut Findings) {
-    shape::response(response, exhibit.flavour, place, findings);
-    let asked = |name| exhibit.request.and_then(|request| request.member(name)?.boolean());
-    let status = response.member_text("status").unwrap_or_default();
+fn response(
+    response: &Fields<'_>,
+    flavour: Flavour,
+    request: Option<&Fields<'_>>,
+    place: &Place,
+    findings: &mut Findings,
+) {
+    shape::response(response, flavour, place, findings);
+    let asked = |name| request.and_then(|request| request.raw(name)?.boolean());
+    let status = response.text("status").unwrap_or_default();
     if matches!(&*status, "queued" | "in_progress") && asked("background") != Some(true) {
         let detail = format!("a whole answer is {}", quote(&status));
         findings.add(Rule::StatusMismatch, "", place, detail);
     }
-    events::finished(response, None, exhibit.request, place, findings);
-    let mut calls = Calls::of(exhibit.request);
+    events::finished(response, None, request, place, findings);
+    let mut calls = Calls::of(request);
     for (index, item) in
-        response.member("output").map(Raw::elements).unwrap_or_default().into_iter().enumerate()
+        response.raw("output").map(Raw::elements).unwrap_or_default().into_iter().enumerate()
     {
         shape::item(item, &format!("output[{index}]"), place, findings);
         events::call(item, &mut calls, place, findings);
@@ -78,26 +85,32 @@ fn response(response: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &
     }
 }
 
-fn completion(answer: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &mut Findings) {
+fn completion(
+    answer: &Fields<'_>,
+    request: Option<&Fields<'_>>,
+    place: &Place,
+    findings: &mut Findings,
+) {
     require(answer, COMPLETION, Rule::CompletionMember, "completion", place, findings);
-    let usage = answer.member("usage").and_then(Raw::non_null);
+    let usage = answer.raw("usage").and_then(Raw::non_null);
     match usage {
         Some(usage) => shape::chat_usage(usage, place, findings),
         None => findings.add(Rule::UsageMissing, "", place, "`usage` is missing".to_owned()),
     }
-    let mut calls = Calls::of(exhibit.request);
+    let mut calls = Calls::of(request);
     for (index, choice) in
-        answer.member("choices").map(Raw::elements).unwrap_or_default().into_iter().enumerate()
+        answer.raw("choices").map(Raw::elements).unwrap_or_default().into_iter().enumerate()
     {
         let subject = format!("choices[{index}]");
-        require(choice, CHOICE, Rule::CompletionMember, &subject, place, findings);
-        let message = choice.member("message").unwrap_or(Raw::NULL);
+        let choice = Fields::of(choice);
+        require(&choice, CHOICE, Rule::CompletionMember, &subject, place, findings);
+        let message = choice.raw("message").unwrap_or(Raw::NULL);
         let said = message.member_text("content").unwrap_or_default();
         text::think_tags(&said, place, findings);
         let told = message.member("tool_calls").map(Raw::elements).unwrap_or_default();
-        let finish = choice.member_text("finish_reason").unwrap_or_default();
+        let finish = choice.text("finish_reason").unwrap_or_default();
         chunks::reason(&finish, !told.is_empty(), &subject, place, findings);
-        chunks::limit(&finish, usage, exhibit.request, place, findings);
+        chunks::limit(&finish, usage, request, place, findings);
         let mut called = Vec::new();
         for call in told {
             let function = call.member("function");
@@ -116,7 +129,7 @@ fn completion(answer: Raw<'_>, exhibit: &Exhibit<'_>, place: &Place, findings: &
             called.push(name.into_owned());
         }
         if matches!(&*finish, "stop" | "tool_calls") {
-            promise::kept(exhibit.request, &said, &called, place, findings);
+            promise::kept(request, &said, &called, place, findings);
         }
     }
 }

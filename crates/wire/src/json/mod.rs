@@ -5,12 +5,14 @@
 //! In: text that is already known to be UTF-8. Out: slices of it, or [`Malformed`] with the byte
 //! where reading stopped. Nothing here knows any dialect.
 
+mod fields;
 mod outline;
 mod reader;
 mod scan;
 mod steps;
 mod write;
 
+pub use fields::Fields;
 pub use outline::{Node, Outline};
 pub use reader::{DEPTH_MAX, Reader};
 pub use scan::{BLOCK_BYTES, places};
@@ -160,7 +162,9 @@ impl<'a> Raw<'a> {
     fn means(self, text: &str) -> bool {
         match self.inner() {
             plain if plain == text => true,
-            escaped => escaped.contains('\\') && reader::unescape(escaped) == text,
+            // An escape is longer than what it means.
+            other if other.len() <= text.len() => false,
+            escaped => reader::unescape(escaped) == text,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{backslash, blocks_bytes, escape_bytes, run_bytes};
+use super::scan::{blocks_bytes, escape_bytes, first, run_bytes};
 use super::{Malformed, Raw};
 
 /// How deep arrays and objects may nest; serde_json has the same limit.
@@ -295,7 +295,7 @@ pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
 
 /// What stands before and after the first backslash.
 fn at_backslash(text: &str) -> Option<(&str, &str)> {
-    let at = backslash(text.as_bytes())?;
+    let at = first(b'\\', text.as_bytes())?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 

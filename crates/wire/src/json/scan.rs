@@ -24,12 +24,12 @@ pub(super) fn run_bytes(bytes: &[u8]) -> usize {
     }
 }
 
-/// Where the first backslash is.
+/// Where the first of these bytes is.
 #[inline]
-pub(super) fn backslash(bytes: &[u8]) -> Option<usize> {
-    match near(bytes, |bytes| bytes.simd_eq(u8x16::splat(b'\\'))) {
+pub(super) fn first(byte: u8, bytes: &[u8]) -> Option<usize> {
+    match near(bytes, |bytes| bytes.simd_eq(u8x16::splat(byte))) {
         Ok(place) => Some(place),
-        Err(passed) => memchr::memchr(b'\\', bytes.get(passed..)?).map(|found| passed + found),
+        Err(passed) => memchr::memchr(byte, bytes.get(passed..)?).map(|found| passed + found),
     }
 }
 

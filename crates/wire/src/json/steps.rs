@@ -2,6 +2,7 @@
 //! the speed of a search for its closing quote.
 
 use super::Raw;
+use super::scan::first;
 
 /// The values of a checked object or array, one after the other: in an object keys and values take
 /// turns.
@@ -38,7 +39,7 @@ impl<'a> Iterator for Steps<'a> {
 /// Where the string ends that begins at `from`.
 pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from + 1;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) {
+    while let Some(found) = bytes.get(at..).and_then(|rest| first(b'"', rest)) {
         let inside = bytes.get(from + 1..at + found).unwrap_or_default();
         let escapes = inside.iter().rev().take_while(|byte| **byte == b'\\').count();
         at += found + 1;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::kind::{Kind, Role};
 use super::response::push_changed;
-use crate::json::{Object, Raw, push_string};
+use crate::json::{Fields, Object, Raw, push_string};
 
 /// Which form of the API a client is given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -296,14 +296,14 @@ fn response(raw: Raw<'_>) -> String {
     let reasoning = raw.member("reasoning").unwrap_or(Raw::NULL);
     let effort = rename(reasoning, "effort", Place::Effort, to).into_iter().collect();
     changes.extend(changed(reasoning, &effort).map(|reasoning| ("reasoning", reasoning)));
-    let due = REQUIRED.iter().filter(|(key, default)| is_due(raw, key, default));
+    let due = REQUIRED.iter().filter(|(key, default)| is_due(raw.member(key), default));
     changes.extend(due.map(|(key, default)| (*key, (*default).to_owned())));
     changed(raw, &changes).unwrap_or_else(|| raw.as_str().to_owned())
 }
 
 /// Whether a member that a response has to have is missing, or is null and must not be.
-fn is_due(response: Raw<'_>, key: &str, default: &str) -> bool {
-    response.member(key).is_none_or(|value| value.is_null() && default != "null")
+fn is_due(given: Option<Raw<'_>>, default: &str) -> bool {
+    given.is_none_or(|value| value.is_null() && default != "null")
 }
 
 impl Flavour {
@@ -377,11 +377,11 @@ impl Flavour {
     }
 
     /// The members that a response lacks in this flavour, or has null where a value has to be.
-    pub fn lacks(self, response: Raw<'_>) -> impl Iterator<Item = &'static str> {
+    pub fn lacks(self, response: &Fields<'_>) -> impl Iterator<Item = &'static str> {
         let required = if self == Flavour::OpenAi { &[] } else { REQUIRED };
         required
             .iter()
-            .filter(move |(key, default)| is_due(response, key, default))
+            .filter(move |(key, default)| is_due(response.raw(key), default))
             .map(|row| row.0)
     }
 
