@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// How much is read at once.
-const BLOCK_BYTES: u64 = 1 << 18;
+const BLOCK_BYTES: usize = 1 << 18;
 /// How many blocks a worker has: one in hand, one to go on with.
 const BLOCKS_PER_WORKER: usize = 2;
 
@@ -16,7 +16,9 @@ const BLOCKS_PER_WORKER: usize = 2;
 /// costs as much as reading it (measured: a tenth of a report).
 #[derive(Default)]
 struct Block<T> {
-    lines: Vec<u8>,
+    /// Room for the lines, which stays as it is: to clear it costs as much again.
+    room: Vec<u8>,
+    lines_bytes: usize,
     made: T,
 }
 
@@ -40,7 +42,8 @@ pub(crate) fn in_order<T: Default + Send>(
                 let (done, results) = sync_channel(BLOCKS_PER_WORKER);
                 scope.spawn(move || {
                     blocks.iter().try_for_each(|mut block| {
-                        work(&block.lines, &mut block.made);
+                        let lines = block.room.get(..block.lines_bytes).unwrap_or_default();
+                        work(lines, &mut block.made);
                         done.send(block)
                     })
                 });
@@ -56,7 +59,7 @@ pub(crate) fn in_order<T: Default + Send>(
         };
         let (mut begun_line, mut waiting) = (Vec::new(), 0);
         let mut block = Block::default();
-        while next_block(&mut input, &mut begun_line, &mut block.lines)? {
+        while block.fill(&mut input, &mut begun_line)? {
             // A worker that has ended is found when its result is due.
             let _ = next.next().map(|deal| deal.send(block));
             waiting += 1;
@@ -70,28 +73,51 @@ pub(crate) fn in_order<T: Default + Send>(
     })
 }
 
-/// Fills `block` with the next whole lines, unless there are none; what follows them is left in
-/// `begun_line`. Only the last block may end without a line end.
-fn next_block(
-    input: &mut impl Read,
-    begun_line: &mut Vec<u8>,
-    block: &mut Vec<u8>,
-) -> io::Result<bool> {
-    block.clear();
-    block.append(begun_line);
-    loop {
-        let known_bytes = block.len();
-        // To the byte, or a little more than before would take twice the memory.
-        block.reserve_exact(BLOCK_BYTES as usize);
-        if input.take(BLOCK_BYTES).read_to_end(block)? == 0 {
-            return Ok(!block.is_empty());
-        }
-        let read = block.get(known_bytes..).unwrap_or_default();
-        if let Some(last) = memchr::memrchr(b'\n', read) {
-            begun_line.extend(block.drain(known_bytes + last + 1..));
-            return Ok(true);
+impl<T> Block<T> {
+    /// Takes the next whole lines, unless there are none; what follows them is left in `begun_line`. Only
+    /// the last block may end without a line end.
+    fn fill(&mut self, input: &mut impl Read, begun_line: &mut Vec<u8>) -> io::Result<bool> {
+        let mut filled = begun_line.len();
+        self.room_to(filled).copy_from_slice(begun_line);
+        begun_line.clear();
+        loop {
+            let known = filled;
+            let room = self.room_to(known + BLOCK_BYTES).get_mut(known..).unwrap_or_default();
+            filled += read_all(input, room)?;
+            let read = self.room.get(known..filled).unwrap_or_default();
+            let last = memchr::memrchr(b'\n', read);
+            if last.is_none() && !read.is_empty() {
+                continue;
+            }
+            self.lines_bytes = last.map_or(filled, |last| known + last + 1);
+            begun_line.extend(self.room.get(self.lines_bytes..filled).unwrap_or_default());
+            return Ok(filled > 0);
         }
     }
+
+    /// The room's first bytes.
+    fn room_to(&mut self, bytes: usize) -> &mut [u8] {
+        if let Some(more) = bytes.checked_sub(self.room.len()) {
+            // To the byte, or a little more than before would take twice the memory.
+            self.room.reserve_exact(more);
+            self.room.resize(bytes, 0);
+        }
+        self.room.get_mut(..bytes).unwrap_or_default()
+    }
+}
+
+/// Reads until `room` is full, or to the end. Out: how many bytes there were.
+fn read_all(input: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match input.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]
@@ -102,7 +128,7 @@ mod tests {
     fn blocks_hold_whole_lines_and_keep_their_order() {
         let lines: Vec<String> = (0..2000)
             .map(|number| {
-                let bytes = if number == 1000 { 3 * BLOCK_BYTES as usize } else { number };
+                let bytes = if number == 1000 { 3 * BLOCK_BYTES } else { number };
                 format!("{number} {}\n", "x".repeat(bytes))
             })
             .collect();
