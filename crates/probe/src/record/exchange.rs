@@ -267,7 +267,7 @@ fn payload<'a>(reader: &mut Reader<'a>) -> Result<Payload<'a>, Malformed> {
 }
 
 /// Seconds with a fraction, as the records have them, to whole milliseconds.
-fn unix_ms(seconds: Raw<'_>) -> Result<i64, Malformed> {
+pub(crate) fn unix_ms(seconds: Raw<'_>) -> Result<i64, Malformed> {
     let number: Option<f64> = serde_json::from_str(seconds.as_str()).ok();
     let seconds = number.ok_or(Malformed { what: "expected a time in seconds", at: 0 })?;
     Ok((seconds * 1000.0).round() as i64)
