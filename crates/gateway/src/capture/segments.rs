@@ -4,7 +4,7 @@
 //! recorder that opens the folder; nothing is removed before its successor is whole.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -13,10 +13,14 @@ use latimer_probe::record::index;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
-/// How much is compressed as one frame, at least: whole lines.
+/// About how much is compressed as one frame: whole lines.
 const FRAME_BYTES: usize = 4 << 20;
-/// The level at which a line of 64 KB costs less than to write it (zstd's own default).
-const LEVEL: i32 = 3;
+/// The level that costs least for what it saves. Measured over 60 MB of an agent's sessions: a 28th is
+/// left in 38 µs for 97 KB; at zstd's own default (3) a 29th, in 50.
+const LEVEL: i32 = 1;
+/// A frame is searched back to its beginning: an agent's request repeats the one before, as far back as
+/// that is long.
+const WINDOW_LOG: u32 = FRAME_BYTES.ilog2();
 /// How much of a file is read to see when it begins.
 const HEAD_BYTES: usize = 64;
 /// What has not come to its end yet.
@@ -170,29 +174,81 @@ fn close(segment: &Path, compress: bool) -> io::Result<()> {
 
 /// Writes the frames of a segment, and a line of the index for each exchange in it.
 fn squeeze(file: &File, target: &mut impl Write, index: &mut impl Write) -> io::Result<()> {
-    let mut lines = BufReader::new(file);
     let mut compressor = Compressor::new(LEVEL)?;
     compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-    let (mut plain, mut at, mut frame) = (Vec::new(), 0_u64, 0_u64);
+    compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+    let (mut bytes, mut at, mut frame) = (Vec::new(), 0_u64, 0_u64);
     loop {
-        let from = plain.len();
-        let read = lines.read_until(b'\n', &mut plain)?;
-        if read > 0 {
-            let line = plain.get(from..).unwrap_or_default();
-            if let Some(entry) = index::entry(line, at, frame, from as u64) {
+        let plain = match read_lines(file, &mut bytes)? {
+            0 => return Ok(()),
+            length => bytes.get(..length).unwrap_or_default(),
+        };
+        let mut at_in_frame = 0;
+        for line in plain.split_inclusive(|byte| *byte == b'\n') {
+            if let Some(entry) = index::entry(line, at + at_in_frame, frame, at_in_frame) {
                 serde_json::to_writer(&mut *index, &entry)?;
                 index.write_all(b"\n")?;
             }
-            at += read as u64;
+            at_in_frame += line.len() as u64;
         }
-        if plain.len() >= FRAME_BYTES || (read == 0 && !plain.is_empty()) {
-            let squeezed = compressor.compress(&plain)?;
-            target.write_all(&squeezed)?;
-            frame += squeezed.len() as u64;
-            plain.clear();
+        let squeezed = compressor.compress(plain)?;
+        target.write_all(&squeezed)?;
+        at += at_in_frame;
+        frame += squeezed.len() as u64;
+        bytes.drain(..plain.len());
+    }
+}
+
+/// Reads what a frame holds, behind what is left of the line before. Out: how much of it is whole
+/// lines; at the end of the file also one that was cut off, and then nothing.
+fn read_lines(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        let from = bytes.len();
+        let read = file.take(FRAME_BYTES as u64).read_to_end(bytes)?;
+        match memchr::memrchr(b'\n', bytes.get(from..).unwrap_or_default()) {
+            Some(at) => return Ok(from + at + 1),
+            None if read < FRAME_BYTES => return Ok(bytes.len()),
+            None => {}
         }
-        if read == 0 {
-            return Ok(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::{FRAME_BYTES, squeeze};
+    use latimer_probe::record::index::Entry;
+
+    /// Lines that fill frames, one that is longer than two of them, and one that was cut off.
+    #[test]
+    fn a_segment_of_several_frames_is_found_again_line_by_line() {
+        let line = |number: usize, length: usize| {
+            let body = "x".repeat(length);
+            let request = format!(r#"{{"method":"GET","url":"/","body":"{body}"}}"#);
+            format!("{{\"timestamp\":{number}.000,\"request\":{request}}}\n")
+        };
+        let lengths = [FRAME_BYTES / 3; 7].into_iter().chain([FRAME_BYTES * 5 / 2, 10]);
+        let lines: Vec<_> =
+            (1..).zip(lengths).map(|(number, length)| line(number, length)).collect();
+        let segment = lines.concat() + r#"{"timestamp":9.000,"requ"#;
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(segment.as_bytes()).and_then(|()| file.rewind()).expect("room");
+        let (mut squeezed, mut index) = (Vec::new(), Vec::new());
+        squeeze(&file, &mut squeezed, &mut index).expect("it can be read");
+        assert_eq!(zstd::decode_all(&*squeezed).expect("frames"), segment.as_bytes());
+        let entries = String::from_utf8(index).expect("text");
+        let entries: Vec<Entry> =
+            entries.lines().map(|entry| serde_json::from_str(entry).expect("JSON")).collect();
+        assert_eq!(entries.len(), lines.len());
+        for (entry, line) in entries.iter().zip(&lines) {
+            let frame = zstd::decode_all(&squeezed[entry.frame as usize..]).expect("a frame");
+            for (all, at) in [(segment.as_bytes(), entry.at), (&frame, entry.at_in_frame)] {
+                assert_eq!(&all[at as usize..][..entry.bytes as usize], line.as_bytes());
+            }
         }
+        let frames =
+            entries.iter().map(|entry| entry.frame).collect::<std::collections::BTreeSet<_>>();
+        assert!(frames.len() > 2, "{frames:?}");
     }
 }
