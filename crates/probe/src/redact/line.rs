@@ -4,15 +4,16 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::arch::all::packedpair::HeuristicFrequencyRank;
+use memchr::memmem::{self, Finder, FinderBuilder};
 use regex_lite::Regex;
 
 use super::replace;
 use super::shapes::Shapes;
 
 /// Members of events whose strings are pieces of a longer text, in the order in which it grows.
-const PIECES: &[&[u8]] =
-    &[br#"\"delta\":"#, br#"\"content\":"#, br#"\"arguments\":"#, br#"\"reasoning_content\":"#];
+const PIECES: [&[u8]; 4] =
+    [br#"\"delta\":"#, br#"\"content\":"#, br#"\"arguments\":"#, br#"\"reasoning_content\":"#];
 
 /// What stands before the answer in a recorded line. A request may hold it too, but not a line's answer
 /// before it.
@@ -22,6 +23,7 @@ const ANSWER: &[u8] = br#","response":"#;
 #[derive(Debug)]
 pub struct Redactor {
     shapes: Option<Shapes>,
+    pieces: [Finder<'static>; PIECES.len()],
     patterns: Vec<Regex>,
 }
 
@@ -37,7 +39,9 @@ pub struct BadPattern {
 
 impl Default for Redactor {
     fn default() -> Self {
-        Redactor { shapes: Shapes::new(), patterns: Vec::new() }
+        let pieces =
+            PIECES.map(|name| FinderBuilder::new().build_forward_with_ranker(InString, name));
+        Redactor { shapes: Shapes::new(), pieces, patterns: Vec::new() }
     }
 }
 
@@ -95,7 +99,7 @@ impl Redactor {
 
     /// The secrets that the pieces of a stream cut: looked for in all pieces together.
     fn erase_cut(&self, line: &mut Vec<u8>) {
-        let pieces = pieces(line);
+        let pieces = self.pieces(line);
         let whole: Vec<u8> = pieces
             .iter()
             .flat_map(|piece| line.get(piece.clone()).unwrap_or_default())
@@ -119,27 +123,41 @@ impl Redactor {
         }
         replace(line, &places);
     }
-}
 
-/// The strings that are pieces of a text, inside a stream that is recorded as one string: its quotes
-/// are written `\"`, and a backslash of its own `\\`.
-fn pieces(line: &[u8]) -> Vec<Range<usize>> {
-    let mut pieces: Vec<Range<usize>> = Vec::new();
-    let answer_at = memmem::find(line, ANSWER).unwrap_or_default();
-    let answer = line.get(answer_at..).unwrap_or_default();
-    for name in PIECES {
-        for hit in memmem::find_iter(answer, name) {
-            let value_at = answer_at + hit + name.len();
-            let value_at = value_at + usize::from(line.get(value_at) == Some(&b' '));
-            let value = line.get(value_at..).unwrap_or_default();
-            if let Some(value) = value.strip_prefix(br#"\""#) {
-                pieces.push(value_at + 2..value_at + 2 + inner_length(value));
+    /// The strings that are pieces of a text, inside a stream that is recorded as one string: its quotes
+    /// are written `\"`, and a backslash of its own `\\`.
+    fn pieces(&self, line: &[u8]) -> Vec<Range<usize>> {
+        let mut pieces: Vec<Range<usize>> = Vec::new();
+        let answer_at = memmem::find(line, ANSWER).unwrap_or_default();
+        let answer = line.get(answer_at..).unwrap_or_default();
+        for name in &self.pieces {
+            for hit in name.find_iter(answer) {
+                let value_at = answer_at + hit + name.needle().len();
+                let value_at = value_at + usize::from(line.get(value_at) == Some(&b' '));
+                let value = line.get(value_at..).unwrap_or_default();
+                if let Some(value) = value.strip_prefix(br#"\""#) {
+                    pieces.push(value_at + 2..value_at + 2 + inner_length(value));
+                }
             }
         }
+        pieces.sort_unstable_by_key(|piece| piece.start);
+        pieces.dedup_by(|next, before| next.start < before.end);
+        pieces
     }
-    pieces.sort_unstable_by_key(|piece| piece.start);
-    pieces.dedup_by(|next, before| next.start < before.end);
-    pieces
+}
+
+/// How often bytes stand in JSON inside a string: its quotes and backslashes more often than any letter, so
+/// that a name is looked for by its letters.
+struct InString;
+
+impl HeuristicFrequencyRank for InString {
+    fn rank(&self, byte: u8) -> u8 {
+        match byte {
+            b'"' | b'\\' | b':' | b'_' => u8::MAX,
+            b'e' | b't' | b'n' => 200,
+            _ => 100,
+        }
+    }
 }
 
 /// How long a string inside a string is, up to the quote that ends it.
