@@ -1,4 +1,4 @@
-//! The file that is written: lines are appended, each by one write, so that several processes may
+//! The file that is written: lines are appended, whole ones by one write, so that several processes may
 //! write one file. It is opened anew where it was removed or renamed, closed as a segment when it is
 //! long or old enough, and brought to the disk in the background. A line that was cut off, by a crash
 //! or a full disk, is taken away by who opens the file as its only writer, and else ended before the next;
@@ -83,19 +83,21 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends a line, its end included; says whether it is written. One that cannot be counts as lost.
-    pub fn append(&mut self, line: &[u8]) -> bool {
-        let appended = self.try_append(line);
-        if let Err(error) = &appended {
-            self.losses.add(1, error);
-        }
-        appended.is_ok()
+    /// Appends lines, their ends included, and gives those that are written. What cannot be counts as
+    /// lost.
+    pub fn append<'l>(&mut self, lines: &'l [u8]) -> &'l [u8] {
+        let mut written = 0;
+        let Err(error) = self.try_append(lines, &mut written) else { return lines };
+        let whole = memchr::memrchr(b'\n', lines.get(..written).unwrap_or_default());
+        let (whole, lost) = lines.split_at(whole.map_or(0, |end| end + 1));
+        self.losses.add(memchr::memchr_iter(b'\n', lost).count() as u64, &error);
+        whole
     }
 
-    fn try_append(&mut self, line: &[u8]) -> io::Result<()> {
-        self.stand_at_end(line.len())?;
+    fn try_append(&mut self, lines: &[u8], written: &mut usize) -> io::Result<()> {
+        self.stand_at_end(lines.len())?;
         self.say_losses()?;
-        self.write(line)
+        self.write(lines, written)
     }
 
     /// What there is to do while nothing is written.
@@ -118,6 +120,12 @@ impl Log {
     /// Whether someone waits for each line.
     pub fn is_strict(&self) -> bool {
         self.config.strict
+    }
+
+    /// How much a file may hold.
+    pub fn segment_bytes(&self) -> usize {
+        let bytes = Some(self.config.segment_bytes).filter(|bytes| *bytes > 0);
+        bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX)
     }
 
     /// The last thing to do.
@@ -258,21 +266,22 @@ impl Log {
             })
             .end();
         line.push('\n');
-        self.write(line.as_bytes())
+        self.write(line.as_bytes(), &mut 0)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes lines; `written` becomes how much of them is in the file, also where the rest cannot be.
+    fn write(&mut self, lines: &[u8], written: &mut usize) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
-        (&*open.file).write_all(bytes)?;
-        if open.is_regular {
-            open.end = Some((&*open.file).stream_position()?);
-        }
         if open.unsynced_bytes == 0 {
             open.unsynced_since = Instant::now();
         }
-        open.unsynced_bytes += bytes.len();
+        let result = write_counted(&open.file, lines, written);
+        open.unsynced_bytes += *written;
+        if open.is_regular && result.is_ok() {
+            open.end = Some((&*open.file).stream_position()?);
+        }
         self.sync_if_due();
-        Ok(())
+        result
     }
 
     fn sync_if_due(&mut self) {
@@ -336,6 +345,19 @@ impl Open {
         }
         Err(io::ErrorKind::ResourceBusy.into())
     }
+}
+
+/// Writes all bytes, and counts those that it could.
+fn write_counted(mut file: &File, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+    while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+        match file.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => *written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Takes away what stands behind the last line end, unless it is a whole line; gives how much that was.

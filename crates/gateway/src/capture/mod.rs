@@ -1,11 +1,12 @@
 //! The recorder: one line of `traffic.jsonl` per exchange, written by a thread of its own so that
 //! no disk ever holds up a stream. The exchange is handed over as shared bytes ([`finished`]);
-//! redaction happens while its line is made, which then is appended ([`log`]). The queue is bounded:
+//! redaction happens while its line is made ([`lines`]), which then is appended ([`log`]). The queue is bounded:
 //! what does not fit is counted like what the disk refuses ([`losses`]). Files that are long enough
 //! are closed ([`segments`]), and all is brought to the disk beside it ([`sync`]).
 
 mod eraser;
 mod finished;
+mod lines;
 mod log;
 mod losses;
 mod segments;
@@ -22,11 +23,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use latimer_probe::record::attempts::Attempts;
-use latimer_probe::seal;
-
 use self::eraser::Eraser;
 pub(crate) use self::finished::Finished;
+use self::lines::Lines;
 use self::log::Log;
 use self::losses::Losses;
 use self::sync::Syncer;
@@ -45,8 +44,6 @@ const QUEUE_BYTES: usize = 256 << 20;
 const REST: Duration = Duration::from_millis(5);
 /// How long it waits for an exchange while something else is to be done.
 const TICK: Duration = Duration::from_millis(250);
-/// How much memory the writer keeps for the next line.
-const LINE_BYTES: usize = 1 << 20;
 
 /// Writes exchanges to a file, in the background.
 #[derive(Debug)]
@@ -87,10 +84,11 @@ impl Recorder {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let syncer = Syncer::start(File::sync_data)?;
         let log = Log::open(path.clone(), config.clone(), Arc::clone(&losses), syncer)?;
+        let lines = Lines::new(log, Eraser::new(redactor, secret));
         let weight = Arc::clone(&queued_bytes);
         let writer = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || write_all(log, &finished, Eraser::new(redactor, secret), &weight))?;
+            .spawn(move || write_all(lines, &finished, &weight))?;
         Ok(Recorder { queue: Some(queue), queued_bytes, writer: Some(writer), losses, path })
     }
 
@@ -127,44 +125,32 @@ impl Drop for Recorder {
     }
 }
 
-fn write_all(
-    mut log: Log,
-    finished: &Receiver<Finished>,
-    mut eraser: Eraser,
-    queued_bytes: &AtomicUsize,
-) {
-    let (mut line, mut attempts) = (Vec::new(), Attempts::default());
-    // The seal of the line before.
-    let mut parent: Option<String> = None;
-    let rest = if log.is_strict() { Duration::ZERO } else { REST };
-    while let Some(exchange) = next(finished, &mut log, rest) {
-        line.clear();
-        line.shrink_to(LINE_BYTES);
-        exchange.write_line(&mut line, &mut attempts, eraser.is_idle());
-        eraser.erase(&mut line, &exchange);
-        seal::add(&mut line, parent.as_deref());
-        if log.append(&line) {
-            parent = seal::digits(&line);
-        }
+fn write_all(mut lines: Lines, finished: &Receiver<Finished>, queued_bytes: &AtomicUsize) {
+    while let Some(exchange) = next(finished, &mut lines) {
+        lines.add(&exchange);
         queued_bytes.fetch_sub(exchange.bytes(), Ordering::Relaxed);
+        lines.answer_to(exchange.waiting);
     }
-    log.finish();
+    lines.finish();
 }
 
-/// The next exchange; none when there will be no more.
-fn next(finished: &Receiver<Finished>, log: &mut Log, rest: Duration) -> Option<Finished> {
+/// The next exchange; none when there will be no more. What was made is written before it waits.
+fn next(finished: &Receiver<Finished>, lines: &mut Lines) -> Option<Finished> {
     if let Ok(next) = finished.try_recv() {
         return Some(next);
     }
-    std::thread::sleep(rest);
+    lines.write();
+    if !lines.log.is_strict() {
+        std::thread::sleep(REST);
+    }
     loop {
-        if !log.is_restless() {
+        if !lines.log.is_restless() {
             return finished.recv().ok();
         }
         match finished.recv_timeout(TICK) {
             Ok(next) => return Some(next),
             Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => log.rest(),
+            Err(RecvTimeoutError::Timeout) => lines.log.rest(),
         }
     }
 }

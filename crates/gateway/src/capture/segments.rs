@@ -183,17 +183,18 @@ fn squeeze(file: &File, target: &mut impl Write, index: &mut impl Write) -> io::
             0 => return Ok(()),
             length => bytes.get(..length).unwrap_or_default(),
         };
-        let mut at_in_frame = 0;
-        for line in plain.split_inclusive(|byte| *byte == b'\n') {
-            if let Some(entry) = index::entry(line, at + at_in_frame, frame, at_in_frame) {
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', plain).map(|end| end + 1).chain([plain.len()]) {
+            let line = plain.get(from..end).unwrap_or_default();
+            if let Some(entry) = index::entry(line, at + from as u64, frame, from as u64) {
                 serde_json::to_writer(&mut *index, &entry)?;
                 index.write_all(b"\n")?;
             }
-            at_in_frame += line.len() as u64;
+            from = end;
         }
         let squeezed = compressor.compress(plain)?;
         target.write_all(&squeezed)?;
-        at += at_in_frame;
+        at += plain.len() as u64;
         frame += squeezed.len() as u64;
         bytes.drain(..plain.len());
     }

@@ -23,6 +23,11 @@ fn line(number: u64) -> String {
     format!("{{\"timestamp\":{number}.000,\"request\":{request}}}\n")
 }
 
+/// Appends a line, which must be written.
+fn append(log: &mut Log, line: &str) {
+    assert_eq!(log.append(line.as_bytes()), line.as_bytes());
+}
+
 /// What a recording holds, its segments included: numbers of exchanges, and incidents.
 fn read_all(folder: &Path) -> (Vec<i64>, Vec<Incident>) {
     let (mut numbers, mut incidents) = (Vec::new(), Vec::new());
@@ -62,8 +67,7 @@ fn several_writers_and_their_segments_lose_nothing() {
             let (path, config) = (path.clone(), config.clone());
             std::thread::spawn(move || {
                 let mut log = log(&path, &config, std::fs::File::sync_data);
-                (0..250)
-                    .for_each(|number| assert!(log.append(line(writer * 250 + number).as_bytes())));
+                (0..250).for_each(|number| append(&mut log, &line(writer * 250 + number)));
                 log.finish();
             })
         })
@@ -92,7 +96,7 @@ fn a_file_whose_first_line_is_old_is_closed() {
     for (segment_age_s, closed) in [(0, false), (u64::MAX, false), (86_400, true)] {
         let config = RecorderConfig { segment_age_s, ..config.clone() };
         let mut log = log(&path, &config, std::fs::File::sync_data);
-        (8..10).for_each(|number| assert!(log.append(line(number).as_bytes())));
+        (8..10).for_each(|number| append(&mut log, &line(number)));
         log.finish();
         let segment = folder.path().join("traffic-7000.jsonl");
         assert_eq!(segment.exists(), closed, "{segment_age_s}");
@@ -108,7 +112,7 @@ fn the_index_says_where_each_exchange_stands() {
     let path = folder.path().join("traffic.jsonl");
     let config = RecorderConfig { segment_bytes: 200, ..RecorderConfig::default() };
     let mut log = log(&path, &config, std::fs::File::sync_data);
-    (1..=10).for_each(|number| assert!(log.append(line(number).as_bytes())));
+    (1..=10).for_each(|number| append(&mut log, &line(number)));
     log.finish();
     let mut seen = Vec::new();
     for index in files(folder.path()) {
