@@ -2,7 +2,7 @@
 //! what is written comes back. The two known differences have a test of their own.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
-use latimer_wire::json::{DEPTH_MAX, Node, Outline, Raw, Reader, push_string};
+use latimer_wire::json::{Branch, DEPTH_MAX, Node, Outline, Raw, Reader, push_string};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -121,6 +121,7 @@ fn same(node: Node<'_>, value: &Value) {
             assert_eq!(nodes.len(), elements.len());
             assert_eq!(nodes.iter().map(|node| node.raw()).collect::<Vec<_>>(), raw.elements());
             assert_eq!(node.first_element().map(Node::raw), raw.first_element());
+            assert!(node.member("").is_none() && node.members().is_empty());
             nodes.iter().zip(elements).for_each(|(node, value)| same(*node, value));
         }
         Value::Object(members) => {
@@ -138,10 +139,16 @@ fn same(node: Node<'_>, value: &Value) {
 
 /// Both readers on one text. serde_json refuses more: see `known_differences`.
 fn agree(text: &str) {
+    assert_eq!(Branch::parse(text, 0).map(|branch| branch.raw()), Raw::parse(text));
     match (Raw::parse(text), serde_json::from_str::<Value>(text)) {
         (Ok(raw), Ok(value)) => {
             same(raw.into(), &value);
             same(Outline::of(raw).root(), &value);
+            let branch = Branch::parse(text, 0).unwrap();
+            same(branch.node(), &value);
+            assert_eq!(branch.elements().map(|it| it.raw()).collect::<Vec<_>>(), raw.elements());
+            let members = branch.members().map(|(key, member)| (key, member.raw()));
+            assert_eq!(members.collect::<Vec<_>>(), raw.members());
         }
         (Err(_), Err(_)) => {}
         (Ok(_), Err(error)) => {
@@ -247,6 +254,12 @@ fn depth_is_bounded_where_serde_json_bounds_it() {
             assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), depth <= DEPTH_MAX);
         }
     }
+}
+
+#[test]
+fn a_key_may_be_long_escaped_or_there_twice() {
+    let long = "k".repeat(70_000);
+    agree(&format!(r#"{{"{long}":1,"a":2,"a":{{"{long}":3}},"":4,"b":[5]}}"#));
 }
 
 #[test]

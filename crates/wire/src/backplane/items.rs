@@ -50,7 +50,7 @@ fn whole(members: Given<'_, '_>) -> Json {
 
 /// The message that says an item.
 pub(super) fn message(item: &Item<'_>) -> IrMessage {
-    let members = item.members();
+    let members = &item.members();
     let said = said(&item.kind, members);
     let all = whole(members);
     if let [again] = raised(&said).as_slice()

@@ -104,7 +104,9 @@ pub fn lower_request(request: &Request<'_>, head: OrderHead) -> WorkOrder {
         let object = object.with("conversation", |out| conversation.print(out));
         let object = if is_text { object.text("input_form", "text") } else { object };
         let object = match request.member("tools").is_some_and(Raw::is_array) {
-            true => object.list("tools", &request.tools, |out, tool| tools::lower(tool).print(out)),
+            true => {
+                object.list("tools", request.tools(), |out, tool| tools::lower(&tool).print(out))
+            }
             false => object,
         };
         match others.is_empty() {

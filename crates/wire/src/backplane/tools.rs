@@ -8,7 +8,7 @@ use super::conversation::IrToolDefinition;
 use super::same::same;
 use crate::json::Raw;
 use crate::path::Path;
-use crate::responses::{Part, Request, Status, Tool};
+use crate::responses::{Request, Status, Tool};
 
 /// A tool as the contract says it; what it leaves out is in the metadata: the members that are not
 /// said (`tool`), or all of a tool that is no function (`raw`).
@@ -85,14 +85,13 @@ impl Offered {
     /// where no other is called so.
     pub fn of(request: &Request<'_>) -> Self {
         let mut offered = Offered::default();
-        for tool in &request.tools {
+        for tool in request.tools() {
             if tool.kind != "namespace" {
-                offered.add(tool, None);
+                offered.add(&tool, None);
                 continue;
             }
-            let inner = tool.member("tools").map(Raw::elements).unwrap_or_default();
             let inner =
-                inner.into_iter().filter_map(|raw| Tool::of(Part::of(raw), Path::TOOLS).ok());
+                tool.inner().into_iter().filter_map(|inner| Tool::of(inner, Path::TOOLS).ok());
             inner.for_each(|inner| offered.add(&inner, Some(&tool.name())));
         }
         offered

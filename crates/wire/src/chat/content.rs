@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 
 use crate::error::ApiError;
-use crate::json::{Object, Raw};
+use crate::json::{Node, Object, Raw};
 use crate::note::Notes;
 use crate::path::Path;
-use crate::responses::{self, Item, missing, wrong_type};
+use crate::responses::{Item, missing, wrong_type};
 
 /// Parts that are text: part type, and the member that holds it. The last is plain text in what
 /// one agent says to another (Codex 0.169).
@@ -47,9 +47,10 @@ enum Says<'a> {
 
 impl<'a> Content<'a> {
     /// The content of an item, whatever it is.
-    pub fn of(item: &Item<'a>, member: &str) -> Self {
-        let given = item.member(member).unwrap_or(Raw::NULL);
-        Content { given, parts: item.parts(member).iter().map(Part::of).collect() }
+    pub fn of(item: &'a Item<'a>, member: &str) -> Self {
+        let given = item.node(member).unwrap_or(Raw::NULL.into());
+        let parts = given.elements().into_iter().map(Part::of).collect();
+        Content { given: given.raw(), parts }
     }
 
     /// Whether there is none.
@@ -147,14 +148,16 @@ impl<'a> Content<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn of(part: &responses::Part<'a>) -> Self {
-        let kind = part.member("type").and_then(Raw::text);
+    fn of(part: Node<'a>) -> Self {
+        let kind = part.member_text("type");
         let says = match TEXT_PARTS.iter().find(|(name, _)| Some(*name) == kind.as_deref()) {
-            Some((_, member)) => Says::Text(member, part.member(member).and_then(Raw::non_null)),
+            Some((_, member)) => {
+                Says::Text(member, part.member(member).map(Node::raw).and_then(Raw::non_null))
+            }
             None if is_seen(kind.as_deref().unwrap_or_default(), part) => Says::Seen,
             None => Says::Nothing,
         };
-        Part { raw: part.raw, kind, says }
+        Part { raw: part.raw(), kind, says }
     }
 
     fn kind(&self) -> &str {
@@ -167,12 +170,12 @@ impl<'a> Part<'a> {
     }
 }
 
-fn is_seen(kind: &str, part: &responses::Part<'_>) -> bool {
-    let has = |key| part.member(key).is_some_and(Raw::is_string);
+fn is_seen(kind: &str, part: Node<'_>) -> bool {
+    let has = |key| part.member(key).is_some_and(|value| value.is_string());
     match kind {
         "input_image" => has("image_url"),
         "input_file" => has("file_data") || has("file_id"),
-        "input_audio" => part.member("input_audio").is_some_and(Raw::is_object),
+        "input_audio" => part.member("input_audio").is_some_and(|sound| sound.is_object()),
         _ => false,
     }
 }

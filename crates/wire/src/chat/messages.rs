@@ -145,7 +145,7 @@ struct Call<'a> {
 
 struct Messages<'o, 'a> {
     out: &'o mut String,
-    request: &'o Request<'a>,
+    request: &'a Request<'a>,
     profile: &'o Profile,
     toolbox: &'o Toolbox,
     notes: &'o mut Notes,
@@ -182,7 +182,7 @@ impl<'a> Messages<'_, 'a> {
         Ok(rest)
     }
 
-    fn item(&mut self, item: &Item<'a>, index: usize) -> Result<(), ApiError> {
+    fn item(&mut self, item: &'a Item<'a>, index: usize) -> Result<(), ApiError> {
         let path = self.request.place(index);
         match &*item.kind {
             kind if is_run_by_service(item) => {
@@ -215,7 +215,7 @@ impl<'a> Messages<'_, 'a> {
         Ok(())
     }
 
-    fn message(&mut self, item: &Item<'a>, path: Path<'_>) -> Result<(), ApiError> {
+    fn message(&mut self, item: &'a Item<'a>, path: Path<'_>) -> Result<(), ApiError> {
         let role_given = item.required("role", path)?;
         let content_path = path.member("content");
         let content = Content::of(item, "content");
@@ -255,7 +255,7 @@ impl<'a> Messages<'_, 'a> {
     }
 
     /// What another agent said is told by the user.
-    fn agent_message(&mut self, item: &Item<'a>, path: Path<'_>) {
+    fn agent_message(&mut self, item: &'a Item<'a>, path: Path<'_>) {
         self.end_turn();
         let author = item.string("author").map(Raw::inner).unwrap_or("another agent");
         let text = Content::of(item, "content").words(path.member("content"), self.notes);
@@ -264,7 +264,7 @@ impl<'a> Messages<'_, 'a> {
 
     /// Earlier reasoning goes back where the backend wants it. What another service sealed cannot
     /// be opened.
-    fn reasoning(&mut self, item: &Item<'a>, path: Path<'_>) {
+    fn reasoning(&mut self, item: &'a Item<'a>, path: Path<'_>) {
         let sealed = item.string("encrypted_content").and_then(Raw::text);
         let opened = sealed.as_deref().and_then(sealed::open);
         let kept = self.profile.reasoning_details || self.profile.extra_content.is_some();
@@ -287,7 +287,7 @@ impl<'a> Messages<'_, 'a> {
 
     fn call(
         &mut self,
-        item: &Item<'a>,
+        item: &'a Item<'a>,
         place: usize,
         path: Path<'_>,
     ) -> Result<Call<'a>, ApiError> {
@@ -351,7 +351,7 @@ impl<'a> Messages<'_, 'a> {
     }
 
     /// An output whose call is not in the history is told by the user.
-    fn orphan(&mut self, item: &Item<'a>, id: &str, path: Path<'_>) {
+    fn orphan(&mut self, item: &'a Item<'a>, id: &str, path: Path<'_>) {
         self.notes.add("output_without_call", path);
         let (text, images) = self.output(item, path);
         let mut inner = String::new();
@@ -364,7 +364,7 @@ impl<'a> Messages<'_, 'a> {
     }
 
     /// The text of an output, as the inside of a literal, and its images.
-    fn output(&mut self, item: &Item<'a>, path: Path<'_>) -> (Cow<'a, str>, Vec<Raw<'a>>) {
+    fn output(&mut self, item: &'a Item<'a>, path: Path<'_>) -> (Cow<'a, str>, Vec<Raw<'a>>) {
         let row = OUTPUTS.iter().find(|(kind, _)| *kind == item.kind);
         let member = row.map_or("output", |(_, member)| *member);
         let output = item.member(member).unwrap_or(Raw::NULL);

@@ -6,10 +6,10 @@ use super::freeform;
 use super::profile::{HostedTools, Profile};
 use super::toolbox::{Becomes, Known, Toolbox, push_schema};
 use crate::error::ApiError;
-use crate::json::{Object, Raw, push_string, push_unquoted};
+use crate::json::{Node, Object, Raw, push_string, push_unquoted};
 use crate::note::Notes;
 use crate::path::Path;
-use crate::responses::{Part, Request, Tool, missing};
+use crate::responses::{Request, Tool, missing};
 
 /// Input items that carry tools.
 const CARRIERS: &[&str] = &["additional_tools", "tool_search_output"];
@@ -41,8 +41,8 @@ impl Tools {
     ) -> Result<Self, ApiError> {
         let mut tools =
             Tools { toolbox: Toolbox::default(), definitions: Vec::new(), web_search: None };
-        for (index, tool) in request.tools.iter().enumerate() {
-            tools.add(tool, None, Path::TOOLS.index(index), profile, notes)?;
+        for (index, tool) in request.tools().enumerate() {
+            tools.add(&tool, None, Path::TOOLS.index(index), profile, notes)?;
         }
         for (place, item) in request.input.iter().enumerate() {
             if !CARRIERS.contains(&&*item.kind) {
@@ -50,9 +50,10 @@ impl Tools {
             }
             let item_path = request.place(place);
             let carried = item_path.member("tools");
-            for (index, tool) in item.parts("tools").iter().enumerate() {
+            let list = item.node("tools").map(Node::elements).unwrap_or_default();
+            for (index, tool) in list.into_iter().enumerate() {
                 let path = carried.index(index);
-                tools.add(&Tool::of(tool.clone(), path)?, None, path, profile, notes)?;
+                tools.add(&Tool::of(tool, path)?, None, path, profile, notes)?;
             }
         }
         tools.check_choice(request)?;
@@ -114,11 +115,10 @@ impl Tools {
                 if tool.member("description").is_some_and(|words| !words.inner().is_empty()) {
                     notes.add("description_dropped", format!("namespace {name}"));
                 }
-                let list = tool.member("tools").map(Raw::elements).unwrap_or_default();
                 let inside = path.member("tools");
-                for (index, inner) in list.into_iter().enumerate() {
+                for (index, inner) in tool.inner().into_iter().enumerate() {
                     let path = inside.index(index);
-                    self.add(&Tool::of(Part::of(inner), path)?, Some(&name), path, profile, notes)?;
+                    self.add(&Tool::of(inner, path)?, Some(&name), path, profile, notes)?;
                 }
             }
             ("tool_search", None) if tool.member("execution").map(Raw::inner) == Some("client") => {

@@ -10,10 +10,11 @@ mod outline;
 mod reader;
 mod scan;
 mod steps;
+mod walk;
 mod write;
 
 pub use fields::Fields;
-pub use outline::{Node, Outline};
+pub use outline::{Branch, Node, Outline};
 pub use reader::{DEPTH_MAX, Reader};
 pub use scan::{BLOCK_BYTES, places};
 pub use write::{Object, push_string, push_unquoted, with_text_member};

@@ -1,15 +1,23 @@
 //! JSON text with the place of each value in it, so that whatever is asked of it afterwards steps over
-//! values without reading them again. In: text that was checked. Out: [`Outline`], made in one pass, and
-//! its values as [`Node`]s.
+//! values without reading them again. In: text, which is checked on the way or was before. Out:
+//! [`Outline`], made in one pass, and its values: as a [`Node`] that borrows it, or a [`Branch`] that
+//! keeps it.
 
 use std::borrow::Cow;
 use std::ops::Deref;
+use std::sync::Arc;
 
+use super::reader::Reader;
+use super::scan::same;
 use super::steps::{Steps, scalar_end, string_end};
-use super::{Raw, pairs};
+use super::walk::{Literal, Watcher};
+use super::{Malformed, Raw, pairs};
 
 /// How many values get a place; a text that has more is read anew at each step.
 const PLACES_MAX: usize = 1 << 16;
+
+/// How long a value of a request is, nearly, with its share of what holds it.
+const BYTES_PER_VALUE: usize = 40;
 
 /// Where the values of a text are.
 #[derive(Debug, Clone, Default)]
@@ -22,11 +30,23 @@ pub struct Outline<'a> {
 /// Where a value is.
 #[derive(Debug, Clone, Copy)]
 struct Place {
+    /// Where its key begins; [`NO_KEY`] where it has none.
+    key: u32,
     from: u32,
     to: u32,
     /// The number of the first place that is not in it.
     after: u32,
+    /// How long the key is between its quotes; [`UNUSUAL`] where it has to be read.
+    key_bytes: u16,
+    /// Whether it may be a string with an escape in it.
+    escaped: bool,
 }
+
+/// The place of the key of an element, or of the whole: no text is that long.
+const NO_KEY: u32 = u32::MAX;
+
+/// The length of a key with an escape in it, or of one that is too long to be told.
+const UNUSUAL: u16 = u16::MAX;
 
 /// A value of an [`Outline`], or of a text that has none.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +57,20 @@ pub struct Node<'o> {
 }
 
 impl<'a> Outline<'a> {
+    /// Checks that `text`, which is to stand `depth` levels deep in another, is exactly one JSON value,
+    /// and finds the places of all values in it on the way.
+    fn parse(text: &'a str, depth: usize) -> Result<Self, Malformed> {
+        if text.len() >= NO_KEY as usize {
+            return Err(Malformed { what: "more than 4 GB of text", at: 0 });
+        }
+        let places = Vec::with_capacity(text.len() / BYTES_PER_VALUE + 8);
+        let mut growing = Growing { places, open: 0 };
+        let mut reader = Reader::at_depth(text, depth);
+        reader.watched(&mut growing)?;
+        reader.finish()?;
+        Ok(Outline { text, places: growing.places })
+    }
+
     /// Finds the places of all values in `raw`.
     ///
     /// ```
@@ -57,48 +91,165 @@ impl<'a> Outline<'a> {
         Node { raw: Raw::trusted(self.text), known }
     }
 
-    fn node(&self, at: u32) -> Option<Node<'_>> {
-        let Place { from, to, .. } = *self.places.get(at as usize)?;
-        let raw = Raw::trusted(self.text.get(from as usize..to as usize)?);
-        Some(Node { raw, known: Some((self, at)) })
+    fn place(&self, at: u32) -> Option<&Place> {
+        self.places.get(at as usize)
+    }
+
+    fn slice(&self, from: u32, to: u32) -> Raw<'a> {
+        self.text.get(from as usize..to as usize).map_or(Raw::NULL, Raw::trusted)
+    }
+
+    fn raw(&self, at: u32) -> Raw<'a> {
+        self.place(at).map_or(Raw::NULL, |place| self.slice(place.from, place.to))
+    }
+
+    fn node(&self, at: u32) -> Node<'_> {
+        Node { raw: self.raw(at), known: Some((self, at)) }
     }
 
     fn after(&self, at: u32) -> u32 {
-        self.places.get(at as usize).map_or(at, |place| place.after)
+        self.place(at).map_or(u32::MAX, |place| place.after)
+    }
+
+    /// The numbers of the values that one holds.
+    fn held(&self, at: u32) -> impl Iterator<Item = u32> {
+        let end = self.after(at);
+        std::iter::successors(Some(at + 1), |at| Some(self.after(*at)))
+            .take_while(move |at| *at < end)
+    }
+
+    /// The key of a member.
+    fn key(&self, at: u32) -> Option<Raw<'a>> {
+        let place = self.place(at).filter(|place| place.key != NO_KEY)?;
+        let to = match place.key_bytes {
+            UNUSUAL => string_end(self.text.as_bytes(), place.key as usize) as u32,
+            bytes => place.key + u32::from(bytes) + 2,
+        };
+        Some(self.slice(place.key, to))
+    }
+
+    /// The number of a member of an object (the last one, if it is there twice).
+    #[inline]
+    fn member(&self, object: u32, key: &str) -> Option<u32> {
+        let first = object + 1;
+        let held = self.places.get(first as usize..self.place(object)?.after as usize)?;
+        let (bytes, mut at, mut found) = (self.text.as_bytes(), 0, None);
+        while let Some(place) = held.get(at as usize) {
+            let is_it = match place.key_bytes {
+                UNUSUAL => self.key(first + at).is_some_and(|name| name.means(key)),
+                length => {
+                    let inner = place.key as usize + 1;
+                    let name = bytes.get(inner..inner + length as usize);
+                    name.is_some_and(|name| same(name, key.as_bytes()))
+                }
+            };
+            if is_it {
+                found = Some(first + at);
+            }
+            at = place.after - first;
+        }
+        found
+    }
+
+    /// What a string means.
+    fn text(&self, at: u32) -> Option<Cow<'a, str>> {
+        let raw = self.raw(at);
+        match self.place(at).is_some_and(|place| place.escaped) {
+            false => raw.is_string().then(|| Cow::Borrowed(raw.inner())),
+            true => raw.text(),
+        }
     }
 }
 
-/// The places of all values of a text; none where it has too many of them, or is too long.
-fn places(bytes: &[u8]) -> Option<Vec<Place>> {
-    u32::try_from(bytes.len()).ok()?;
-    let (mut places, mut open, mut at) = (Vec::<Place>::new(), Vec::new(), 0);
-    while let Some(byte) = bytes.get(at) {
-        let to = match byte {
-            b' ' | b'\n' | b'\t' | b'\r' | b',' | b':' => {
-                at += 1;
-                continue;
+/// Places that are noted down while they are passed.
+struct Growing {
+    places: Vec<Place>,
+    /// The number of the innermost container that has not ended. Until it has, what comes after it is
+    /// where the one that holds it is found.
+    open: u32,
+}
+
+impl Growing {
+    #[inline]
+    fn add(&mut self, key: Option<Literal>, value: Literal, after: u32) {
+        let (key, key_bytes) = match key {
+            Some(Literal { from, to, escaped: false }) => {
+                (from, u16::try_from(to - from - 2).unwrap_or(UNUSUAL))
             }
-            b']' | b'}' => {
-                at += 1;
-                let after = places.len() as u32;
-                let ended = open.pop().and_then(|number: usize| places.get_mut(number))?;
-                (ended.to, ended.after) = (at as u32, after);
-                continue;
-            }
-            b'[' | b'{' => {
-                open.push(places.len());
-                at + 1
-            }
-            b'"' => string_end(bytes, at),
-            _ => scalar_end(bytes, at),
+            Some(Literal { from, .. }) => (from, UNUSUAL),
+            None => (NO_KEY as usize, 0),
         };
-        if places.len() == PLACES_MAX {
+        let Literal { from, to, escaped } = value;
+        let (key, from, to) = (key as u32, from as u32, to as u32);
+        self.places.push(Place { key, from, to, after, key_bytes, escaped });
+    }
+}
+
+impl Watcher for Growing {
+    #[inline]
+    fn passed(&mut self, key: Option<Literal>, value: Literal) {
+        self.add(key, value, self.places.len() as u32 + 1);
+    }
+
+    #[inline]
+    fn begins(&mut self, key: Option<Literal>, from: usize) {
+        let number = self.places.len() as u32;
+        self.add(key, Literal { from, to: from, escaped: false }, self.open);
+        self.open = number;
+    }
+
+    #[inline]
+    fn ends(&mut self, to: usize) {
+        let after = self.places.len() as u32;
+        if let Some(place) = self.places.get_mut(self.open as usize) {
+            self.open = std::mem::replace(&mut place.after, after);
+            place.to = to as u32;
+        }
+    }
+}
+
+/// The places of all values of a text that was checked; none where it has too many of them, or is too
+/// long.
+fn places(text: &[u8]) -> Option<Vec<Place>> {
+    let mut growing = Growing { places: Vec::new(), open: 0 };
+    let (mut at, mut key, mut objects) = (0, None, Vec::new());
+    while let Some(byte) = text.get(at) {
+        if growing.places.len() == PLACES_MAX || at >= NO_KEY as usize {
             return None;
         }
-        places.push(Place { from: at as u32, to: to as u32, after: places.len() as u32 + 1 });
+        let to = match byte {
+            b' ' | b'\n' | b'\t' | b'\r' | b',' | b':' => at + 1,
+            b']' | b'}' => {
+                objects.pop()?;
+                growing.ends(at + 1);
+                at + 1
+            }
+            b'[' | b'{' => {
+                growing.begins(key.take(), at);
+                objects.push(*byte == b'{');
+                at + 1
+            }
+            b'"' => {
+                let to = string_end(text, at);
+                match (objects.last(), key.take()) {
+                    (Some(true), None) => {
+                        let inner = text.get(at + 1..to - 1);
+                        let escaped = inner.is_none_or(|inner| inner.contains(&b'\\'));
+                        key = Some(Literal { from: at, to, escaped });
+                    }
+                    (_, key) => growing.passed(key, Literal { from: at, to, escaped: true }),
+                }
+                to
+            }
+            _ => {
+                let to = scalar_end(text, at);
+                growing.passed(key.take(), Literal { from: at, to, escaped: false });
+                to
+            }
+        };
         at = to;
     }
-    open.is_empty().then_some(places)
+    objects.is_empty().then_some(growing.places)
 }
 
 impl<'o> Node<'o> {
@@ -115,7 +266,10 @@ impl<'o> Node<'o> {
     /// The values that it holds; of an object, keys and values in turn.
     pub fn values(self) -> impl Iterator<Item = Node<'o>> {
         match self.known {
-            Some((outline, at)) => Held::Known { outline, at: at + 1, end: outline.after(at) },
+            Some((outline, at)) => {
+                let end = outline.after(at);
+                Held::Known { outline, at: at + 1, end, keyed: self.is_object(), told: false }
+            }
             None if self.is_array() || self.is_object() => Held::Unknown(Steps::into(self.raw)),
             None => Held::None,
         }
@@ -138,9 +292,20 @@ impl<'o> Node<'o> {
     }
 
     /// The member of an object by its key (the last one, if it is there twice).
+    #[inline]
     pub fn member(self, key: &str) -> Option<Node<'o>> {
-        let held = self.is_object().then(|| pairs(self.values()))?;
-        held.filter(|(name, _)| name.means(key)).last().map(|(_, value)| value)
+        match self.known {
+            Some((outline, at)) => outline.member(at, key).map(|at| outline.node(at)),
+            None => self.raw.member(key).map(Node::from),
+        }
+    }
+
+    /// The string this literal means; `None` when it is no string.
+    pub fn text(self) -> Option<Cow<'o, str>> {
+        match self.known {
+            Some((outline, at)) => outline.text(at),
+            None => self.raw.text(),
+        }
     }
 
     /// The member of an object, when it is a string: decoded.
@@ -164,9 +329,80 @@ impl<'o> Deref for Node<'o> {
     }
 }
 
+/// A value that keeps the outline it stands in. To clone it is cheap.
+#[derive(Debug, Clone)]
+pub struct Branch<'a> {
+    outline: Arc<Outline<'a>>,
+    at: u32,
+}
+
+impl<'a> Branch<'a> {
+    /// Checks that `text`, which is to stand `depth` levels deep in another, is exactly one JSON value.
+    ///
+    /// # Errors
+    /// [`Malformed`] with the byte at which the text stops being JSON.
+    ///
+    /// ```
+    /// use latimer_wire::json::Branch;
+    /// let item = Branch::parse(r#"{"role": "user", "content": [{"text": "Hi"}]}"#, 0)?;
+    /// assert_eq!(item.member("role").and_then(|role| role.text()).as_deref(), Some("user"));
+    /// # Ok::<(), latimer_wire::json::Malformed>(())
+    /// ```
+    pub fn parse(text: &'a str, depth: usize) -> Result<Self, Malformed> {
+        Ok(Branch { outline: Arc::new(Outline::parse(text, depth)?), at: 0 })
+    }
+
+    /// The value as it stands in the text.
+    pub fn raw(&self) -> Raw<'a> {
+        self.outline.raw(self.at)
+    }
+
+    /// To look at, with all that it holds.
+    pub fn node(&self) -> Node<'_> {
+        self.outline.node(self.at)
+    }
+
+    fn at(&self, at: u32) -> Self {
+        Branch { outline: Arc::clone(&self.outline), at }
+    }
+
+    /// The members of an object in their order; nothing for any other value.
+    pub fn members(&self) -> impl Iterator<Item = (Cow<'a, str>, Branch<'a>)> {
+        let held = self.raw().is_object().then(|| self.outline.held(self.at));
+        let held = held.into_iter().flatten();
+        held.map(|at| (self.outline.key(at).and_then(Raw::text).unwrap_or_default(), self.at(at)))
+    }
+
+    /// The elements of an array; nothing for any other value.
+    pub fn elements(&self) -> impl Iterator<Item = Branch<'a>> {
+        let held = self.raw().is_array().then(|| self.outline.held(self.at));
+        held.into_iter().flatten().map(|at| self.at(at))
+    }
+
+    /// The member of an object by its key (the last one, if it is there twice).
+    #[inline]
+    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
+        self.outline.member(self.at, key).map(|at| self.outline.raw(at))
+    }
+
+    /// The member of an object, when it is a string: decoded.
+    #[inline]
+    pub fn member_text(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.outline.text(self.outline.member(self.at, key)?)
+    }
+}
+
 /// The values that one holds, one after the other.
 enum Held<'o> {
-    Known { outline: &'o Outline<'o>, at: u32, end: u32 },
+    Known {
+        outline: &'o Outline<'o>,
+        at: u32,
+        end: u32,
+        /// Whether each is led by its key.
+        keyed: bool,
+        /// Whether its key was told already.
+        told: bool,
+    },
     Unknown(Steps<'o>),
     None,
 }
@@ -177,10 +413,14 @@ impl<'o> Iterator for Held<'o> {
     fn next(&mut self) -> Option<Node<'o>> {
         match self {
             Held::Known { at, end, .. } if *at >= *end => None,
-            Held::Known { outline, at, .. } => {
+            Held::Known { outline, at, keyed: true, told, .. } if !*told => {
+                *told = true;
+                outline.key(*at).map(Node::from)
+            }
+            Held::Known { outline, at, told, .. } => {
                 let node = outline.node(*at);
-                *at = outline.after(*at);
-                node
+                (*at, *told) = (outline.after(*at), false);
+                Some(node)
             }
             Held::Unknown(steps) => steps.next().map(Node::from),
             Held::None => None,

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::scan::{blocks_bytes, escape_bytes, first, run_bytes};
+use super::scan::first;
+use super::walk::{self, Nobody, Watcher, past_space};
 use super::{Malformed, Raw};
 
 /// How deep arrays and objects may nest; serde_json has the same limit.
@@ -47,9 +48,7 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
-            self.at += 1;
-        }
+        self.at = past_space(self.text.as_bytes(), self.at);
     }
 
     /// The first byte of the next value, which tells its kind.
@@ -75,33 +74,14 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed`] where it stops being JSON.
     pub fn value(&mut self) -> Result<Raw<'a>, Malformed> {
-        self.skip_space();
-        let from = self.at;
-        match self.peek() {
-            Some(b'"') => drop(self.string()?),
-            Some(b'{') => self.object(|_, reader| reader.value().map(drop))?,
-            Some(b'[') => self.array(|_, reader| reader.value().map(drop))?,
-            Some(b't') => self.word("true")?,
-            Some(b'f') => self.word("false")?,
-            Some(b'n') => self.word("null")?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(_) => return self.fail("expected a value"),
-            None => return self.fail("unexpected end, expected a value"),
-        }
-        Ok(Raw::trusted(self.slice(from)))
+        self.watched(&mut Nobody)
     }
 
-    /// Walks as `walk` does and returns the text that was passed.
-    ///
-    /// # Errors
-    /// What `walk` returns.
-    pub fn spanning<E>(
-        &mut self,
-        walk: impl FnOnce(&mut Self) -> Result<(), E>,
-    ) -> Result<Raw<'a>, E> {
+    /// The same, and `watcher` is told where it is and all that it holds.
+    pub(super) fn watched(&mut self, watcher: &mut impl Watcher) -> Result<Raw<'a>, Malformed> {
         self.skip_space();
         let from = self.at;
-        walk(self)?;
+        self.at = walk::value(self.text.as_bytes(), from, self.depth, watcher)?;
         Ok(Raw::trusted(self.slice(from)))
     }
 
@@ -117,14 +97,10 @@ impl<'a> Reader<'a> {
         if !self.leave_if(b'}') {
             loop {
                 self.skip_space();
-                let from = self.at;
-                if self.peek() != Some(b'"') {
-                    return self.fail("expected a key in quotes").map_err(E::from);
-                }
-                let escaped = self.string()?;
-                let inner = Raw::trusted(self.slice(from)).inner();
-                let key = if escaped { unescape(inner) } else { Cow::Borrowed(inner) };
-                self.expect(b':', "expected `:` after a key")?;
+                let literal = walk::key(self.text.as_bytes(), self.at)?;
+                let inner = self.text.get(literal.from + 1..literal.to - 1).unwrap_or_default();
+                let key = if literal.escaped { unescape(inner) } else { Cow::Borrowed(inner) };
+                self.at = walk::colon(self.text.as_bytes(), literal.to)?;
                 member(key, self)?;
                 if !self.more(b'}', "expected `,` or `}`")? {
                     break;
@@ -190,72 +166,6 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         Ok(())
-    }
-
-    fn word(&mut self, word: &'static str) -> Result<(), Malformed> {
-        if !self.text.get(self.at..).unwrap_or_default().starts_with(word) {
-            return self.fail("expected a value");
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), Malformed> {
-        self.at += usize::from(self.peek() == Some(b'-'));
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), Malformed> {
-        let from = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == from { self.fail("expected a digit") } else { Ok(()) }
-    }
-
-    /// Passes a string, quotes included, and says whether it holds an escape.
-    fn string(&mut self) -> Result<bool, Malformed> {
-        let bytes = self.text.as_bytes();
-        let mut at = self.at + 1;
-        let mut escaped = false;
-        loop {
-            at += run_bytes(bytes.get(at..).unwrap_or_default());
-            let what = match bytes.get(at) {
-                Some(b'"') => {
-                    self.at = at + 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => match escape_bytes(bytes.get(at + 1..).unwrap_or_default()) {
-                    Ok(length) => {
-                        escaped = true;
-                        at += 1 + length;
-                        at += blocks_bytes(bytes.get(at..).unwrap_or_default());
-                        continue;
-                    }
-                    Err(what) => {
-                        at += 1;
-                        what
-                    }
-                },
-                Some(_) => "control character inside a string",
-                None => "unexpected end inside a string",
-            };
-            self.at = at;
-            return self.fail(what);
-        }
     }
 }
 

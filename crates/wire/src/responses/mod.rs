@@ -30,7 +30,7 @@ pub use mend::Mend;
 pub(crate) use mend::modern;
 pub use parameters::{check_include, check_metadata};
 pub use past::{MANAGEMENT, TRIGGER};
-pub use request::{Item, Part, Request, Tool};
+pub use request::{Item, Request, Tool};
 pub(crate) use request::{missing, wrong_type};
 pub use response::Response;
 pub use unfold::unfold;

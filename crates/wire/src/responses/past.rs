@@ -206,7 +206,7 @@ impl<'a> Request<'a> {
         self.input.push(prompt);
         self.stream = true;
         self.members.retain(|(key, _)| OF_SUMMARY.contains(&&**key));
-        if !self.tools.is_empty() {
+        if self.tools().next().is_some() {
             self.members.push((Cow::Borrowed("tool_choice"), Raw::trusted("\"none\"")));
         }
         self
@@ -229,7 +229,7 @@ impl Item<'_> {
 
     /// How long it is, nearly.
     fn bytes(&self) -> usize {
-        self.members.iter().map(|(key, value)| key.len() + value.as_str().len()).sum()
+        self.members().iter().map(|(key, value)| key.len() + value.as_str().len()).sum()
     }
 
     /// Whether it stands for all that came before it.

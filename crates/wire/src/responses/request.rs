@@ -1,12 +1,13 @@
-//! A request of the hub: a view over the body as it came. It is read in one pass, its members and
-//! those of its items are slices of the body, and what is not known is there like the rest.
+//! A request of the hub: a view over the body as it came. It is read in one pass that leaves an outline
+//! behind; its members, and those of its items, are slices of the body that are found by it, and what
+//! is not known is there like the rest.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
 use super::flavour;
 use crate::error::ApiError;
-use crate::json::{Malformed, Object, Raw, Reader};
+use crate::json::{Branch, Node, Object, Raw, Reader};
 use crate::path::Path;
 
 /// A request to make a response.
@@ -24,8 +25,8 @@ pub struct Request<'a> {
     pub stream: bool,
     /// The items the model is to read. A plain string counts as one user message.
     pub input: Vec<Item<'a>>,
-    /// The tools the model may call.
-    pub tools: Vec<Tool<'a>>,
+    /// The tools the model may call: a list.
+    tools: Option<Branch<'a>>,
     pub(super) members: Members<'a>,
     bytes: usize,
     /// How many items of the input come from earlier turns.
@@ -40,25 +41,23 @@ pub struct Request<'a> {
 pub struct Item<'a> {
     /// Its `type`; `message` where that is left out and a role is there.
     pub kind: Cow<'a, str>,
-    pub(super) members: Members<'a>,
-    /// The elements of its members that are lists.
-    lists: Vec<(Cow<'a, str>, Vec<Part<'a>>)>,
+    given: Given<'a>,
 }
 
-/// An element of a list in an item: a part of a content, a tool.
+/// What an item was given as.
 #[derive(Debug, Clone)]
-pub struct Part<'a> {
-    /// The whole of it.
-    pub raw: Raw<'a>,
-    members: Members<'a>,
+enum Given<'a> {
+    Object(Branch<'a>),
+    /// A plain string, which is what the user says.
+    Said(Raw<'a>),
 }
 
 /// A tool definition.
 #[derive(Debug, Clone)]
-pub struct Tool<'a> {
+pub struct Tool<'o> {
     /// Its `type`.
-    pub kind: Cow<'a, str>,
-    members: Members<'a>,
+    pub kind: Cow<'o, str>,
+    definition: Node<'o>,
 }
 
 /// The members of an object, in their order.
@@ -75,17 +74,17 @@ impl<'a> Request<'a> {
     /// A 400 that names the parameter at fault.
     pub fn parse(body: &'a str) -> Result<Self, ApiError> {
         let mut request = Request { bytes: body.len(), ..Request::default() };
-        // An answer holds parts of the request one level deeper.
-        let mut reader = Reader::at_depth(body, 1);
-        if reader.peek_value() != Some(b'{') {
+        if Reader::new(body).peek_value() != Some(b'{') {
             return Err(ApiError::invalid(
                 "",
                 "invalid_json",
                 "The body has to be a JSON object, as in {\"model\": \"...\", \"input\": \"...\"}.",
             ));
         }
-        reader.object(|key, reader| request.take(key, reader))?;
-        reader.finish()?;
+        // An answer holds parts of the request one level deeper.
+        for (key, value) in Branch::parse(body, 1)?.members() {
+            request.take(key, value)?;
+        }
         request.once_each()?;
         let is_led = request.is_continuation() || request.given("prompt").is_some();
         if request.member("input").is_none() && !is_led {
@@ -94,39 +93,31 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    fn take(&mut self, key: Cow<'a, str>, reader: &mut Reader<'a>) -> Result<(), ApiError> {
-        let value = match (&*key, reader.peek_value()) {
-            ("input", Some(b'[')) => {
-                reader.array(|index, reader| {
-                    self.input.push(Item::read(reader, Path::INPUT.index(index))?);
-                    Ok::<(), ApiError>(())
-                })?;
-                Raw::EMPTY_ARRAY
-            }
-            ("tools", Some(b'[')) => reader.spanning(|reader| {
-                reader.array(|index, reader| {
-                    let tool = Part::read(reader)?;
-                    self.tools.push(Tool::of(tool, Path::TOOLS.index(index))?);
-                    Ok::<(), ApiError>(())
-                })
-            })?,
-            _ => reader.value()?,
-        };
+    fn take(&mut self, key: Cow<'a, str>, value: Branch<'a>) -> Result<(), ApiError> {
+        let mut raw = value.raw();
         match &*key {
-            "input" if value.is_string() => self.input.push(Item::user(value)),
-            "input" if !value.is_array() => {
-                return Err(wrong_type("input", "a string or an array", value));
+            "input" if raw.is_array() => {
+                for (index, item) in value.elements().enumerate() {
+                    self.input.push(Item::of(item, Path::INPUT.index(index))?);
+                }
+                raw = Raw::EMPTY_ARRAY;
             }
-            "stream" => self.stream = self.boolean("stream", value)?,
-            "model" if !value.is_string() && !value.is_null() => {
-                return Err(wrong_type("model", "a string", value));
+            "input" if raw.is_string() => self.input.push(Item::user(raw)),
+            "input" => return Err(wrong_type("input", "a string or an array", raw)),
+            "stream" => self.stream = self.boolean("stream", raw)?,
+            "model" if !raw.is_string() && !raw.is_null() => {
+                return Err(wrong_type("model", "a string", raw));
             }
-            "tools" if !value.is_null() && !value.is_array() => {
-                return Err(wrong_type("tools", "an array", value));
+            "tools" if raw.is_array() => {
+                for (index, tool) in value.node().values().enumerate() {
+                    Tool::of(tool, Path::TOOLS.index(index))?;
+                }
+                self.tools = Some(value);
             }
+            "tools" if !raw.is_null() => return Err(wrong_type("tools", "an array", raw)),
             _ => {}
         }
-        self.members.push((key, value));
+        self.members.push((key, raw));
         Ok(())
     }
 
@@ -166,6 +157,12 @@ impl<'a> Request<'a> {
     pub fn includes(&self, what: &str) -> bool {
         let list = self.given("include").map(Raw::elements).unwrap_or_default();
         list.iter().any(|name| name.inner() == what)
+    }
+
+    /// The tools the model may call.
+    pub fn tools(&self) -> impl Iterator<Item = Tool<'_>> {
+        let tools = self.tools.iter().flat_map(|tools| tools.node().values());
+        tools.filter_map(|tool| Tool::of(tool, Path::TOOLS).ok())
     }
 
     /// All members of the body, in their order.
@@ -217,16 +214,32 @@ pub(crate) fn wrong_type(param: impl Display, wanted: &str, value: Raw<'_>) -> A
     ApiError::invalid(param.to_string(), "invalid_type", message)
 }
 
+const USER: Raw<'static> = Raw::trusted("\"user\"");
+
 impl<'a> Item<'a> {
     /// Reads one item; `path` names it in the error.
     ///
     /// # Errors
     /// A 400 where it is no item.
     pub fn parse(text: &'a str, path: Path<'_>) -> Result<Self, ApiError> {
-        let mut reader = Reader::new(text);
-        let item = Item::read(&mut reader, path)?;
-        reader.finish()?;
-        Ok(item)
+        Item::of(Branch::parse(text, 0)?, path)
+    }
+
+    fn of(object: Branch<'a>, path: Path<'_>) -> Result<Self, ApiError> {
+        if !object.raw().is_object() {
+            return Err(wrong_type(path, "an object", object.raw()));
+        }
+        let kind = match object.member_text("type") {
+            Some(kind) => unmarked(kind),
+            None if object.member("role").is_some() => Cow::Borrowed("message"),
+            None if object.member("id").is_some() => Cow::Borrowed("item_reference"),
+            None => return Err(missing(path.member("type"))),
+        };
+        Ok(Item { kind, given: Given::Object(object) })
+    }
+
+    fn user(content: Raw<'a>) -> Self {
+        Item { kind: Cow::Borrowed("message"), given: Given::Said(content) }
     }
 
     /// Its `id`; none where it was given none.
@@ -236,16 +249,18 @@ impl<'a> Item<'a> {
 
     /// Appends the item as it is kept: with its type and `id`, and for the rest as it came.
     pub fn print_as(&self, id: &str, out: &mut String) {
-        let rest = self.members.iter().filter(|(key, _)| !["id", "type"].contains(&&**key));
         let object = Object::new(out).text("id", id).text("type", &self.kind);
-        rest.fold(object, |object, (key, value)| object.member(key, *value)).end();
+        self.print_rest(&["id", "type"], object);
     }
 
     /// Appends the item as it came, with its type.
     pub fn print(&self, out: &mut String) {
-        let rest = self.members.iter().filter(|(key, _)| key != "type");
-        let object = Object::new(out).text("type", &self.kind);
-        rest.fold(object, |object, (key, value)| object.member(key, *value)).end();
+        self.print_rest(&["type"], Object::new(out).text("type", &self.kind));
+    }
+
+    fn print_rest(&self, said: &[&str], object: Object<'_>) {
+        let rest = self.members().into_iter().filter(|(key, _)| !said.contains(&&**key));
+        rest.fold(object, |object, (key, value)| object.member(&key, value)).end();
     }
 
     /// What the id of such an item begins with.
@@ -254,59 +269,32 @@ impl<'a> Item<'a> {
         row.map_or("item", |(_, prefix)| prefix)
     }
 
-    fn read(reader: &mut Reader<'a>, path: Path<'_>) -> Result<Self, ApiError> {
-        if reader.peek_value() != Some(b'{') {
-            let value = reader.value()?;
-            return Err(wrong_type(path, "an object", value));
-        }
-        let mut members = Members::with_capacity(6);
-        let mut lists = Vec::new();
-        reader.object(|key, reader| {
-            let value = match reader.peek_value() {
-                Some(b'[') => {
-                    let mut parts = Vec::new();
-                    let value = reader.spanning(|reader| {
-                        reader.array(|_, reader| Part::read(reader).map(|part| parts.push(part)))
-                    })?;
-                    lists.push((key.clone(), parts));
-                    value
-                }
-                _ => reader.value()?,
-            };
-            members.push((key, value));
-            Ok::<(), Malformed>(())
-        })?;
-        let kind = match find(&members, "type").and_then(Raw::text) {
-            Some(kind) => unmarked(kind),
-            None if find(&members, "role").is_some() => Cow::Borrowed("message"),
-            None if find(&members, "id").is_some() => Cow::Borrowed("item_reference"),
-            None => {
-                return Err(missing(path.member("type")));
-            }
-        };
-        Ok(Item { kind, members, lists })
-    }
-
-    fn user(content: Raw<'a>) -> Self {
-        let role = Raw::trusted("\"user\"");
-        let members = vec![(Cow::Borrowed("role"), role), (Cow::Borrowed("content"), content)];
-        Item { kind: Cow::Borrowed("message"), members, lists: Vec::new() }
-    }
-
     /// A member by its key, null included.
+    #[inline]
     pub fn member(&self, key: &str) -> Option<Raw<'a>> {
-        find(&self.members, key)
+        match (&self.given, key) {
+            (Given::Object(object), _) => object.member(key),
+            (Given::Said(_), "role") => Some(USER),
+            (Given::Said(content), "content") => Some(*content),
+            (Given::Said(_), _) => None,
+        }
     }
 
     /// All members, in their order.
-    pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
-        &self.members
+    pub fn members(&self) -> Vec<(Cow<'a, str>, Raw<'a>)> {
+        match &self.given {
+            Given::Object(object) => object.raw().members(),
+            Given::Said(content) => vec![("role".into(), USER), ("content".into(), *content)],
+        }
     }
 
-    /// The elements of a member that is a list; none of any other.
-    pub fn parts(&self, key: &str) -> &[Part<'a>] {
-        let found = self.lists.iter().rev().find(|(name, _)| name == key);
-        found.map(|(_, parts)| parts.as_slice()).unwrap_or_default()
+    /// A member by its key, to look into it.
+    #[inline]
+    pub fn node(&self, key: &str) -> Option<Node<'_>> {
+        match &self.given {
+            Given::Object(object) => object.node().member(key),
+            Given::Said(_) => self.member(key).map(Node::from),
+        }
     }
 
     /// A string member.
@@ -328,59 +316,38 @@ impl<'a> Item<'a> {
     }
 }
 
-impl<'a> Part<'a> {
-    /// Takes a value that was read before.
-    pub fn of(raw: Raw<'a>) -> Self {
-        Part { raw, members: raw.members() }
-    }
-
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let mut members = Members::new();
-        let raw = match reader.peek_value() {
-            Some(b'{') => reader.spanning(|reader| {
-                reader.object(|key, reader| {
-                    members.push((key, reader.value()?));
-                    Ok::<(), Malformed>(())
-                })
-            }),
-            _ => reader.value(),
-        }?;
-        Ok(Part { raw, members })
-    }
-
-    /// A member by its key, null included; none where it is no object.
-    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
-        find(&self.members, key)
-    }
-}
-
-impl<'a> Tool<'a> {
+impl<'o> Tool<'o> {
     /// Takes a tool definition; `path` names it in the error.
     ///
     /// # Errors
     /// A 400 where it is no object or has no type.
-    pub fn of(Part { raw, members }: Part<'a>, path: Path<'_>) -> Result<Self, ApiError> {
-        if !raw.is_object() {
-            return Err(wrong_type(path, "an object", raw));
+    pub fn of(definition: Node<'o>, path: Path<'_>) -> Result<Self, ApiError> {
+        if !definition.is_object() {
+            return Err(wrong_type(path, "an object", definition.raw()));
         }
-        match find(&members, "type").and_then(Raw::text) {
-            Some(kind) => Ok(Tool { kind: unmarked(kind), members }),
+        match definition.member_text("type") {
+            Some(kind) => Ok(Tool { kind: unmarked(kind), definition }),
             None => Err(missing(path.member("type"))),
         }
     }
 
     /// A member by its key.
-    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
-        find(&self.members, key)
+    pub fn member(&self, key: &str) -> Option<Raw<'o>> {
+        self.definition.member(key).map(Node::raw)
+    }
+
+    /// The definitions that it holds, where it is a namespace of tools.
+    pub fn inner(&self) -> Vec<Node<'o>> {
+        self.definition.member("tools").map(Node::elements).unwrap_or_default()
     }
 
     /// All members, in their order.
-    pub fn members(&self) -> &[(Cow<'a, str>, Raw<'a>)] {
-        &self.members
+    pub fn members(&self) -> Vec<(Cow<'o, str>, Raw<'o>)> {
+        self.definition.raw().members()
     }
 
     /// Its `name` for messages; its type where it has none.
-    pub fn name(&self) -> Cow<'a, str> {
-        self.member("name").and_then(Raw::text).unwrap_or_else(|| self.kind.clone())
+    pub fn name(&self) -> Cow<'o, str> {
+        self.definition.member_text("name").unwrap_or_else(|| self.kind.clone())
     }
 }
