@@ -14,6 +14,11 @@ impl Secret {
         Secret(key.and_then(Known::of).map(Arc::new))
     }
 
+    /// What is known of it.
+    pub fn known(&self) -> Option<&Known> {
+        self.0.as_deref()
+    }
+
     /// Takes the secret out of a text that is written down.
     pub fn erase(&self, json: &mut Vec<u8>) {
         if let Some(key) = &self.0 {

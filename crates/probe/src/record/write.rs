@@ -26,9 +26,10 @@ impl<'a> Body<'a> {
         if bytes.is_empty() {
             return Body::None;
         }
-        let json = std::str::from_utf8(bytes).ok().and_then(|text| Raw::parse(text).ok());
         // A bare JSON string would read back as text, without its quotes.
-        match json.filter(|raw| raw.is_object() || raw.is_array()) {
+        let may_be_json = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['));
+        let text = may_be_json.then(|| std::str::from_utf8(bytes).ok()).flatten();
+        match text.and_then(|text| Raw::parse(text).ok()) {
             Some(_) => Body::Json(bytes),
             None => Body::Text(bytes),
         }

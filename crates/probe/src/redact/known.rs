@@ -15,7 +15,11 @@ const DEPTH: usize = 3;
 
 /// A key that must not be shown.
 #[derive(Debug, Clone)]
-pub struct Known(AhoCorasick);
+pub struct Known {
+    /// As it may stand in a text, the longest first.
+    forms: Vec<String>,
+    search: AhoCorasick,
+}
 
 impl Known {
     /// The secret that `key` is; `None` where it is too short for one.
@@ -31,10 +35,16 @@ impl Known {
         for alphabet in [STANDARD, FOR_URLS] {
             forms.extend((0..3).map(|before| base64_inside(key.as_bytes(), before, alphabet)));
         }
-        forms.sort_unstable_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.sort_unstable_by(|one, other| (other.len(), one).cmp(&(one.len(), other)));
         forms.dedup();
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(forms);
-        search.ok().map(Known)
+        let search =
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&forms).ok()?;
+        Some(Known { forms, search })
+    }
+
+    /// As it may stand in a text, the longest first.
+    pub(super) fn forms(&self) -> &[String] {
+        &self.forms
     }
 
     /// Takes it out of a text that is written down.
@@ -46,16 +56,16 @@ impl Known {
     /// assert_eq!(line, br#"{"a":"[REDACTED]","b":"x [REDACTED] x"}"#);
     /// ```
     pub fn erase(&self, text: &mut Vec<u8>) {
-        let found: Vec<_> = self.0.find_iter(&*text).map(|hit| hit.range()).collect();
+        let found: Vec<_> = self.search.find_iter(&*text).map(|hit| hit.range()).collect();
         replace(text, &found);
     }
 
     /// The text without it.
     pub fn hide(&self, text: String) -> String {
-        match self.0.is_match(&text) {
+        match self.search.is_match(&text) {
             true => {
                 let mut out = String::with_capacity(text.len());
-                self.0.replace_all_with(&text, &mut out, |_, _, out| {
+                self.search.replace_all_with(&text, &mut out, |_, _, out| {
                     out.push_str(REDACTED);
                     true
                 });

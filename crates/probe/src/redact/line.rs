@@ -8,6 +8,7 @@ use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 use memchr::memmem::{self, Finder, FinderBuilder};
 use regex_lite::Regex;
 
+use super::known::Known;
 use super::replace;
 use super::shapes::Shapes;
 
@@ -20,7 +21,7 @@ const PIECES: [&[u8]; 4] =
 const ANSWER: &[u8] = br#","response":"#;
 
 /// Takes secrets out of lines.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Redactor {
     shapes: Option<Shapes>,
     pieces: [Finder<'static>; PIECES.len()],
@@ -41,7 +42,7 @@ impl Default for Redactor {
     fn default() -> Self {
         let pieces =
             PIECES.map(|name| FinderBuilder::new().build_forward_with_ranker(InString, name));
-        Redactor { shapes: Shapes::new(), pieces, patterns: Vec::new() }
+        Redactor { shapes: Shapes::new(&[]), pieces, patterns: Vec::new() }
     }
 }
 
@@ -66,6 +67,19 @@ impl Redactor {
             Regex::new(pattern).map_err(bad)
         });
         Ok(Redactor { patterns: patterns.collect::<Result<_, _>>()?, ..Redactor::default() })
+    }
+
+    /// The same, for lines in which these keys may stand as well.
+    ///
+    /// ```
+    /// use latimer_probe::redact::{Known, Redactor};
+    /// let key = Known::of("operator-key").expect("long enough");
+    /// let mut line = br#"{"a":"operator-key, sk-proj-a1b2c3d4e5f6g7h8i9j0"}"#.to_vec();
+    /// Redactor::default().knowing(&[&key]).erase(&mut line);
+    /// assert_eq!(line, br#"{"a":"[REDACTED], [REDACTED]"}"#);
+    /// ```
+    pub fn knowing(&self, keys: &[&Known]) -> Redactor {
+        Redactor { shapes: Shapes::new(keys), ..self.clone() }
     }
 
     /// Takes the secrets out of a line.

@@ -7,7 +7,9 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+
+use super::known::Known;
 
 /// Of what the rest of a secret consists.
 #[derive(Debug, Clone, Copy)]
@@ -102,50 +104,56 @@ const KEY_BYTES: usize = 16 << 10;
 /// many apart. All at once take twice as long as these (by three bytes) and the others (by four) in turn.
 const SHORT: usize = 8;
 
-/// Finds the forms.
-#[derive(Debug)]
-pub(super) struct Shapes(Vec<Beginnings>);
+/// Finds the forms, and keys that are known.
+#[derive(Debug, Clone)]
+pub(super) struct Shapes {
+    /// The shortest beginnings, and the keys.
+    short: Beginnings,
+    long: Beginnings,
+}
 
 /// Finds the beginnings of some forms.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Beginnings {
     search: AhoCorasick,
-    /// Which forms these are, in the table.
-    shapes: Vec<usize>,
+    /// What the patterns of the search are, one by one.
+    patterns: Vec<Pattern>,
+}
+
+/// What a pattern stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pattern {
+    /// A form, by its place in the table, begins with it.
+    Begins(usize),
+    /// It is all of a key.
+    Known,
 }
 
 impl Shapes {
     /// Prepares the search; `None` where that is not possible.
-    pub fn new() -> Option<Shapes> {
+    pub fn new(keys: &[&Known]) -> Option<Shapes> {
         let mut shapes: Vec<_> = SHAPES.iter().enumerate().collect();
         shapes.sort_by_key(|(_, shape)| shape.prefix.len());
         let (short, long) = shapes.split_at_checked(SHORT)?;
-        let search = |shapes: &[(usize, &Shape)]| {
-            let prefixes = shapes.iter().map(|(_, shape)| shape.prefix);
-            let search =
-                AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(prefixes);
-            let shapes = shapes.iter().map(|(at, _)| *at).collect();
-            search.ok().map(|search| Beginnings { search, shapes })
-        };
-        [short, long].map(search).into_iter().collect::<Option<_>>().map(Shapes)
+        Some(Shapes { short: Beginnings::of(keys, short)?, long: Beginnings::of(&[], long)? })
     }
 
     /// Where the secrets of a text are, in their order.
     pub fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let hits = self.0.iter().flat_map(|beginnings| beginnings.find(text));
-        let mut hits: Vec<_> = hits.collect();
+        let mut hits = Vec::new();
+        self.short.find(text, &mut hits);
+        self.long.find(text, &mut hits);
         hits.sort_unstable();
         let mut found: Vec<Range<usize>> = Vec::new();
-        for (start, shape) in hits {
-            let free = found.last().is_none_or(|last| last.end <= start);
-            let Some(shape) = SHAPES.get(shape).filter(|_| free) else { continue };
-            let end = start + shape.prefix.len();
-            let rest = text.get(end..).unwrap_or_default();
-            if let Some(length) = shape.rest.length(rest).filter(|length| *length >= shape.least)
-                && begins_word(text, start)
-            {
-                let from = if shape.is_shown { end } else { start };
-                found.push(from..end + length);
+        for (start, pattern, end) in hits {
+            let last = found.last_mut().filter(|last| start < last.end);
+            match (pattern, last) {
+                (Pattern::Known, Some(last)) => last.end = last.end.max(end),
+                (Pattern::Known, None) => found.push(start..end),
+                (Pattern::Begins(_), Some(_)) => {}
+                (Pattern::Begins(shape), None) => {
+                    found.extend(SHAPES.get(shape).and_then(|shape| shape.secret(text, start)));
+                }
             }
         }
         found
@@ -153,12 +161,35 @@ impl Shapes {
 }
 
 impl Beginnings {
-    /// Where forms begin, and which.
-    fn find(&self, text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-        self.search.find_iter(text).filter_map(|hit| {
-            let shape = self.shapes.get(hit.pattern().as_usize())?;
-            Some((hit.start(), *shape))
-        })
+    fn of(keys: &[&Known], shapes: &[(usize, &Shape)]) -> Option<Beginnings> {
+        let forms = keys.iter().flat_map(|key| key.forms());
+        let known = forms.map(|form| (form.as_str(), Pattern::Known));
+        let begins = shapes.iter().map(|(at, shape)| (shape.prefix, Pattern::Begins(*at)));
+        // The keys come first: where both begin, the key is found.
+        let (texts, patterns): (Vec<&str>, _) = known.chain(begins).unzip();
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(texts);
+        Some(Beginnings { search: search.ok()?, patterns })
+    }
+
+    /// Where something may begin, what, and where the pattern ends.
+    fn find(&self, text: &[u8], hits: &mut Vec<(usize, Pattern, usize)>) {
+        let mut from = 0;
+        while let Some(hit) = self.search.find(Input::new(text).range(from..)) {
+            let pattern = self.patterns.get(hit.pattern().as_usize());
+            hits.extend(pattern.map(|pattern| (hit.start(), *pattern, hit.end())));
+            // A key may begin inside of what was found.
+            from = hit.start() + 1;
+        }
+    }
+}
+
+impl Shape {
+    /// Where the secret is that begins here, if it is one.
+    fn secret(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+        let end = start + self.prefix.len();
+        let length = self.rest.length(text.get(end..)?).filter(|length| *length >= self.least)?;
+        let from = if self.is_shown { end } else { start };
+        begins_word(text, start).then_some(from..end + length)
     }
 }
 
