@@ -5,13 +5,13 @@
 mod common;
 
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{Listening, ask, latimer};
+use common::{Listening, ask, latimer, text};
 use latimer_probe::record::exchange::{Unreadable, read};
 use latimer_wire::json::Raw;
 
@@ -125,24 +125,32 @@ fn what_was_answered_is_recorded_whenever_the_process_is_killed() {
     assert_eq!(recorded.lost, 0);
 }
 
+/// Sends a request of which a line takes some 15 KB, which is answered whatever becomes of the line.
+fn send(address: &str, number: usize) {
+    let input = format!("{number} {}", "long ".repeat(200));
+    let answer = ask(address, JSON, "/v1/responses", &request(&input));
+    assert!(answer.contains("event: response.completed\n"), "{answer}");
+}
+
+/// Each exchange is in the recording once, or counted as lost.
+fn all_are_accounted_for(recorded: &Recorded, sent: usize) {
+    assert!(recorded.lost > 0, "there is too much room for this test");
+    assert_eq!(recorded.inputs.len() as u64 + recorded.lost, sent as u64);
+    assert!(recorded.inputs.values().all(|times| *times == 1));
+}
+
 /// A file that may not grow stands for a full disk: the writes fail in the middle of a line. The limit
 /// (256 KiB) is some 17 lines.
 #[test]
-fn a_full_disk_stops_no_traffic_and_what_it_took_is_counted() {
+fn a_file_that_may_not_grow_stops_no_traffic_and_what_it_took_is_counted() {
     const SENT: usize = 40;
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     let binary = env!("CARGO_BIN_EXE_latimer");
     command.current_dir(folder.path()).args(["-c", "ulimit -f 512; exec \"$0\" \"$@\"", binary]);
     let mut serving = Listening::start(command.args(["-q", "serve", "--listen", "127.0.0.1:0"]));
-    let text = "long ".repeat(200);
     let address = serving.address.clone();
-    let send = |number: usize| {
-        let input = format!("{number} {text}");
-        let answer = ask(&address, JSON, "/v1/responses", &request(&input));
-        assert!(answer.contains("event: response.completed\n"), "{answer}");
-    };
-    (0..SENT).for_each(send);
+    (0..SENT).for_each(|number| send(&address, number));
     let kept = folder.path().join("latimer");
     let full = kept.join("traffic.jsonl");
     // Each is written or lost before the file is moved away; what is lost is said on stderr.
@@ -154,11 +162,77 @@ fn a_full_disk_stops_no_traffic_and_what_it_took_is_counted() {
         lost = count.and_then(|count| count.parse().ok()).unwrap_or(lost);
     }
     std::fs::rename(&full, kept.join("full.jsonl")).unwrap();
-    send(SENT);
+    send(&address, SENT);
     let (code, _) = serving.stop();
     assert_eq!(code, Some(0));
-    let recorded = recorded(&kept);
-    assert!(recorded.lost > 0, "the limit is too high for this test");
-    assert_eq!(recorded.inputs.len() as u64 + recorded.lost, SENT as u64 + 1);
-    assert!(recorded.inputs.values().all(|times| *times == 1));
+    all_are_accounted_for(&recorded(&kept), SENT + 1);
+}
+
+/// Gives a program, in namespaces of its own, a file system of 1 MiB in the folder `latimer`.
+const ON_A_SMALL_DISK: &[&str] = &[
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    "mount -t tmpfs -o size=1m small latimer && exec \"$0\" \"$@\"",
+];
+
+/// Takes all the room that is left, and gives none of it back.
+fn fill(disk: &Path) -> std::path::PathBuf {
+    let path = disk.join("filler");
+    let mut filler = std::fs::File::create(&path).unwrap();
+    while filler.write(&[0; 4096]).is_ok_and(|written| written > 0) {}
+    path
+}
+
+#[test]
+fn a_full_disk_stops_no_traffic_and_what_it_took_is_counted_in_the_report() {
+    const SENT: usize = 10;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("latimer")).unwrap();
+    // An answer ends when its line is written, or is known to be lost.
+    std::fs::write(folder.path().join("latimer.toml"), "[recorder]\nstrict = true\n").unwrap();
+    let small = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.current_dir(folder.path()).args(ON_A_SMALL_DISK).arg(program);
+        command
+    };
+    if !small("true").output().is_ok_and(|probe| probe.status.success()) {
+        return println!("skipped: no program may have a user and mount namespace of its own here");
+    }
+    let mut command = small(env!("CARGO_BIN_EXE_latimer"));
+    command.args(["-q", "serve", "--listen", "127.0.0.1:0", "--config", "latimer.toml"]);
+    let serving = Listening::start(&mut command);
+    let address = serving.address.clone();
+    // The disk as the program sees it.
+    let disk = format!("/proc/{}/root{}/latimer", serving.child.id(), folder.path().display());
+    let disk = Path::new(&disk);
+
+    send(&address, 0);
+    let filler = fill(disk);
+    (1..SENT).for_each(|number| send(&address, number));
+    std::fs::remove_file(&filler).unwrap();
+    send(&address, SENT);
+    let recorded = recorded(disk);
+    all_are_accounted_for(&recorded, SENT + 1);
+
+    let report = |arguments: &[&str]| {
+        let output = latimer(folder.path()).arg("report").arg(disk).args(arguments).output();
+        output.unwrap()
+    };
+    let told = text(&report(&[]).stdout);
+    let lost = format!("**Not recorded:** {} exchanges were lost", recorded.lost);
+    assert!(told.lines().any(|line| line == lost), "{told}");
+    fill(disk);
+    for name in ["report.md", "report.html", "report.csv"] {
+        let path = disk.join(name);
+        let refused = report(&["-o", path.to_str().unwrap()]);
+        assert!(!refused.status.success(), "{name}");
+        let said = text(&refused.stderr);
+        let wanted = format!("cannot write the report {}", path.display());
+        assert!(said.contains(&wanted) && said.contains("No space left on device"), "{said}");
+    }
+    send(&address, SENT + 1);
+    assert_eq!(serving.stop().0, Some(0));
 }
