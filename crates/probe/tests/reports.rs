@@ -1,6 +1,7 @@
 //! Reports compared with files: `fixtures/<case>.jsonl` with `<case>.md`, and the first report of
 //! this kind with its input, where the `shared` folder stands beside the checkout. With
 //! `UPDATE_FIXTURES=1` the expected files are written anew, to be looked at.
+#![allow(clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,15 @@ fn report(recording: &[u8], source: &str, layout: Layout) -> String {
     let log = String::from_utf8(log);
     assert!(head.is_ok() && log.is_ok(), "reading from memory does not stop, and gives text");
     head.unwrap_or_default() + &log.unwrap_or_default()
+}
+
+/// Holds a report against a file, or writes the file anew.
+fn expect(path: &Path, report: &str) {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        fs::write(path, report).expect("the expected report is written");
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(report, expected, "{}", path.display());
 }
 
 fn shared() -> Option<PathBuf> {
@@ -42,7 +52,6 @@ fn the_first_report_comes_out_again() {
 #[test]
 fn every_fixture_gives_its_report() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let update = std::env::var_os("UPDATE_FIXTURES").is_some();
     let mut cases = 0;
     for entry in fs::read_dir(&folder).expect("the fixtures") {
         let input = entry.expect("a fixture").path();
@@ -52,14 +61,17 @@ fn every_fixture_gives_its_report() {
         cases += 1;
         let name = input.file_name().expect("a name").to_string_lossy().into_owned();
         let report = report(&fs::read(&input).expect("a recording"), &name, Layout::Default);
-        let expected = input.with_extension("md");
-        if update {
-            fs::write(&expected, &report).expect("the expected report is written");
-        }
-        let expected = fs::read_to_string(&expected).unwrap_or_default();
-        assert_eq!(report, expected, "{name}");
+        expect(&input.with_extension("md"), &report);
     }
     assert!(cases > 0, "the fixtures are found");
+}
+
+/// What tries to leave its place in the summary's recording of that name, in full.
+#[test]
+fn hostile_texts_are_quoted() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let recording = fs::read(folder.join("summary/hostile.jsonl")).expect("a recording");
+    expect(&folder.join("hostile.md"), &report(&recording, "hostile.jsonl", Layout::Default));
 }
 
 #[test]

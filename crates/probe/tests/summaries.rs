@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use latimer_probe::markdown::{Layout, MarkdownReport, Options};
+use latimer_probe::markdown::{self, Layout, MarkdownReport, Options};
 use latimer_probe::summary::{self, Prices, Summarizer, Summary, SummaryLimits, SummaryOptions};
 use latimer_probe::{formats::csv, html};
 use serde_json::Value;
@@ -26,6 +26,8 @@ fn expect(path: &Path, found: &str) {
     let expected = fs::read_to_string(path).unwrap_or_default();
     assert_eq!(found, expected, "{}", path.display());
 }
+
+const AGENT: &[u8] = include_bytes!("../fixtures/summary/agent.jsonl");
 
 fn options() -> SummaryOptions {
     // Prices of its own: a change of the shipped ones changes no fixture.
@@ -171,20 +173,24 @@ fn hostile_texts_stay_in_their_places() {
         let recording = hostile(text);
         let (summary, rows) = summarize(recording.as_bytes(), options());
         assert_eq!((summary.sum.exchanges, summary.skipped.torn), (2, 1), "{text:?}");
-        let page = page(&summary);
-        let controls = |c: char| c.is_control() && c != '\n' && c != '\t';
-        assert!(!page.contains(controls), "{text:?}");
-        assert!(!page.contains(['\u{202e}', '\u{2066}', '\u{200f}', '\u{2028}']), "{text:?}");
-        for markup in ["<script", "<img", "onerror=\"", "javascript:alert(1)\">", "</style> <"] {
-            assert!(!page.contains(markup), "{markup} of {text:?}");
-        }
-        let opened = page.matches("<details").count();
-        assert_eq!(opened, page.matches("</details>").count(), "{text:?}");
+        stays_on_the_page(&page(&summary), text);
         assert!(rows.lines().all(|row| !row.contains(",=") && !row.starts_with('=')), "{rows}");
         let json = serde_json::to_string(&summary).expect("JSON");
         assert!(serde_json::from_str::<Value>(&json).is_ok());
         assert!(!json.contains(|c: char| c < ' '), "{text:?}");
     }
+}
+
+/// Nothing of a text is markup of the page, or does anything to who reads it.
+fn stays_on_the_page(page: &str, text: &str) {
+    let controls = |c: char| c.is_control() && c != '\n' && c != '\t';
+    assert!(!page.contains(controls), "{text:?}");
+    assert!(!page.contains(['\u{202e}', '\u{2066}', '\u{200f}', '\u{2028}']), "{text:?}");
+    for markup in ["<script", "<img", "onerror=\"", "javascript:alert(1)\">", "</style> <"] {
+        assert!(!page.contains(markup), "{markup} of {text:?}");
+    }
+    let opened = page.matches("<details").count();
+    assert_eq!(opened, page.matches("</details>").count(), "{text:?}");
 }
 
 #[test]
@@ -197,6 +203,22 @@ fn hostile_texts_leave_no_fence_of_the_markdown_report() {
         }
         let (opened, closed) = ("<details>\n", "\n</details>");
         assert_eq!(outside.matches(opened).count(), outside.matches(closed).count(), "{text:?}");
+    }
+}
+
+#[test]
+fn hostile_texts_stay_in_their_places_where_two_sessions_are_compared() {
+    for text in HOSTILE {
+        let (summary, _) = summarize(hostile(text).as_bytes(), options());
+        let (ours, _) = summarize(AGENT, options());
+        let diff = summary::diff(&summary.sessions[0], &ours.sessions[0]);
+        let mut page = Vec::new();
+        html::write_diff(&diff, &mut page).expect("a page");
+        stays_on_the_page(&String::from_utf8(page).expect("text"), text);
+        let outside = outside_of_fences(&markdown::diff(&diff));
+        for markup in ["<script", "<img", "\n# a heading", "![x]", "</details>", "\n@a"] {
+            assert!(!outside.contains(markup), "{markup} of {text:?}:\n{outside}");
+        }
     }
 }
 
@@ -246,10 +268,15 @@ fn ten_megabytes_in_one_value_become_an_excerpt() {
     };
     let long = format!("\"{}\"", "ä€😀".repeat(TIMES));
     let recording = record(&format!("[{long}]")) + &record(&format!("[{long},\"b\"]"));
-    let (summary, _) = summarize(recording.as_bytes(), options());
+    let (summary, rows) = summarize(recording.as_bytes(), options());
     let added = &summary.sessions[0].turns[0].exchanges[0].added[0];
     assert_eq!((added.chars, added.bytes), (3 * TIMES as u64, 9 * TIMES as u64 + 2));
-    assert!(page(&summary).len() < 20_000);
+    assert!(page(&summary).len() < 20_000 && rows.len() < 1_000);
+    let message = record(&format!("[{{\"role\":\"user\",\"content\":{long}}}]"));
+    let [head, log] = markdown(message.as_bytes(), "long.jsonl", options());
+    let quoted = format!("\n```\n{}\n```\n", long.trim_matches('"'));
+    assert!(head.len() < 20_000 && log.contains(&quoted), "the log has all of it, and once");
+    assert!(log.len() < quoted.len() + 20_000);
 
     let (summary, rows) = summarize(hostile(&"x".repeat(100_000)).as_bytes(), options());
     assert!(page(&summary).len() + rows.len() < 60_000, "no name is too long to be shown");
