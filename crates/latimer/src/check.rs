@@ -1,6 +1,5 @@
 //! `latimer check`: answers in, findings out. What is judged, and how, is in `latimer_wire::check`.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,6 +15,7 @@ use latimer_wire::responses::Flavour;
 use crate::args;
 use crate::findings::{Judged, write};
 use crate::serve;
+use crate::terminal::{complain, print};
 
 /// The exit codes that say what came of it.
 const FOUND: u8 = 1;
@@ -26,7 +26,7 @@ const IDLE_MS: u64 = 120_000;
 /// Judges what was named, or explains rules.
 pub fn check(args: args::Check) -> Result<ExitCode> {
     let code = judged(args).unwrap_or_else(|error| {
-        eprintln!("latimer: {error:#}");
+        complain(&error);
         ExitCode::from(NOT_CHECKED)
     });
     Ok(code)
@@ -114,12 +114,4 @@ fn explain(rule: Option<&str>) -> Result<ExitCode> {
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints. That the reader has seen enough, as `head` does, is no error.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
-        _ => Ok(()),
-    }
 }

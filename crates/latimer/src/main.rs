@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod serve;
 mod targets;
+mod terminal;
 mod translate;
 
 use std::io::IsTerminal;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check::check(check),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("latimer: {error:#}");
+        terminal::complain(&error);
         ExitCode::FAILURE
     })
 }

@@ -2,7 +2,6 @@
 //! a chain. A recording is known by its lines, a chain by its `entries`, anything else is one receipt.
 
 use std::fs;
-use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,6 +16,7 @@ use latimer_wire::json::Raw;
 
 use crate::args::{self, ReceiptAction};
 use crate::recording::{Recording, form};
+use crate::terminal::print;
 
 /// Does what is wanted with receipts.
 pub fn receipt(args: args::Receipt) -> Result<ExitCode> {
@@ -210,12 +210,4 @@ fn export(file: &Path, output: Option<&Path>, key: Option<&Path>) -> Result<Exit
         None => print(&text)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// That the reader has seen enough, as `head` does, is no error.
-fn print(text: &str) -> Result<()> {
-    match stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
-        _ => Ok(()),
-    }
 }

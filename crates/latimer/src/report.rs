@@ -1,7 +1,7 @@
 //! `latimer report`: recordings in, a report out, in the form that is wanted.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Seek, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ use tempfile::{SpooledData, SpooledTempFile};
 
 use crate::args::{self, ReportFormat};
 use crate::recording::Recording;
-use crate::{diff, follow};
+use crate::{diff, follow, terminal};
 
 /// How much of a report waits for its head in memory; what is longer waits in a temporary file.
 const IN_MEMORY_BYTES: usize = 4 << 20;
@@ -153,7 +153,7 @@ fn format(args: &args::Report) -> ReportFormat {
     args.format.or_else(|| by_name().map(|(_, format)| *format)).unwrap_or(ReportFormat::Markdown)
 }
 
-/// Writes to a file, or prints. That the reader has seen enough, as `head` does, is no error.
+/// Writes to a file, or prints.
 pub fn to(
     path: Option<&Path>,
     write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
@@ -168,12 +168,10 @@ pub fn to(
             let written = File::create(path).and_then(|mut file| buffered(&mut file));
             written.with_context(|| format!("cannot write the report {}", path.display()))?;
         }
-        None => match buffered(&mut io::stdout()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                return Err(error).context("cannot print the report");
-            }
-            _ => {}
-        },
+        None => terminal::printed(match terminal::stdout() {
+            Some(mut shown) => buffered(&mut shown),
+            None => buffered(&mut io::stdout()),
+        })?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -213,22 +211,21 @@ impl<'a> Rendered<'a> {
 
     /// Prints it.
     fn print(self) -> Result<()> {
-        match self.copy_to(&mut io::stdout().lock()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(error).context("cannot print the report")
-            }
-            _ => Ok(()),
-        }
+        terminal::printed(match terminal::stdout() {
+            Some(mut shown) => self.copy_to(&mut shown),
+            None => self.copy_to(&mut io::stdout().lock()),
+        })
     }
 
     fn copy_to(mut self, out: &mut impl Write) -> io::Result<()> {
         self.report.write_head(out)?;
         self.log.rewind()?;
         match self.log.into_inner() {
-            SpooledData::InMemory(log) => out.write_all(log.get_ref()),
+            SpooledData::InMemory(log) => out.write_all(log.get_ref())?,
             // From file to file the system copies by itself.
-            SpooledData::OnDisk(mut log) => io::copy(&mut log, out).map(drop),
+            SpooledData::OnDisk(mut log) => io::copy(&mut log, out).map(drop)?,
         }
+        out.flush()
     }
 }
 

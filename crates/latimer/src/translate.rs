@@ -2,7 +2,7 @@
 //! lost or changed on the way is said on standard error.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write, stdin, stdout};
+use std::io::{Read, stdin};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,6 +22,7 @@ use latimer_wire::responses::{Envelope, Event, Fold, Mend, Request, Response, Si
 use latimer_wire::sse::Decoder;
 
 use crate::args::{self, DialectName};
+use crate::terminal::print;
 
 /// The longest event that is read.
 const EVENT_BYTES: usize = 64 << 20;
@@ -315,17 +316,6 @@ impl Sink for Target {
                 })
             }
         }
-    }
-}
-
-/// Prints at once. That the reader has seen enough, as `head` does, is no error.
-fn print(text: &str) -> Result<()> {
-    let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("cannot print the translation")
-        }
-        _ => Ok(()),
     }
 }
 

@@ -236,3 +236,26 @@ fn turns_are_told_as_they_are_recorded() {
     follow.kill().unwrap();
     follow.wait().unwrap();
 }
+
+#[test]
+fn every_turn_is_told_on_a_line_whatever_its_texts_are() {
+    let hostile = Path::new(AGENT).with_file_name("hostile.jsonl");
+    let recorded = fs::read_to_string(&hostile).unwrap().lines().count();
+    let mut follow = Command::new(env!("CARGO_BIN_EXE_latimer"))
+        .args(["report", "--follow", hostile.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    for (line, number) in lines.take(2 * recorded).map(Result::unwrap).zip(2..) {
+        let start =
+            if number % 2 == 0 { " · turn 1: " } else { &format!("  #{} · 200 · ", number / 2) };
+        assert!(line.contains(start), "{start:?} in {line:?}");
+        let odd = |c: char| {
+            c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202e}' | '\u{2066}')
+        };
+        assert!(!line.contains(odd), "{line:?}");
+    }
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+}
