@@ -14,6 +14,16 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
+/// Where a text is to be cut that has more than `limit` characters, in bytes.
+pub(crate) fn cut_at(text: &str, limit: usize) -> Option<usize> {
+    let head = text.as_bytes().get(..limit)?;
+    // Most texts are ASCII, which many bytes tell at once.
+    match head.is_ascii() {
+        true => (text.len() > limit).then_some(limit),
+        false => text.char_indices().nth(limit).map(|(end, _)| end),
+    }
+}
+
 /// How many of something there are; `what` is one of them.
 pub(crate) fn counted(number: u64, what: &str) -> String {
     let (stem, ending) = match what.strip_suffix('y') {

@@ -10,7 +10,7 @@ use crate::content::parts::Body;
 use crate::content::python;
 use crate::record::exchange::Payload;
 use crate::tree::tree;
-use crate::words::grouped;
+use crate::words::{cut_at, grouped};
 
 /// The settings on the first line: key and label.
 const SETTINGS: &[(&str, &str)] = &[
@@ -95,7 +95,7 @@ fn write_items(page: &mut Page<'_>, items: &[InputItem<'_>]) {
     });
     page.table(["#", "Role", "Type", "Content Preview"], rows);
     for (at, item) in items.iter().enumerate() {
-        if item.is_spoken && item.text.chars().nth(QUOTED_FROM_CHARS).is_some() {
+        if item.is_spoken && cut_at(&item.text, QUOTED_FROM_CHARS).is_some() {
             let speaker = html(item.role.as_deref().unwrap_or(&item.kind));
             let length = chars(&item.text);
             let summary = format_args!("Message {at} ({speaker}) full content ({length} chars)");

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use crate::words::grouped;
+use crate::words::{cut_at, grouped};
 
 /// The first `limit` characters, with `...` when that is not all.
 pub(super) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => Cow::Owned([text.get(..end).unwrap_or_default(), "..."].concat()),
+    match cut_at(text, limit) {
+        Some(end) => Cow::Owned([text.get(..end).unwrap_or_default(), "..."].concat()),
         None => Cow::Borrowed(text),
     }
 }
@@ -20,12 +20,13 @@ const INLINE_ESCAPES: &[(&str, &str)] =
 
 /// Text for a line or a table's cell.
 pub(super) fn inline(text: &str) -> Cow<'_, str> {
-    let special = |byte| matches!(byte, b'\\' | b'|' | b'<' | b'!' | b'\n' | b'\r');
-    if !text.bytes().any(special) {
+    // Without a jump for each byte, a compiler looks at many of them at once.
+    let is_special = |byte| matches!(byte, b'\\' | b'|' | b'<' | b'!' | b'\n' | b'\r');
+    if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
         return Cow::Borrowed(text);
     }
     let (mut escaped, mut rest) = (String::with_capacity(text.len() + 16), text);
-    while let Some(at) = rest.bytes().position(special) {
+    while let Some(at) = rest.bytes().position(is_special) {
         let (before, tail) = rest.split_at(at);
         let escape = INLINE_ESCAPES.iter().find(|(plain, _)| tail.starts_with(plain));
         let (taken, shown) = match escape {

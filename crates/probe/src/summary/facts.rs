@@ -14,6 +14,7 @@ use crate::record::account::{Account, Outcome, Remark};
 use crate::record::exchange::{Exchange, Payload, path_of};
 use crate::record::lineage;
 use crate::redact;
+use crate::words::cut_at;
 
 /// How much of a text is kept, in characters.
 pub(super) const EXCERPT_CHARS: usize = 280;
@@ -99,8 +100,8 @@ pub(super) fn name(text: &str) -> String {
 }
 
 fn cut(text: &str, limit_chars: usize) -> String {
-    match text.char_indices().nth(limit_chars) {
-        Some((end, _)) => [text.get(..end).unwrap_or_default(), "…"].concat(),
+    match cut_at(text, limit_chars) {
+        Some(end) => [text.get(..end).unwrap_or_default(), "…"].concat(),
         None => text.to_owned(),
     }
 }

@@ -208,7 +208,9 @@ impl Prompt {
         let more = compared.added.len().saturating_sub(ADDED_MAX) as u64;
         // The last of many say what a request is about.
         let shown = compared.added.iter().skip(more as usize);
-        (shown.filter_map(|(group, at)| self.added(*group, *at)).collect(), more)
+        let mut told: Vec<_> = shown.filter_map(|(group, at)| self.added(*group, *at)).collect();
+        told.shrink_to_fit();
+        (told, more)
     }
 
     fn added(&self, group: usize, at: usize) -> Option<Added> {

@@ -360,9 +360,10 @@ impl Facts {
     fn drop_words(&mut self) {
         self.said = None;
         self.added_more += self.added.len() as u64;
-        self.added.clear();
+        // Not cleared, or its room would stay.
+        self.added = Vec::new();
         for call in &mut self.calls {
-            call.arguments.clear();
+            call.arguments = String::new();
         }
     }
 }
