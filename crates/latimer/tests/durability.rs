@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex};
 
 use common::{Listening, ask, latimer, text};
 use latimer_probe::record::exchange::{Unreadable, read};
-use latimer_wire::json::Raw;
 
 const JSON: &str = "content-type: application/json\r\n";
 /// How often the processes are killed, and how many write one file.
@@ -50,7 +49,7 @@ fn recorded(folder: &Path) -> Recorded {
                     else {
                         panic!("no JSON body")
                     };
-                    let input = body.member("input").and_then(Raw::text).unwrap();
+                    let input = body.root().member_text("input").unwrap();
                     *all.inputs.entry(input.into_owned()).or_default() += 1;
                 }
                 Err(Unreadable::Incident { incident, .. }) => {

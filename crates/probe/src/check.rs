@@ -5,7 +5,7 @@ use latimer_wire::check::{Api, Exhibit, Finding, judge};
 use latimer_wire::json::{Fields, Node, Raw, push_string};
 use latimer_wire::responses::Flavour;
 
-use crate::record::exchange::{Exchange, Payload, Unreadable, read};
+use crate::record::exchange::{Exchange, Unreadable, read};
 
 /// What was found in one answer.
 #[derive(Debug)]
@@ -33,10 +33,7 @@ pub fn file(bytes: &[u8], flavour: Flavour) -> (Vec<Verdict>, Vec<String>) {
         match read(text).next() {
             None => {}
             Some(Ok(exchange)) => {
-                let body = match &exchange.request.body {
-                    Payload::Json(json) => Some(Fields::of(*json)),
-                    _ => None,
-                };
+                let body = exchange.request.body.json().map(|json| Fields::of(json.root()));
                 verdicts.extend(answer(&exchange, body.as_ref()).map(|(asked, findings)| Verdict {
                     line: Some(line),
                     asked,
@@ -79,11 +76,7 @@ pub(crate) fn answer(
         return None;
     }
     let response = exchange.response.as_ref()?;
-    let said = match &response.body {
-        Payload::None => "",
-        Payload::Text(text) => text,
-        Payload::Json(json) => json.as_str(),
-    };
+    let said = response.body.text().unwrap_or_default();
     let settings = body.map(settings);
     let request = settings.as_deref().map(Raw::unchecked);
     let exhibit = Exhibit {

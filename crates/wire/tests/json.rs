@@ -2,7 +2,7 @@
 //! what is written comes back. The two known differences have a test of their own.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
-use latimer_wire::json::{Branch, DEPTH_MAX, Node, Outline, Raw, Reader, push_string};
+use latimer_wire::json::{Branch, DEPTH_MAX, Malformed, Node, Outline, Raw, Reader, push_string};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -144,6 +144,12 @@ fn agree(text: &str) {
         (Ok(raw), Ok(value)) => {
             same(raw.into(), &value);
             same(Outline::of(raw).root(), &value);
+            let within = format!("[{text}]");
+            let read = Reader::new(&within).array(|_, reader| {
+                same(Outline::read(reader)?.root(), &value);
+                Ok::<(), Malformed>(())
+            });
+            assert_eq!(read, Ok(()));
             let branch = Branch::parse(text, 0).unwrap();
             same(branch.node(), &value);
             assert_eq!(branch.elements().map(|it| it.raw()).collect::<Vec<_>>(), raw.elements());
@@ -158,6 +164,18 @@ fn agree(text: &str) {
         }
         (Err(error), Ok(_)) => panic!("{text:?} is JSON, but: {error}"),
     }
+}
+
+/// What an outline takes is bounded: a body of tiny values would take twelve times its length.
+#[test]
+fn a_text_of_too_many_values_has_no_outline() {
+    let tiny = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+    assert!(Branch::parse(&tiny(1_000_000), 0).is_ok());
+    let error = Branch::parse(&tiny(2_100_000), 0).expect_err("too many");
+    assert_eq!(error.what, "more than 2,097,152 values");
+    let many = tiny(70_000);
+    let read = Outline::read(&mut Reader::new(&many)).expect("it is read anew at each step");
+    assert_eq!(read.root().elements().len(), 70_000);
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use latimer_gateway::Config;
 use latimer_gateway::config::Limits;
 use latimer_probe::record::account::Outcome;
-use latimer_probe::record::exchange::{Exchange, Payload};
+use latimer_probe::record::exchange::Exchange;
 
 use crate::support::*;
 use crate::tapping::Tapped;
@@ -52,11 +52,7 @@ fn begun(headers: &str, half: &str) -> Vec<u8> {
 }
 
 fn asked(exchange: &Exchange<'_>) -> String {
-    match &exchange.request.body {
-        Payload::Json(body) => body.as_str().to_owned(),
-        Payload::Text(text) => text.to_string(),
-        Payload::None => String::new(),
-    }
+    exchange.request.body.text().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]

@@ -24,12 +24,12 @@ pub(crate) struct Parts<'a> {
 pub(crate) struct Body<'a> {
     /// Text in bytes, JSON as Python would print it.
     pub(crate) size_bytes: u64,
-    /// Where the values of a JSON body are.
-    outline: Option<Outline<'a>>,
+    /// A JSON body.
+    json: Option<&'a Outline<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    pub(crate) fn of(exchange: &Exchange<'a>) -> Self {
+    pub(crate) fn of(exchange: &'a Exchange<'_>) -> Self {
         let response = exchange.response.as_ref();
         let events = response.and_then(|of| stream::text_of(&of.headers, &of.body));
         let stream = events.map(stream::summarize);
@@ -46,19 +46,18 @@ impl<'a> Parts<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn of(body: &Payload<'a>) -> Self {
+    fn of(body: &'a Payload<'_>) -> Self {
         match body {
             Payload::None => Body::default(),
-            Payload::Text(text) => Body { size_bytes: text.len() as u64, outline: None },
+            Payload::Text(text) => Body { size_bytes: text.len() as u64, json: None },
             Payload::Json(json) => {
-                let outline = Outline::of(*json);
-                Body { size_bytes: python::json_bytes(outline.root()), outline: Some(outline) }
+                Body { size_bytes: python::json_bytes(json.root()), json: Some(json) }
             }
         }
     }
 
     /// The members of a JSON body.
-    pub(crate) fn json(&self) -> Option<Fields<'_>> {
-        self.outline.as_ref().map(|outline| Fields::of(outline.root()))
+    pub(crate) fn json(&self) -> Option<Fields<'a>> {
+        self.json.map(|json| Fields::of(json.root()))
     }
 }

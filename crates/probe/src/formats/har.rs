@@ -12,7 +12,7 @@ use latimer_wire::sse;
 use super::convert::{ConvertError, Found, Lines, pairs};
 use crate::content::stream;
 use crate::record::account::{Account, Socket};
-use crate::record::exchange::{Exchange, Headers, Payload};
+use crate::record::exchange::{Exchange, Headers};
 use crate::words::{rfc3339, unix_ms};
 
 /// The status of an answer that opens a WebSocket.
@@ -261,14 +261,14 @@ fn request(out: &mut String, exchange: &Exchange<'_>) {
         .raw("cookies", Raw::EMPTY_ARRAY)
         .with("headers", |out| headers(out, &request.headers))
         .raw("queryString", Raw::EMPTY_ARRAY);
-    let object = match text(&request.body) {
+    let object = match request.body.text() {
         Some(body) => object.with("postData", |out| {
             let media_type = request.headers.get("content-type").unwrap_or_default();
             Object::new(out).text("mimeType", media_type).text("text", body).end();
         }),
         None => object,
     };
-    let size = text(&request.body).map_or(0, str::len) as u64;
+    let size = request.body.text().map_or(0, str::len) as u64;
     object.with("headersSize", |out| out.push_str("-1")).number("bodySize", size).end();
 }
 
@@ -277,7 +277,7 @@ fn response(out: &mut String, exchange: &Exchange<'_>) {
     let status = response.and_then(|response| response.status_code).unwrap_or_default();
     let none = Headers::default();
     let sent = response.map_or(&none, |response| &response.headers);
-    let body = response.and_then(|response| text(&response.body));
+    let body = response.and_then(|response| response.body.text());
     let size = body.map_or(0, str::len) as u64;
     Object::new(out)
         .number("status", status.into())
@@ -310,14 +310,6 @@ fn headers(out: &mut String, headers: &Headers<'_>) {
     out.push(']');
 }
 
-fn text<'p>(body: &'p Payload<'_>) -> Option<&'p str> {
-    match body {
-        Payload::None => None,
-        Payload::Text(text) => Some(text),
-        Payload::Json(json) => Some(json.as_str()),
-    }
-}
-
 /// The events of a stream, or the messages of a WebSocket, with the times at which they came.
 fn messages(
     exchange: &Exchange<'_>,
@@ -334,7 +326,7 @@ fn messages(
         let time = format!("{time_s:.6}");
         write(Object::new(&mut list).with("time", |out| out.push_str(&time)));
     };
-    if let Some(sent) = text(&exchange.request.body).filter(|_| is_socket) {
+    if let Some(sent) = exchange.request.body.text().filter(|_| is_socket) {
         add(began_s, &|object| {
             object.text("type", "send").number("opcode", TEXT_FRAME).text("data", sent).end();
         });

@@ -67,7 +67,7 @@ pub(super) fn write_as_it_is(
     let summary = format!("<b>{title}</b> ({} bytes)", grouped(size_bytes));
     match body {
         Payload::Text(text) if !text.is_empty() => page.folded_quote(summary, text),
-        Payload::Json(json) => page.folded_quote(summary, &format!("{:#}", tree(*json))),
+        Payload::Json(json) => page.folded_quote(summary, &format!("{:#}", tree(json.raw()))),
         _ => page.paragraph("*(no body)*"),
     }
 }

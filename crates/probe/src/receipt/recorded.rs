@@ -73,11 +73,7 @@ fn digests(asked: &str, said: &str) -> Json {
 }
 
 fn text(payload: &Payload<'_>) -> String {
-    match payload {
-        Payload::None => String::new(),
-        Payload::Text(text) => text.clone().into_owned(),
-        Payload::Json(json) => json.as_str().to_owned(),
-    }
+    payload.text().unwrap_or_default().to_owned()
 }
 
 /// What an answer said, as an agent's receipt.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use latimer_wire::json::{Malformed, Raw, Reader};
+use latimer_wire::json::{Malformed, Outline, Raw, Reader};
 
 use crate::record::account::{Account, Incident};
 use crate::tree::tree;
@@ -93,7 +93,26 @@ pub enum Payload<'a> {
     /// Text of any kind, an event stream for one.
     Text(Cow<'a, str>),
     /// A JSON body, as it is written.
-    Json(Raw<'a>),
+    Json(Outline<'a>),
+}
+
+impl<'a> Payload<'a> {
+    /// As it is written; nothing where there was none.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Payload::None => None,
+            Payload::Text(text) => Some(text),
+            Payload::Json(json) => Some(json.raw().as_str()),
+        }
+    }
+
+    /// A body that is JSON, with the places of its values.
+    pub fn json(&self) -> Option<&Outline<'a>> {
+        match self {
+            Payload::Json(json) => Some(json),
+            _ => None,
+        }
+    }
 }
 
 /// A line of a recording that gave no exchange.
@@ -258,11 +277,10 @@ fn headers<'a>(reader: &mut Reader<'a>) -> Result<Headers<'a>, Malformed> {
 }
 
 fn payload<'a>(reader: &mut Reader<'a>) -> Result<Payload<'a>, Malformed> {
-    let value = reader.value()?;
-    Ok(match value.text() {
-        Some(text) => Payload::Text(text),
-        None if value.is_null() => Payload::None,
-        None => Payload::Json(value),
+    Ok(match reader.peek_value() {
+        Some(b'"') => Payload::Text(reader.value()?.text().unwrap_or_default()),
+        Some(b'n') => reader.value().map(|_| Payload::None)?,
+        _ => Payload::Json(Outline::read(reader)?),
     })
 }
 

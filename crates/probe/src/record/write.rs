@@ -182,7 +182,7 @@ fn push_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
 mod tests {
     use super::{Body, Record};
     use crate::record::exchange::{Payload, read};
-    use latimer_wire::json::Raw;
+    use latimer_wire::json::{Outline, Raw};
 
     fn line(record: &Record<'_>) -> String {
         let mut line = Vec::new();
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(exchange.request.headers.get("ACCEPT"), Some("a\"b, c"));
         assert_eq!(exchange.request.headers.0.len(), 2);
         let body = Raw::parse("{  \"n\": 1.50,  \"t\": \"a\\nb\"}").expect("JSON");
-        assert_eq!(exchange.request.body, Payload::Json(body));
+        assert_eq!(exchange.request.body, Payload::Json(Outline::of(body)));
         let response = exchange.response.expect("a response");
         assert_eq!(response.status_code, Some(200));
         assert_eq!(response.body, Payload::Text("data: \u{fffd}\u{1}\r\n\r\n".into()));

@@ -100,11 +100,7 @@ impl Cassette {
         if is_unfinished || count("request_left_out_bytes").is_some() {
             return self.hole(line, false, "the request was not recorded to its end".to_owned());
         }
-        let body = match &response.body {
-            Payload::None => String::new(),
-            Payload::Text(text) => text.to_string(),
-            Payload::Json(json) => json.as_str().to_owned(),
-        };
+        let body = response.body.text().unwrap_or_default().to_owned();
         let is_stream = is_stream(response);
         let left_out_bytes = count("left_out_bytes").unwrap_or(0);
         let is_over = is_stream && is_over(&body);

@@ -4,7 +4,7 @@
 //! recordings of the same Codex sessions against each other (0.98, 0.130, 0.150, 0.169; 2026-11).
 //! Headers do not count.
 
-use latimer_wire::json::Raw;
+use latimer_wire::json::{Outline, Raw};
 use serde_json::Value;
 
 use crate::record::Body;
@@ -118,7 +118,7 @@ impl Asked {
         let body = match body {
             Payload::None => Value::Null,
             Payload::Text(text) => Value::String(text.to_string()),
-            Payload::Json(raw) => normal(*raw),
+            Payload::Json(json) => normal(json.raw()),
         };
         Asked { place: place(method, url), body }
     }
@@ -136,7 +136,7 @@ impl Asked {
         let text = String::from_utf8_lossy(body);
         let payload = match Body::of(body) {
             Body::None => Payload::None,
-            Body::Json(_) => Payload::Json(Raw::unchecked(&text)),
+            Body::Json(_) => Payload::Json(Outline::of(Raw::unchecked(&text))),
             Body::Text(_) => Payload::Text(text),
         };
         Asked::recorded(method, url, &payload)

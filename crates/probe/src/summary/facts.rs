@@ -11,7 +11,7 @@ use crate::check;
 use crate::content::answer::{Answer, Channel};
 use crate::content::parts::Parts;
 use crate::record::account::{Account, Outcome, Remark};
-use crate::record::exchange::{Exchange, Payload, path_of};
+use crate::record::exchange::{Exchange, path_of};
 use crate::record::lineage;
 use crate::redact;
 use crate::words::cut_at;
@@ -112,10 +112,7 @@ fn account(exchange: &Exchange<'_>, body: Option<&Fields<'_>>) -> (Account, Belo
     let mut account = exchange.account().unwrap_or_default();
     let recorded = account.thread.is_some() || account.session.is_some();
     if !recorded {
-        let json = match &exchange.request.body {
-            Payload::Json(json) => json.as_str(),
-            _ => "",
-        };
+        let json = exchange.request.body.json().map(|json| json.raw().as_str()).unwrap_or_default();
         let headers = &exchange.request.headers;
         let header = |name: &str| {
             headers.get(name).filter(|value| *value != redact::REDACTED).map(Cow::Borrowed)
@@ -169,11 +166,9 @@ fn error(exchange: &Exchange<'_>, answer: &Answer, outcome: Ending) -> Option<St
         (_, outcome) if !outcome.is_error() => None,
         (None, _) => Some("no answer came".to_owned()),
         (Some(_), Ending::BrokenOff) => Some("the stream stopped before its last event".to_owned()),
-        (Some(response), _) => match &response.body {
-            Payload::Text(text) => Some(excerpt(text)),
-            Payload::Json(json) => Some(excerpt(json.as_str())),
-            Payload::None => Some("an empty answer".to_owned()),
-        },
+        (Some(response), _) => {
+            Some(response.body.text().map_or_else(|| "an empty answer".to_owned(), excerpt))
+        }
     }
 }
 

@@ -15,13 +15,17 @@ use super::{Malformed, Raw, pairs};
 
 /// How many values get a place; a text that has more is read anew at each step.
 const PLACES_MAX: usize = 1 << 16;
+/// How many values a text may have that is not to be read anew. Each takes 24 bytes, and may have two.
+const VALUES_MAX: usize = 1 << 21;
 
 /// How long a value of a request is, nearly, with its share of what holds it.
 const BYTES_PER_VALUE: usize = 40;
 
 /// Where the values of a text are.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Outline<'a> {
+    whole: Raw<'a>,
+    /// In which the places are, and the whole, too.
     text: &'a str,
     /// In the order in which the values begin: each before those that it holds.
     places: Vec<Place>,
@@ -60,15 +64,27 @@ impl<'a> Outline<'a> {
     /// Checks that `text`, which is to stand `depth` levels deep in another, is exactly one JSON value,
     /// and finds the places of all values in it on the way.
     fn parse(text: &'a str, depth: usize) -> Result<Self, Malformed> {
-        if text.len() >= NO_KEY as usize {
-            return Err(Malformed { what: "more than 4 GB of text", at: 0 });
-        }
-        let places = Vec::with_capacity(text.len() / BYTES_PER_VALUE + 8);
-        let mut growing = Growing { places, open: 0 };
+        let mut growing = Growing::of(text, VALUES_MAX);
+        growing
+            .places
+            .reserve_exact(text.len().min(growing.limit * BYTES_PER_VALUE) / BYTES_PER_VALUE + 8);
         let mut reader = Reader::at_depth(text, depth);
-        reader.watched(&mut growing)?;
+        let whole = reader.watched(&mut growing)?;
         reader.finish()?;
-        Ok(Outline { text, places: growing.places })
+        let places =
+            growing.finish().ok_or(Malformed { what: "more than 2,097,152 values", at: 0 })?;
+        Ok(Outline { whole, text, places })
+    }
+
+    /// Passes a value as [`Reader::value`] does, and finds the places of all values in it on the way.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it stops being JSON.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let text = reader.text();
+        let mut growing = Growing::of(text, PLACES_MAX);
+        let whole = reader.watched(&mut growing)?;
+        Ok(Outline { whole, text, places: growing.finish().unwrap_or_default() })
     }
 
     /// Finds the places of all values in `raw`.
@@ -82,13 +98,17 @@ impl<'a> Outline<'a> {
     /// ```
     pub fn of(raw: Raw<'a>) -> Self {
         let text = raw.as_str();
-        Outline { text, places: places(text.as_bytes()).unwrap_or_default() }
+        Outline { whole: raw, text, places: places(text).unwrap_or_default() }
     }
 
     /// The whole value.
     pub fn root(&self) -> Node<'_> {
-        let known = (!self.places.is_empty()).then_some((self, 0));
-        Node { raw: Raw::trusted(self.text), known }
+        Node { raw: self.whole, known: (!self.places.is_empty()).then_some((self, 0)) }
+    }
+
+    /// The whole value as it stands in the text.
+    pub fn raw(&self) -> Raw<'a> {
+        self.whole
     }
 
     fn place(&self, at: u32) -> Option<&Place> {
@@ -99,12 +119,12 @@ impl<'a> Outline<'a> {
         self.text.get(from as usize..to as usize).map_or(Raw::NULL, Raw::trusted)
     }
 
-    fn raw(&self, at: u32) -> Raw<'a> {
+    fn raw_at(&self, at: u32) -> Raw<'a> {
         self.place(at).map_or(Raw::NULL, |place| self.slice(place.from, place.to))
     }
 
     fn node(&self, at: u32) -> Node<'_> {
-        Node { raw: self.raw(at), known: Some((self, at)) }
+        Node { raw: self.raw_at(at), known: Some((self, at)) }
     }
 
     fn after(&self, at: u32) -> u32 {
@@ -153,11 +173,25 @@ impl<'a> Outline<'a> {
 
     /// What a string means.
     fn text(&self, at: u32) -> Option<Cow<'a, str>> {
-        let raw = self.raw(at);
+        let raw = self.raw_at(at);
         match self.place(at).is_some_and(|place| place.escaped) {
             false => raw.is_string().then(|| Cow::Borrowed(raw.inner())),
             true => raw.text(),
         }
+    }
+}
+
+/// The value; where all that it holds is, is many times as long.
+impl std::fmt::Debug for Outline<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Outline").field(&self.whole).finish()
+    }
+}
+
+/// Two values are the same where their texts are.
+impl PartialEq for Outline<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.whole == other.whole
     }
 }
 
@@ -167,9 +201,24 @@ struct Growing {
     /// The number of the innermost container that has not ended. Until it has, what comes after it is
     /// where the one that holds it is found.
     open: u32,
+    /// How many there may be.
+    limit: usize,
+    /// There were more.
+    is_full: bool,
 }
 
 impl Growing {
+    /// For the values of `text`, if they are not more than `limit`.
+    fn of(text: &str, limit: usize) -> Growing {
+        let limit = if text.len() < NO_KEY as usize { limit } else { 0 };
+        Growing { places: Vec::new(), open: 0, limit, is_full: false }
+    }
+
+    /// The places, if each value has one.
+    fn finish(self) -> Option<Vec<Place>> {
+        (!self.is_full).then_some(self.places)
+    }
+
     #[inline]
     fn add(&mut self, key: Option<Literal>, value: Literal, after: u32) {
         let (key, key_bytes) = match key {
@@ -181,6 +230,10 @@ impl Growing {
         };
         let Literal { from, to, escaped } = value;
         let (key, from, to) = (key as u32, from as u32, to as u32);
+        self.is_full |= self.places.len() == self.limit;
+        if self.is_full {
+            return;
+        }
         self.places.push(Place { key, from, to, after, key_bytes, escaped });
     }
 }
@@ -210,13 +263,11 @@ impl Watcher for Growing {
 
 /// The places of all values of a text that was checked; none where it has too many of them, or is too
 /// long.
-fn places(text: &[u8]) -> Option<Vec<Place>> {
-    let mut growing = Growing { places: Vec::new(), open: 0 };
+fn places(text: &str) -> Option<Vec<Place>> {
+    let mut growing = Growing::of(text, PLACES_MAX);
+    let text = text.as_bytes();
     let (mut at, mut key, mut objects) = (0, None, Vec::new());
-    while let Some(byte) = text.get(at) {
-        if growing.places.len() == PLACES_MAX || at >= NO_KEY as usize {
-            return None;
-        }
+    while let Some(byte) = text.get(at).filter(|_| !growing.is_full) {
         let to = match byte {
             b' ' | b'\n' | b'\t' | b'\r' | b',' | b':' => at + 1,
             b']' | b'}' => {
@@ -249,7 +300,7 @@ fn places(text: &[u8]) -> Option<Vec<Place>> {
         };
         at = to;
     }
-    objects.is_empty().then_some(growing.places)
+    growing.finish().filter(|_| objects.is_empty())
 }
 
 impl<'o> Node<'o> {
@@ -354,7 +405,7 @@ impl<'a> Branch<'a> {
 
     /// The value as it stands in the text.
     pub fn raw(&self) -> Raw<'a> {
-        self.outline.raw(self.at)
+        self.outline.raw_at(self.at)
     }
 
     /// To look at, with all that it holds.
@@ -382,7 +433,7 @@ impl<'a> Branch<'a> {
     /// The member of an object by its key (the last one, if it is there twice).
     #[inline]
     pub fn member(&self, key: &str) -> Option<Raw<'a>> {
-        self.outline.member(self.at, key).map(|at| self.outline.raw(at))
+        self.outline.member(self.at, key).map(|at| self.outline.raw_at(at))
     }
 
     /// The member of an object, when it is a string: decoded.

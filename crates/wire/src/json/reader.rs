@@ -30,6 +30,11 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0, depth }
     }
 
+    /// All of the text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The byte at which the reader stands.
     pub fn position(&self) -> usize {
         self.at
