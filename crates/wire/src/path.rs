@@ -3,6 +3,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use crate::json::push_number;
+
 /// A place in a request.
 ///
 /// ```
@@ -50,21 +52,37 @@ impl<'p> Path<'p> {
     }
 }
 
+impl Path<'_> {
+    fn push(&self, out: &mut String) {
+        if let Some(above) = self.above {
+            above.push(out);
+        }
+        match self.step {
+            Step::Index(index) => {
+                out.push('[');
+                push_number(out, index as u64);
+                out.push(']');
+            }
+            Step::Member(member) => {
+                if self.above.is_some() {
+                    out.push('.');
+                }
+                out.push_str(member);
+            }
+        }
+    }
+}
+
 impl From<Path<'_>> for String {
     fn from(path: Path<'_>) -> String {
-        path.to_string()
+        let mut out = String::with_capacity(32);
+        path.push(&mut out);
+        out
     }
 }
 
 impl Display for Path<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        if let Some(above) = self.above {
-            above.fmt(f)?;
-        }
-        match (self.step, self.above) {
-            (Step::Index(index), _) => write!(f, "[{index}]"),
-            (Step::Member(member), Some(_)) => write!(f, ".{member}"),
-            (Step::Member(member), None) => f.write_str(member),
-        }
+        f.write_str(&String::from(*self))
     }
 }

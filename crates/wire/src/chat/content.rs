@@ -10,17 +10,16 @@ use crate::note::Notes;
 use crate::path::Path;
 use crate::responses::{Item, missing, wrong_type};
 
-/// Parts that are text: part type, and the member that holds it. The last is plain text in what
-/// one agent says to another (Codex 0.169).
-const TEXT_PARTS: &[(&str, &str)] = &[
-    ("input_text", "text"),
-    ("output_text", "text"),
-    ("text", "text"),
-    ("summary_text", "text"),
-    ("reasoning_text", "text"),
-    ("refusal", "refusal"),
-    ("encrypted_content", "encrypted_content"),
-];
+/// Of a part that is text, the member that holds it.
+fn text_member(kind: &str) -> Option<&'static str> {
+    match kind {
+        "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text" => Some("text"),
+        "refusal" => Some("refusal"),
+        // Plain text in what one agent says to another (Codex 0.169).
+        "encrypted_content" => Some("encrypted_content"),
+        _ => None,
+    }
+}
 
 /// A content, its parts read once.
 pub(super) struct Content<'a> {
@@ -48,9 +47,7 @@ enum Says<'a> {
 impl<'a> Content<'a> {
     /// The content of an item, whatever it is.
     pub fn of(item: &'a Item<'a>, member: &str) -> Self {
-        let given = item.node(member).unwrap_or(Raw::NULL.into());
-        let parts = given.elements().into_iter().map(Part::of).collect();
-        Content { given: given.raw(), parts }
+        Content::from(item.node(member).unwrap_or(Raw::NULL.into()))
     }
 
     /// Whether there is none.
@@ -147,11 +144,21 @@ impl<'a> Content<'a> {
     }
 }
 
+impl<'a> From<Node<'a>> for Content<'a> {
+    fn from(given: Node<'a>) -> Self {
+        let parts = match given.is_array() {
+            true => given.values().map(Part::of).collect(),
+            false => Vec::new(),
+        };
+        Content { given: given.raw(), parts }
+    }
+}
+
 impl<'a> Part<'a> {
     fn of(part: Node<'a>) -> Self {
         let kind = part.member_text("type");
-        let says = match TEXT_PARTS.iter().find(|(name, _)| Some(*name) == kind.as_deref()) {
-            Some((_, member)) => {
+        let says = match kind.as_deref().and_then(text_member) {
+            Some(member) => {
                 Says::Text(member, part.member(member).map(Node::raw).and_then(Raw::non_null))
             }
             None if is_seen(kind.as_deref().unwrap_or_default(), part) => Says::Seen,

@@ -24,15 +24,17 @@ use crate::responses::{Item, Request};
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "[no output was recorded for this call]";
 
-/// Items that are a tool's output, and the member that holds it.
-const OUTPUTS: &[(&str, &str)] = &[
-    ("function_call_output", "output"),
-    ("custom_tool_call_output", "output"),
-    ("tool_search_output", "tools"),
-];
+/// Of an item that is a tool's output, the member that holds it.
+fn output_member(kind: &str) -> Option<&'static str> {
+    match kind {
+        "function_call_output" | "custom_tool_call_output" => Some("output"),
+        "tool_search_output" => Some("tools"),
+        _ => None,
+    }
+}
 
-/// Items that only carry tools; they are read with the tools.
-const TOOL_CARRIERS: &[&str] = &["additional_tools"];
+/// An item that only carries tools; they are read with the tools.
+const TOOL_CARRIER: &str = "additional_tools";
 
 /// Appends the list of messages.
 pub(super) fn push_messages(
@@ -75,7 +77,7 @@ impl<'a> Outputs<'a> {
     fn of(request: &Request<'a>) -> Result<Self, ApiError> {
         let mut waiting = BTreeSet::new();
         for (index, item) in request.input.iter().enumerate() {
-            if OUTPUTS.iter().any(|(kind, _)| *kind == item.kind) && !is_run_by_service(item) {
+            if output_member(&item.kind).is_some() && !is_run_by_service(item) {
                 let path = request.place(index);
                 let call_id = item.required("call_id", path)?;
                 let output = item.member("output").unwrap_or(Raw::NULL);
@@ -135,8 +137,8 @@ struct Call<'a> {
     /// Its id in the hub.
     id: Cow<'a, str>,
     /// Its id towards the backend.
-    wire_id: String,
-    name: String,
+    wire_id: Cow<'a, str>,
+    name: Cow<'a, str>,
     /// A literal.
     arguments: Cow<'a, str>,
     /// It is a freeform call, and the backend has such a thing.
@@ -147,7 +149,7 @@ struct Messages<'o, 'a> {
     out: &'o mut String,
     request: &'a Request<'a>,
     profile: &'o Profile,
-    toolbox: &'o Toolbox,
+    toolbox: &'a Toolbox,
     notes: &'o mut Notes,
     outputs: Outputs<'a>,
     /// By call id: what the call came with.
@@ -170,7 +172,7 @@ impl<'a> Messages<'_, 'a> {
                 let content = Content::of(item, "content");
                 content.check(path)?;
                 pieces.push(content.words(path, self.notes));
-            } else if !TOOL_CARRIERS.contains(&&*item.kind) {
+            } else if item.kind != TOOL_CARRIER {
                 break;
             }
             rest = index + 1;
@@ -202,14 +204,14 @@ impl<'a> Messages<'_, 'a> {
                 );
                 return Err(ApiError::invalid(path, "unsupported_value", message));
             }
-            kind if OUTPUTS.iter().any(|(name, _)| *name == kind) => {
+            kind if output_member(kind).is_some() => {
                 self.end_turn();
                 let id = text_of(item.required("call_id", path)?);
                 if self.outputs.take_at(id.clone(), index) {
                     self.orphan(item, &id, path);
                 }
             }
-            kind if TOOL_CARRIERS.contains(&kind) => {}
+            TOOL_CARRIER => {}
             kind => self.notes.add("item_dropped", format!("{path}: {kind}")),
         }
         Ok(())
@@ -275,8 +277,8 @@ impl<'a> Messages<'_, 'a> {
         }
         let text = ["summary", "content"]
             .iter()
-            .filter(|list| item.member(list).is_some_and(Raw::is_array))
-            .map(|list| Content::of(item, list).words(path, self.notes))
+            .filter_map(|list| item.node(list).filter(|list| list.is_array()))
+            .map(|list| Content::from(list).words(path, self.notes))
             .find(|text| !text.is_empty());
         match (self.profile.reasoning_back, text) {
             (Some(_), Some(text)) => self.turn.reasoning.push(text),
@@ -298,7 +300,7 @@ impl<'a> Messages<'_, 'a> {
             return Ok(Call {
                 place,
                 id,
-                wire_id: String::new(),
+                wire_id: Cow::default(),
                 name: self.toolbox.called(None, SEARCH),
                 arguments,
                 custom: false,
@@ -314,7 +316,7 @@ impl<'a> Messages<'_, 'a> {
                 true => Cow::Borrowed(input.as_str()),
                 false => Cow::Owned(freeform::arguments(input)),
             };
-            return Ok(Call { place, id, wire_id: String::new(), name, arguments, custom });
+            return Ok(Call { place, id, wire_id: Cow::default(), name, arguments, custom });
         }
         let arguments = match item.member("arguments").and_then(Raw::non_null) {
             Some(text) if text.is_string() && !text.inner().trim().is_empty() => {
@@ -334,18 +336,18 @@ impl<'a> Messages<'_, 'a> {
             }
             _ => Cow::Borrowed("\"{}\""),
         };
-        Ok(Call { place, id, wire_id: String::new(), name, arguments, custom: false })
+        Ok(Call { place, id, wire_id: Cow::default(), name, arguments, custom: false })
     }
 
     /// The id of a call towards the backend. In one message two calls are two, whatever the client
     /// calls them.
-    fn unique_id(&self, id: &str) -> String {
-        let taken = |wire: &String| self.turn.calls.iter().any(|call| call.wire_id == *wire);
-        let plain = wire_id(id, self.profile).into_owned();
+    fn unique_id(&self, id: &Cow<'a, str>) -> Cow<'a, str> {
+        let taken = |wire: &Cow<'_, str>| self.turn.calls.iter().any(|call| call.wire_id == *wire);
+        let plain = wire_id(id.clone(), self.profile);
         if !taken(&plain) {
             return plain;
         }
-        let numbered = |number| wire_id(&format!("{id}\0{number}"), self.profile).into_owned();
+        let numbered = |number| wire_id(format!("{id}\0{number}").into(), self.profile);
         let free = (self.turn.calls.len()..).map(numbered).find(|wire| !taken(wire));
         free.unwrap_or(plain)
     }
@@ -365,8 +367,7 @@ impl<'a> Messages<'_, 'a> {
 
     /// The text of an output, as the inside of a literal, and its images.
     fn output(&mut self, item: &'a Item<'a>, path: Path<'_>) -> (Cow<'a, str>, Vec<Raw<'a>>) {
-        let row = OUTPUTS.iter().find(|(kind, _)| *kind == item.kind);
-        let member = row.map_or("output", |(_, member)| *member);
+        let member = output_member(&item.kind).unwrap_or("output");
         let output = item.member(member).unwrap_or(Raw::NULL);
         if member != "output" || output.is_object() {
             let mut inner = String::new();
@@ -558,10 +559,14 @@ fn is_json_object(text: &str) -> bool {
 }
 
 /// An id as the backend takes it.
-fn wire_id<'i>(id: &'i str, profile: &Profile) -> Cow<'i, str> {
-    match profile.call_ids {
-        CallIds::Short => fitting(id),
-        CallIds::Nine => nine(id),
+fn wire_id<'i>(id: Cow<'i, str>, profile: &Profile) -> Cow<'i, str> {
+    let fit = match profile.call_ids {
+        CallIds::Short => fitting,
+        CallIds::Nine => nine,
+    };
+    match id {
+        Cow::Borrowed(id) => fit(id),
+        Cow::Owned(id) => Cow::Owned(fit(&id).into_owned()),
     }
 }
 

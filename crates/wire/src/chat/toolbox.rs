@@ -60,10 +60,12 @@ impl Toolbox {
     }
 
     /// What a tool is called towards the backend, also one that is not there any more.
-    pub(super) fn called(&self, namespace: Option<&str>, name: &str) -> String {
+    pub(super) fn called(&self, namespace: Option<&str>, name: &str) -> Cow<'_, str> {
         let (space, bare) = key(namespace, name);
-        let wire = self.called.get(space).and_then(|siblings| siblings.get(bare));
-        wire.cloned().unwrap_or_else(|| called(namespace, name).into_owned())
+        match self.called.get(space).and_then(|siblings| siblings.get(bare)) {
+            Some(wire) => Cow::Borrowed(wire),
+            None => Cow::Owned(called(namespace, name).into_owned()),
+        }
     }
 
     /// What the backend means by a name. Some models leave out the namespace, or write it with a
@@ -101,13 +103,14 @@ fn called<'n>(namespace: Option<&'n str>, name: &'n str) -> Cow<'n, str> {
 /// A name or id with only letters, digits, `_` and `-`, and not too long. What has to change ends
 /// in a hash of the whole, so that two names stay two.
 pub(super) fn fitting(name: &str) -> Cow<'_, str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.chars().all(allowed) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.bytes().all(plain) {
         return Cow::Borrowed(name);
     }
     let hash = format!("{:016x}", hash(name));
-    let plain = name.chars().map(|c| if allowed(c) { c } else { '_' });
-    let mut short: String = plain.take(NAME_CHARS_MAX - hash.len() - 1).collect();
+    let allowed = |c: char| u8::try_from(c).is_ok_and(plain);
+    let chars = name.chars().map(|c| if allowed(c) { c } else { '_' });
+    let mut short: String = chars.take(NAME_CHARS_MAX - hash.len() - 1).collect();
     short.push('_');
     short.push_str(&hash);
     Cow::Owned(short)

@@ -287,7 +287,7 @@ impl Choice {
 /// What a tool that is chosen by name is called towards the backend.
 fn wire_name(tool: Raw<'_>, toolbox: &Toolbox) -> String {
     let name = tool.member_text("name").unwrap_or_default();
-    toolbox.called(tool.member_text("namespace").as_deref(), &name)
+    toolbox.called(tool.member_text("namespace").as_deref(), &name).into_owned()
 }
 
 fn required_name(tool: &Tool<'_>, path: Path<'_>) -> Result<String, ApiError> {

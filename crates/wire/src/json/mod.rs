@@ -17,6 +17,7 @@ pub use fields::Fields;
 pub use outline::{Branch, Node, Outline};
 pub use reader::{DEPTH_MAX, Reader};
 pub use scan::{BLOCK_BYTES, places};
+pub(crate) use write::push_number;
 pub use write::{Object, push_string, push_unquoted, with_text_member};
 
 use std::borrow::Cow;

@@ -140,7 +140,13 @@ impl<'a> Outline<'a> {
 
     /// The key of a member.
     fn key(&self, at: u32) -> Option<Raw<'a>> {
-        let place = self.place(at).filter(|place| place.key != NO_KEY)?;
+        self.key_of(self.place(at)?)
+    }
+
+    fn key_of(&self, place: &Place) -> Option<Raw<'a>> {
+        if place.key == NO_KEY {
+            return None;
+        }
         let to = match place.key_bytes {
             UNUSUAL => string_end(self.text.as_bytes(), place.key as usize) as u32,
             bytes => place.key + u32::from(bytes) + 2,
@@ -153,22 +159,25 @@ impl<'a> Outline<'a> {
     fn member(&self, object: u32, key: &str) -> Option<u32> {
         let first = object + 1;
         let held = self.places.get(first as usize..self.place(object)?.after as usize)?;
-        let (bytes, mut at, mut found) = (self.text.as_bytes(), 0, None);
+        let (mut at, mut found) = (0, None);
         while let Some(place) = held.get(at as usize) {
-            let is_it = match place.key_bytes {
-                UNUSUAL => self.key(first + at).is_some_and(|name| name.means(key)),
-                length => {
-                    let inner = place.key as usize + 1;
-                    let name = bytes.get(inner..inner + length as usize);
-                    name.is_some_and(|name| same(name, key.as_bytes()))
-                }
-            };
-            if is_it {
+            let may_be = place.key_bytes as usize == key.len() || place.key_bytes == UNUSUAL;
+            if may_be && self.is_called(place, key) {
                 found = Some(first + at);
             }
             at = place.after - first;
         }
         found
+    }
+
+    #[inline]
+    fn is_called(&self, place: &Place, key: &str) -> bool {
+        if place.key_bytes == UNUSUAL {
+            return self.key_of(place).is_some_and(|name| name.means(key));
+        }
+        let inner = place.key as usize + 1;
+        let name = self.text.as_bytes().get(inner..inner + place.key_bytes as usize);
+        name.is_some_and(|name| same(name, key.as_bytes()))
     }
 
     /// What a string means.

@@ -190,7 +190,7 @@ impl<'o> Object<'o> {
 }
 
 /// Appends a decimal number without going through the formatting machinery.
-fn push_number(out: &mut String, value: u64) {
+pub(crate) fn push_number(out: &mut String, value: u64) {
     if value >= 10 {
         push_number(out, value / 10);
     }
