@@ -130,6 +130,15 @@ struct Turn<'a> {
     calls: Vec<Call<'a>>,
 }
 
+impl Turn<'_> {
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.reasoning.clear();
+        self.details.clear();
+        self.calls.clear();
+    }
+}
+
 /// A call, as the backend knows it.
 struct Call<'a> {
     /// Where it stands in the input.
@@ -386,7 +395,14 @@ impl<'a> Messages<'_, 'a> {
 
     /// Writes what the assistant said and called, and the outputs of its calls.
     fn end_turn(&mut self) {
-        let turn = std::mem::take(&mut self.turn);
+        let mut turn = std::mem::take(&mut self.turn);
+        self.write_turn(&turn);
+        // The next one is written into the same lists.
+        turn.clear();
+        self.turn = turn;
+    }
+
+    fn write_turn(&mut self, turn: &Turn<'a>) {
         if turn.texts.is_empty() && turn.calls.is_empty() {
             if !(turn.reasoning.is_empty() && turn.details.is_empty()) {
                 self.notes.add("reasoning_dropped", "nothing was said or called after it");
@@ -398,7 +414,7 @@ impl<'a> Messages<'_, 'a> {
             [] => self.out.push_str(",\"content\":null"),
             texts => self.joined_content(texts),
         }
-        self.earlier_reasoning(&turn);
+        self.earlier_reasoning(turn);
         if !turn.calls.is_empty() {
             self.out.push_str(",\"tool_calls\":[");
             for (index, call) in turn.calls.iter().enumerate() {

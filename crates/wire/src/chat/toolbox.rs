@@ -42,12 +42,12 @@ pub struct Toolbox {
 
 impl Toolbox {
     /// Adds a tool and gives it a name towards the backend that no other has: whoever comes first
-    /// has the plain one. `None` when the tool is there already.
-    pub(super) fn add(&mut self, known: Known) -> Option<String> {
+    /// has the plain one. The tool itself comes back when it is there already.
+    pub(super) fn add(&mut self, known: Known) -> Result<String, Known> {
         let (namespace, name) = key(known.namespace.as_deref(), &known.name);
         let siblings = self.called.entry(namespace.to_owned()).or_default();
         if siblings.contains_key(name) {
-            return None;
+            return Err(known);
         }
         let plain = called(known.namespace.as_deref(), &known.name).into_owned();
         let wire = match self.known.contains_key(&plain) {
@@ -56,7 +56,7 @@ impl Toolbox {
         };
         siblings.insert(name.to_owned(), wire.clone());
         self.known.insert(wire.clone(), known);
-        Some(wire)
+        Ok(wire)
     }
 
     /// What a tool is called towards the backend, also one that is not there any more.

@@ -2,6 +2,8 @@
 //! its `additional_tools` items and those a tool search has found. Out: `tools`, `tool_choice`, and
 //! the [`Toolbox`] that finds the way back.
 
+use std::ops::Range;
+
 use super::freeform;
 use super::profile::{HostedTools, Profile};
 use super::toolbox::{Becomes, Known, Toolbox, push_schema};
@@ -23,8 +25,10 @@ pub(super) const SEARCH: &str = "tool_search";
 /// What is sent, each definition already written.
 pub(super) struct Tools {
     pub toolbox: Toolbox,
-    /// Name towards the backend, definition.
-    definitions: Vec<(String, String)>,
+    /// All definitions, one after the other.
+    written: String,
+    /// Name towards the backend, and where its definition is written.
+    definitions: Vec<(String, Range<usize>)>,
     /// `web_search_options`, where the backend runs the search itself.
     web_search: Option<String>,
 }
@@ -39,8 +43,13 @@ impl Tools {
         profile: &Profile,
         notes: &mut Notes,
     ) -> Result<Self, ApiError> {
-        let mut tools =
-            Tools { toolbox: Toolbox::default(), definitions: Vec::new(), web_search: None };
+        let given = request.given("tools").map_or(0, |tools| tools.as_str().len());
+        let mut tools = Tools {
+            toolbox: Toolbox::default(),
+            written: String::with_capacity(given + given / 8),
+            definitions: Vec::new(),
+            web_search: None,
+        };
         for (index, tool) in request.tools().enumerate() {
             tools.add(&tool, None, Path::TOOLS.index(index), profile, notes)?;
         }
@@ -133,13 +142,13 @@ impl Tools {
 
     /// Adds a definition; a tool that is there already is not sent twice.
     fn define(&mut self, known: Known, notes: &mut Notes, write: impl FnOnce(&mut String, &str)) {
-        let name = known.name.clone();
-        let Some(wire) = self.toolbox.add(known) else {
-            return notes.add("tool_repeated", name);
+        let wire = match self.toolbox.add(known) {
+            Ok(wire) => wire,
+            Err(known) => return notes.add("tool_repeated", known.name),
         };
-        let mut definition = String::with_capacity(512);
-        write(&mut definition, &wire);
-        self.definitions.push((wire, definition));
+        let from = self.written.len();
+        write(&mut self.written, &wire);
+        self.definitions.push((wire, from..self.written.len()));
     }
 
     /// A tool that the service would run itself.
@@ -191,7 +200,7 @@ impl Tools {
         let choice = Choice::of(request.given("tool_choice"), &self.toolbox, notes);
         let all = profile.allowed_tools;
         let sent = self.definitions.iter().filter(|(wire, _)| all || choice.allows(wire));
-        let sent: Vec<_> = sent.map(|(_, definition)| definition).collect();
+        let sent: Vec<_> = sent.filter_map(|(_, place)| self.written.get(place.clone())).collect();
         if sent.is_empty() {
             if matches!(&choice, Choice::One(_)) || choice.mode() == Some("required") {
                 notes.add("tool_choice_dropped", "no tool is left to choose");

@@ -182,10 +182,11 @@ impl<'a> Outline<'a> {
 
     /// What a string means.
     fn text(&self, at: u32) -> Option<Cow<'a, str>> {
-        let raw = self.raw_at(at);
-        match self.place(at).is_some_and(|place| place.escaped) {
-            false => raw.is_string().then(|| Cow::Borrowed(raw.inner())),
-            true => raw.text(),
+        let place = self.place(at)?;
+        let (from, to) = (place.from as usize, place.to as usize);
+        match self.text.as_bytes().get(from) {
+            Some(b'"') if !place.escaped => self.text.get(from + 1..to - 1).map(Cow::Borrowed),
+            _ => self.slice(place.from, place.to).text(),
         }
     }
 }
@@ -370,7 +371,10 @@ impl<'o> Node<'o> {
 
     /// The member of an object, when it is a string: decoded.
     pub fn member_text(self, key: &str) -> Option<Cow<'o, str>> {
-        self.member(key)?.text()
+        match self.known {
+            Some((outline, at)) => outline.text(outline.member(at, key)?),
+            None => self.raw.member_text(key),
+        }
     }
 }
 

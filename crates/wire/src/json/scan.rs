@@ -116,35 +116,36 @@ pub(super) fn escape_bytes(bytes: &[u8]) -> Result<usize, &'static str> {
 /// where one of them holds it. What is left is to be read step by step.
 pub(super) fn blocks_bytes(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK_BYTES>) {
         let mut places = places(block);
         if places == 0 {
             at += BLOCK_BYTES + long_run_bytes(bytes.get(at + BLOCK_BYTES..).unwrap_or_default());
             continue;
         }
-        let mut next = BLOCK_BYTES;
+        let mut mark = 0;
         while places != 0 {
-            let place = places.trailing_zeros() as usize;
-            if !begins_escape(bytes, at + place) {
-                return at + place;
+            let plain = places.trailing_zeros();
+            mark += plain as usize;
+            let is_usual = match (block.get(mark), block.get(mark + 1)) {
+                (Some(b'\\'), Some(escaped)) => matches!(escaped, b'n' | b'"' | b'\\'),
+                _ => false,
+            };
+            if !is_usual && !begins_escape(bytes, at + mark) {
+                return at + mark;
             }
             // What is escaped may be a mark itself, and may be the first byte of the next block.
-            places &= !(0b11 << place);
-            next = next.max(place + 2);
+            mark += 2;
+            places = places >> plain >> 2;
         }
-        at += next;
+        at += mark.max(BLOCK_BYTES);
     }
     at
 }
 
 /// Whether an escape begins there, and a right one.
-#[inline]
 fn begins_escape(bytes: &[u8], at: usize) -> bool {
-    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        Some([b'\\', b'n' | b'"' | b'\\']) => true,
-        Some([b'\\', _]) => escape_bytes(bytes.get(at + 1..).unwrap_or_default()).is_ok(),
-        _ => false,
-    }
+    let escape = bytes.get(at + 1..).unwrap_or_default();
+    bytes.get(at) == Some(&b'\\') && escape_bytes(escape).is_ok()
 }
 
 /// A bit for each byte of a block that is not plain inside a string: a quote, a backslash, a control
