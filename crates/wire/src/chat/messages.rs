@@ -317,7 +317,12 @@ impl<'a> Messages<'_, 'a> {
         }
         let name = text_of(item.required("name", path)?);
         let namespace = item.string("namespace").map(text_of);
-        let name = self.toolbox.called(namespace.as_deref(), &name);
+        let name = match name {
+            Cow::Borrowed(name) => self.toolbox.called(namespace.as_deref(), name),
+            Cow::Owned(name) => {
+                Cow::Owned(self.toolbox.called(namespace.as_deref(), &name).into_owned())
+            }
+        };
         if item.kind == "custom_tool_call" {
             let input = item.required("input", path)?;
             let custom = self.profile.custom_tools;

@@ -36,36 +36,39 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Default)]
 pub struct Toolbox {
     known: BTreeMap<String, Known>,
-    /// By namespace and name: what a tool is called towards the backend.
-    called: BTreeMap<String, BTreeMap<String, String>>,
+    /// By namespace and name: what those tools are called towards the backend whose plain name was
+    /// another's already.
+    renamed: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Toolbox {
     /// Adds a tool and gives it a name towards the backend that no other has: whoever comes first
     /// has the plain one. The tool itself comes back when it is there already.
     pub(super) fn add(&mut self, known: Known) -> Result<String, Known> {
-        let (namespace, name) = key(known.namespace.as_deref(), &known.name);
-        let siblings = self.called.entry(namespace.to_owned()).or_default();
-        if siblings.contains_key(name) {
-            return Err(known);
-        }
-        let plain = called(known.namespace.as_deref(), &known.name).into_owned();
-        let wire = match self.known.contains_key(&plain) {
-            true => fitting(&format!("{namespace}\0{name}")).into_owned(),
-            false => plain,
+        let (namespace, name) = known.key();
+        let plain = called(namespace, name);
+        let wire = match self.known.get(&*plain) {
+            None => plain.into_owned(),
+            Some(same) if same.key() == known.key() => return Err(known),
+            Some(_) => {
+                let siblings = self.renamed.entry(namespace.to_owned()).or_default();
+                if siblings.contains_key(name) {
+                    return Err(known);
+                }
+                let wire = fitting(&format!("{namespace}\0{name}")).into_owned();
+                siblings.insert(name.to_owned(), wire.clone());
+                wire
+            }
         };
-        siblings.insert(name.to_owned(), wire.clone());
         self.known.insert(wire.clone(), known);
         Ok(wire)
     }
 
     /// What a tool is called towards the backend, also one that is not there any more.
-    pub(super) fn called(&self, namespace: Option<&str>, name: &str) -> Cow<'_, str> {
-        let (space, bare) = key(namespace, name);
-        match self.called.get(space).and_then(|siblings| siblings.get(bare)) {
-            Some(wire) => Cow::Borrowed(wire),
-            None => Cow::Owned(called(namespace, name).into_owned()),
-        }
+    pub(super) fn called<'n>(&'n self, namespace: Option<&str>, name: &'n str) -> Cow<'n, str> {
+        let (namespace, name) = key(namespace, name);
+        let renamed = self.renamed.get(namespace).and_then(|siblings| siblings.get(name));
+        renamed.map_or_else(|| called(namespace, name), |wire| Cow::Borrowed(wire))
     }
 
     /// What the backend means by a name. Some models leave out the namespace, or write it with a
@@ -80,31 +83,38 @@ impl Toolbox {
     }
 }
 
+impl Known {
+    fn key(&self) -> (&str, &str) {
+        key(self.namespace.as_deref(), &self.name)
+    }
+}
+
 /// What makes a tool another one. Calls into the namespace `functions` come without it (Codex
 /// 0.169), so it is none.
-fn key<'k>(namespace: Option<&'k str>, name: &'k str) -> (&'k str, &'k str) {
+fn key<'s, 'n>(namespace: Option<&'s str>, name: &'n str) -> (&'s str, &'n str) {
     let namespace = namespace.filter(|namespace| *namespace != "functions");
     (namespace.unwrap_or_default(), name)
 }
 
 /// A tool's plain name towards a backend: `namespace__name`, shortened where it is too long or
 /// holds what backends refuse.
-fn called<'n>(namespace: Option<&'n str>, name: &'n str) -> Cow<'n, str> {
-    match key(namespace, name) {
-        ("", name) => fitting(name),
-        // Codex 0.130 ends its namespaces in the separator.
-        (namespace, name) => {
-            let joined = format!("{}__{name}", namespace.trim_end_matches("__"));
-            Cow::Owned(fitting(&joined).into_owned())
-        }
+fn called<'n>(namespace: &str, name: &'n str) -> Cow<'n, str> {
+    if namespace.is_empty() {
+        return fitting(name);
     }
+    // Codex 0.130 ends its namespaces in the separator.
+    let joined = format!("{}__{name}", namespace.trim_end_matches("__"));
+    Cow::Owned(fitting(&joined).into_owned())
 }
 
 /// A name or id with only letters, digits, `_` and `-`, and not too long. What has to change ends
 /// in a hash of the whole, so that two names stay two.
 pub(super) fn fitting(name: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.bytes().all(plain) {
+    if !name.is_empty()
+        && name.len() <= NAME_CHARS_MAX
+        && name.bytes().fold(true, |all, byte| all & plain(byte))
+    {
         return Cow::Borrowed(name);
     }
     let hash = format!("{:016x}", hash(name));
