@@ -115,11 +115,11 @@ pub const REACH: &[(&str, &str)] = &[
     ("bridge, whole, 64 KB", REQUEST),
     (
         "bridge, stream, paced 1 ms a chunk, 32 at once",
-        "a chunk costs 12,000 instructions, 5,000 of them for the translation and the rest in the library that speaks HTTP, and one read and one write of a socket, as nginx's does: printing the event by what it has in common with the one before, as chunks are read",
+        "of 0.42 ms the system takes 0.28, for one read and one write of a socket a chunk, as much as all of nginx costs; the request and the translation take 0.03 each, and the rest, 1.7 µs a chunk, is the library that speaks HTTP, the runtime below it, and memory: chunks that are written as they are read, without a body and a buffer in between",
     ),
     (
         "recording switched on: CPU",
-        "of a line of 91 KB, the seal (SHA-256, with the processor's instructions for it) takes 46 µs and writing it to the system 26, which is more than half of an exchange that is not recorded; the search for secrets takes 32, making the line 10, and closing files (zstd, an index) two fifths of all this again: only fewer bytes would do, a request told by what is new since the one before, and a body that the line's seal holds by a digest made once",
+        "of a line of 91 KB, the seal (SHA-256, with the processor's instructions for it) takes 45 µs, which is two fifths of an exchange that is not recorded; making the line 23, writing it to the system 22 and to the disk 8, the search for secrets 17, and closing files 31 (zstd 14, reading and removing what was written 12, the index 5). Space laid out before it is written would save 6, and two seals made at once 20, but each holds the one before: only fewer bytes would do, a request told by what is new since the one before, and a body that the line's seal holds by a digest made once",
     ),
     (
         "idle memory",
