@@ -240,11 +240,10 @@ impl Growing {
         };
         let Literal { from, to, escaped } = value;
         let (key, from, to) = (key as u32, from as u32, to as u32);
-        self.is_full |= self.places.len() == self.limit;
-        if self.is_full {
-            return;
+        match self.places.len() < self.limit {
+            true => self.places.push(Place { key, from, to, after, key_bytes, escaped }),
+            false => self.is_full = true,
         }
-        self.places.push(Place { key, from, to, after, key_bytes, escaped });
     }
 }
 

@@ -184,13 +184,17 @@ fn long_string(bytes: &[u8], from: usize) -> Result<Literal, Malformed> {
 
 /// Where the number or word ends that begins at `at`.
 fn scalar(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let word = ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word.as_bytes()));
-    match (word, rest.first()) {
-        (Some(word), _) => Ok(at + word.len()),
-        (None, Some(b'-' | b'0'..=b'9')) => number(bytes, at),
-        (None, Some(_)) => Err(Malformed { what: "expected a value", at }),
-        (None, None) => Err(Malformed { what: "unexpected end, expected a value", at }),
+    let word: &[u8] = match bytes.get(at) {
+        Some(b'-' | b'0'..=b'9') => return number(bytes, at),
+        Some(b't') => b"true",
+        Some(b'f') => b"false",
+        Some(b'n') => b"null",
+        Some(_) => return Err(Malformed { what: "expected a value", at }),
+        None => return Err(Malformed { what: "unexpected end, expected a value", at }),
+    };
+    match bytes.get(at..at + word.len()) == Some(word) {
+        true => Ok(at + word.len()),
+        false => Err(Malformed { what: "expected a value", at }),
     }
 }
 
