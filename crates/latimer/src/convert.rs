@@ -13,7 +13,7 @@ use latimer_probe::formats::{convert::ConvertError, dump, har, rollout};
 use latimer_probe::record::exchange;
 
 use crate::args;
-use crate::recording::{Recording, form};
+use crate::recording::{Recording, form, spare};
 use crate::report::to;
 
 /// The longest file that has to be read whole: an archive is one JSON value.
@@ -24,6 +24,7 @@ const BLOCK_BYTES: u64 = 1 << 20;
 /// Converts, and says what became of it.
 pub fn convert(args: args::Convert) -> Result<ExitCode> {
     let is_archive = args.output.as_deref().and_then(Path::extension) == Some(OsStr::new("har"));
+    spare(&args.files, args.output.as_deref())?;
     let mut exchanges = 0;
     let mut failed = None;
     let code = to(args.output.as_deref(), |out| {

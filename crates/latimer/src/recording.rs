@@ -43,6 +43,11 @@ impl Recording {
         Ok(Recording { files, bytes })
     }
 
+    /// Makes sure that `output` is none of its files.
+    pub fn spare(&self, output: Option<&Path>) -> Result<()> {
+        spare(&self.files, output)
+    }
+
     /// Whether it is a single file.
     pub fn single(&self) -> Option<&Path> {
         match self.files.as_slice() {
@@ -78,6 +83,16 @@ impl Recording {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes sure that `output` is none of the files that are to be read: it would be empty by then.
+pub fn spare(files: &[PathBuf], output: Option<&Path>) -> Result<()> {
+    let Some(Ok(target)) = output.map(fs::canonicalize) else { return Ok(()) };
+    let read = files.iter().find(|file| fs::canonicalize(file).is_ok_and(|file| file == target));
+    match read {
+        Some(file) => bail!("{} is what is read; name another output", file.display()),
+        None => Ok(()),
     }
 }
 

@@ -53,6 +53,7 @@ pub fn report(args: args::Report) -> Result<ExitCode> {
     }
     let recording = Recording::find(&args.files)?;
     recording.check()?;
+    recording.spare(args.output.as_deref())?;
     match format(&args) {
         ReportFormat::Markdown => {
             let source: Vec<_> = args.files.iter().map(|file| file.display().to_string()).collect();

@@ -44,6 +44,26 @@ fn each_form_is_chosen_by_name_or_by_the_end_of_the_output() {
 }
 
 #[test]
+fn what_is_read_is_not_written_over() {
+    let here = tempfile::tempdir().unwrap();
+    let recording = here.path().join("traffic.jsonl");
+    fs::copy(AGENT, &recording).unwrap();
+    let [own, folder] = [&recording, here.path()].map(|path| path.to_str().unwrap());
+    for arguments in [
+        ["report", own, "-o", own],
+        ["report", folder, "-o", own],
+        ["report", own, "--output", &format!("{folder}/./traffic.jsonl")],
+        ["convert", own, "-o", own],
+    ] {
+        let refused = Command::new(env!("CARGO_BIN_EXE_latimer")).args(arguments).output().unwrap();
+        let said = text(&refused.stderr);
+        assert!(said.contains("is what is read; name another output"), "{arguments:?}: {said}");
+        assert!(!refused.status.success());
+        assert_eq!(fs::read(&recording).unwrap(), fs::read(AGENT).unwrap(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn what_is_written_as_json_has_a_schema() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../probe/docs");
     for (option, published) in [
