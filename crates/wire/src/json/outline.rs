@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::scan::same;
 use super::steps::{Steps, scalar_end, string_end};
 use super::walk::{Literal, Watcher};
-use super::{Malformed, Raw, pairs};
+use super::{Malformed, Raw};
 
 /// How many values get a place; a text that has more is read anew at each step.
 const PLACES_MAX: usize = 1 << 16;
@@ -152,6 +152,15 @@ impl<'a> Outline<'a> {
             bytes => place.key + u32::from(bytes) + 2,
         };
         Some(self.slice(place.key, to))
+    }
+
+    /// What the key of a member means.
+    fn key_text(&self, at: u32) -> Cow<'a, str> {
+        let key = self.key(at).unwrap_or(Raw::NULL);
+        match self.place(at).is_some_and(|place| place.key_bytes == UNUSUAL) {
+            true => key.text().unwrap_or_default(),
+            false => Cow::Borrowed(key.inner()),
+        }
     }
 
     /// The number of a member of an object (the last one, if it is there twice).
@@ -337,8 +346,12 @@ impl<'o> Node<'o> {
 
     /// The members of an object in their order; nothing for any other value.
     pub fn members(self) -> Vec<(Cow<'o, str>, Node<'o>)> {
-        let held = self.is_object().then(|| pairs(self.values())).into_iter().flatten();
-        held.map(|(key, value)| (key.text().unwrap_or_default(), value)).collect()
+        match self.known {
+            Some((outline, at)) if self.is_object() => {
+                outline.held(at).map(|at| (outline.key_text(at), outline.node(at))).collect()
+            }
+            _ => self.raw.members().into_iter().map(|(key, value)| (key, value.into())).collect(),
+        }
     }
 
     /// The elements of an array; nothing for any other value.
@@ -433,7 +446,7 @@ impl<'a> Branch<'a> {
     pub fn members(&self) -> impl Iterator<Item = (Cow<'a, str>, Branch<'a>)> {
         let held = self.raw().is_object().then(|| self.outline.held(self.at));
         let held = held.into_iter().flatten();
-        held.map(|at| (self.outline.key(at).and_then(Raw::text).unwrap_or_default(), self.at(at)))
+        held.map(|at| (self.outline.key_text(at), self.at(at)))
     }
 
     /// The elements of an array; nothing for any other value.
