@@ -75,31 +75,35 @@ pub fn with_text_member(object: &str, key: &str, value: &str) -> String {
 #[must_use = "an object has to be closed with `end`"]
 pub struct Object<'o> {
     out: &'o mut String,
-    separator: char,
+    /// Whether it has no member yet.
+    is_empty: bool,
 }
 
 impl<'o> Object<'o> {
     /// Opens an object at the end of `out`.
     pub fn new(out: &'o mut String) -> Self {
-        Object { out, separator: '{' }
+        Object { out, is_empty: true }
     }
 
     /// Goes on with an object that is open at the end of `out` and has a member already.
     pub(crate) fn resume(out: &'o mut String) -> Self {
-        Object { out, separator: ',' }
+        Object { out, is_empty: false }
     }
 
     /// Writes a key and leaves the value to the caller, who must append exactly one. A key of the
     /// program's own is plain; one that came from elsewhere goes through [`Object::member`].
     pub fn key(&mut self, key: &'static str) -> &mut String {
         debug_assert_eq!(run_bytes(key.as_bytes()), key.len(), "`{key}` would have to be escaped");
-        self.out.reserve(key.len() + 4);
-        self.out.push(self.separator);
-        self.separator = ',';
-        self.out.push('"');
+        self.begin_key();
         self.out.push_str(key);
         self.out.push_str("\":");
         self.out
+    }
+
+    /// Writes what stands before a key.
+    #[inline]
+    fn begin_key(&mut self) {
+        self.out.push_str(if std::mem::take(&mut self.is_empty) { "{\"" } else { ",\"" });
     }
 
     /// A member as it came, whatever its key is.
@@ -109,10 +113,9 @@ impl<'o> Object<'o> {
 
     /// The same with a value that is written by `write`, which must append exactly one.
     pub fn member_with(mut self, key: &str, write: impl FnOnce(&mut String)) -> Self {
-        self.out.push(self.separator);
-        self.separator = ',';
-        push_string(self.out, key);
-        self.out.push(':');
+        self.begin_key();
+        push_unquoted(self.out, key);
+        self.out.push_str("\":");
         write(self.out);
         self
     }
@@ -182,7 +185,7 @@ impl<'o> Object<'o> {
 
     /// Closes the object.
     pub fn end(self) {
-        if self.separator == '{' {
+        if self.is_empty {
             self.out.push('{');
         }
         self.out.push('}');
