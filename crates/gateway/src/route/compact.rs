@@ -39,6 +39,11 @@ pub(super) async fn summed(
         return None;
     }
     let items = request.compactable(most);
+    if items.is_empty() {
+        let why = "it holds nothing but instructions, tools and its last turn";
+        exchange.notes.add("input_not_compacted", why);
+        return None;
+    }
     let gateway = Arc::clone(&exchange.gateway);
     let prompt = compaction::message(gateway.compaction_prompt());
     let summary = match Item::parse(&prompt, Path::INPUT) {

@@ -211,16 +211,22 @@ async fn a_request_over_the_threshold_is_compacted_and_answered() {
 async fn a_request_under_the_threshold_is_answered_as_it_is() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(before(backend.address)).await;
-    for (managed, note) in [
-        (json!([{"type": "compaction", "compact_threshold": 100}]), None),
-        (json!([{"type": "compaction"}]), Some("input_not_compacted=1")),
+    let tool = json!({"type": "function", "name": "long", "description": "a".repeat(400),
+        "parameters": {}});
+    let threshold = json!([{"type": "compaction", "compact_threshold": 100}]);
+    for (managed, tools, note) in [
+        (&threshold, json!([]), None),
+        (&json!([{"type": "compaction"}]), json!([]), Some("input_not_compacted=1")),
+        // Over the threshold, and nothing to sum up.
+        (&threshold, json!([tool]), Some("input_not_compacted=1")),
     ] {
-        let body = json!({"model": "m", "input": "one", "context_management": managed});
+        let body = json!({"model": "m", "input": [{"role": "developer", "content": "rules"},
+            {"role": "user", "content": "one"}], "tools": tools, "context_management": managed});
         let client = Client::send(gateway.address, &post("", body.to_string())).await;
         let (mut line, heard) = backend.heard().await;
         line.say(counted("two")).await;
         let sent: Value = serde_json::from_slice(&heard.body).unwrap();
-        assert_eq!(contents(&sent), ["one"]);
+        assert_eq!(contents(&sent), ["rules", "one"]);
         let answered = client.finish().await;
         assert_eq!(answered.header("latimer-notes"), note);
         assert_eq!(answered.json()["output"].as_array().unwrap().len(), 1);

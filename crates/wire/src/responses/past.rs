@@ -168,10 +168,10 @@ impl<'a> Request<'a> {
     }
 
     /// Which items a compaction sums up, all others stay: not the instructions in front, and not the last
-    /// turn, unless that has more than `most` bytes or is all there is.
+    /// turn, unless that has more than `most` bytes. There may be none.
     pub fn compactable(&self, most: usize) -> Range<usize> {
         let (first, end) = (self.instructions_in_front(), self.input.len());
-        let last = self.turns_after(first).last().copied().unwrap_or(end);
+        let last = self.turns_after(first).last().copied().unwrap_or(first);
         first..if self.bytes_of(last..end) > most { end } else { last }
     }
 
