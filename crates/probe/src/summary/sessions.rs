@@ -275,22 +275,23 @@ impl Assembly {
         }
         let sessions = &mut self.summary.sessions;
         let at = *open.kept_at.get_or_insert_with(|| {
-            sessions.push(SessionSummary {
+            let session = SessionSummary {
                 id: open.id.clone(),
                 named_by: open.named_by,
                 parent: open.parent.clone(),
                 sum: Sum::default(),
                 turns: Vec::new(),
-            });
+            };
+            push(sessions, session);
             sessions.len() - 1
         });
         let Some(session) = sessions.get_mut(at) else { return };
         sum_of(session, &facts);
         if !std::mem::replace(&mut open.turn_is_kept, true) {
-            session.turns.push(open.turn.clone());
+            push(&mut session.turns, open.turn.clone());
         }
         if let Some(turn) = session.turns.last_mut() {
-            turn.exchanges.push(facts);
+            push(&mut turn.exchanges, facts);
         }
     }
 
@@ -343,6 +344,15 @@ impl Incident {
         let said = [lost, torn, suspect, self.reason.clone()];
         said.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Adds to a list that is kept. Lists of few are many, and their room beyond what they hold would be most
+/// of it: facts take 680 bytes, and a list begins with room for four.
+fn push<T>(list: &mut Vec<T>, value: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 4);
+    }
+    list.push(value);
 }
 
 impl Facts {
