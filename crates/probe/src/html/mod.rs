@@ -1,6 +1,6 @@
 //! A summary as one HTML page: no script, nothing from the network, light and dark, readable on a phone,
 //! everything that folds usable with the keyboard. In: a [`Summary`], or a [`Diff`] of two sessions. Out: the page, as it is written.
-//! All text goes through [`element::Html`], which escapes it; no text of a recording becomes a name of an
+//! All text goes through `element::Html`, which escapes it; no text of a recording becomes a name of an
 //! element, an attribute other than a tooltip, a style or an address.
 
 mod diff;

@@ -1,6 +1,6 @@
 //! The surface of the mapping's first specification, under its names: requests are built, become work
 //! orders, and receipts become responses. It is a plain face of the spoke, for adapters written by
-//! hand; what goes over the wire is made by [`lower_request`](super::lower_request) and
+//! hand; what goes over the wire is made by [`lower_request`] and
 //! [`Lift`](super::Lift).
 //!
 //! ```
