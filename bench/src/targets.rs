@@ -137,14 +137,17 @@ pub const REACH: &[(&str, &str)] = &[
     ("1,000 slow streams: CPU", "one chunk a wake-up; the same as for the paced stream"),
     (
         "report over a large recording",
-        "its text is nearly as long as the recording and is written twice, because the head is known last: writing it once; and the judge reads each event of an answer three times",
+        "of 1.7 s, in which two cores do 1.5 s of work in the program and 0.85 s in the system, the last 0.3 copy what was written: the text is nearly as long as the recording, and is written twice, because its head is known last. Without that copy, and with a third less work on texts, it would be met. Room that the file system makes in front of what is written (`FALLOC_FL_INSERT_RANGE`) costs more: all of it goes to the disk first, which took 0.6 s",
     ),
-    ("report without sessions", "the same, without the judge"),
-    ("report as a page", "the judge reads each event of an answer three times: once would do"),
+    ("report without sessions", "the same: of 1.25 s the copy takes 0.3"),
+    (
+        "report as a page",
+        "of 3.9 million instructions for an exchange of 200 KB, the judge takes 0.9: an answer that is read once for the judge and for what is told of it",
+    ),
     ("report as data", "the same"),
     (
         "report over a large recording: memory",
-        "what is known of 5,000 exchanges is 35 MB of it: keeping less of each",
+        "what is known of 5,000 exchanges is a third of it: keeping less of each",
     ),
     ("report as a page: memory", "the same"),
     ("report as data: memory", "the same"),
