@@ -119,7 +119,7 @@ pub const REACH: &[(&str, &str)] = &[
     ),
     (
         "recording switched on: CPU",
-        "of a line of 91 KB, the seal (SHA-256, with the processor's instructions for it) takes 45 µs, which is two fifths of an exchange that is not recorded; making the line 23, writing it to the system 22 and to the disk 8, the search for secrets 17, and closing files 31 (zstd 14, reading and removing what was written 12, the index 5). Space laid out before it is written would save 6, and two seals made at once 20, but each holds the one before: only fewer bytes would do, a request told by what is new since the one before, and a body that the line's seal holds by a digest made once",
+        "of a line of 91 KB, the seal (SHA-256, with the processor's instructions for it) takes 45 µs, which is two fifths of an exchange that is not recorded; making the line 23, writing it to the system 22 and to the disk 8, the search for secrets 17, and closing files 31 (zstd 14, reading and removing what was written 12, the index 5). Space laid out before it is written would save 6 (measured); two seals made at once might save 20, by what the instructions take (not measured), but each holds the one before: only fewer bytes would do, a request told by what is new since the one before, and a body that the line's seal holds by a digest made once",
     ),
     (
         "idle memory",
