@@ -53,6 +53,14 @@ fn page(summary: &Summary) -> String {
     String::from_utf8(page).expect("text")
 }
 
+/// The page without its style, which is the same for all.
+fn unstyled(summary: &Summary) -> String {
+    let page = page(summary);
+    let style = include_str!("../src/html/style.css").trim_end();
+    assert_eq!(page.matches(style).count(), 1, "a page has its style in it");
+    page.replacen(style, "", 1)
+}
+
 /// The head and the log of a Markdown report.
 fn markdown(recording: &[u8], source: &str, summary: SummaryOptions) -> [String; 2] {
     let generated_unix_s = summary.generated_unix_s;
@@ -78,7 +86,7 @@ fn every_fixture_gives_its_summary() {
         let json = serde_json::to_string_pretty(&summary).expect("JSON") + "\n";
         expect(&input.with_extension("json"), &json);
         expect(&input.with_extension("csv"), &rows);
-        expect(&input.with_extension("html"), &page(&summary));
+        expect(&input.with_extension("html"), &unstyled(&summary));
         let [head, _] = markdown(&recording, "case.jsonl", options());
         expect(&input.with_extension("md"), &head);
     }
